@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * env.h - what the freestanding code in src/cpu needs from the engine it is linked into.
+ * Link-time interface: src/engine/soft/vcpu defines these; a KVM monitor would too; unit
+ * tests bring fakes. All are called on the vCPU's own thread.
+ */
+#pragma once
+
+#include "base/types.h"
+#include "cpu/vcpu.h"
+
+enum access { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_EXEC = 2 };
+
+/* Copy from / to guest linear memory through the page tables of the *current mode* with the
+ * current mode's rights; sets A and D bits. Any alignment and size, may cross pages. Returns
+ * 0, or -1 with *f filled (#PF with the address of the first bad byte, or #GP for a
+ * non-canonical address); bytes before that may have been copied. */
+int env_read(struct vcpu *v, gva_t va, void *buf, size_t size, struct fault *f) MUST_CHECK;
+int env_write(struct vcpu *v, gva_t va, const void *buf, size_t size, struct fault *f) MUST_CHECK;
+
+/* As above through the *kernel* root whatever the mode (hypercall arguments, trap frames). */
+int env_read_kernel(struct vcpu *v, gva_t va, void *buf, size_t size, struct fault *f) MUST_CHECK;
+int env_write_kernel(struct vcpu *v, gva_t va, const void *buf, size_t size,
+                     struct fault *f) MUST_CHECK;
+
+/* Host pointer to frame `mfn` of the guest's memory, valid for 4096 bytes for the life of
+ * the vCPU, or NULL if the guest has no such frame. Content may change at any time: read
+ * once, then use. */
+void *env_frame(mfn_t mfn);
+
+/* Tell the engine that bytes of a frame were written through env_frame() (page tables,
+ * descriptors): stale translations made from its code are dropped. env_write does it itself. */
+void env_frame_written(mfn_t mfn);
+
+/* The machine-to-phys table, env_nr_frames() entries, writable. */
+uint64_t *env_m2p(void);
+mfn_t env_nr_frames(void);
+
+/* Pointer to the leaf entry (level-1) that maps va under the current kernel root, or NULL. */
+uint64_t *env_l1_entry(struct vcpu *v, gva_t va, mfn_t *ret_table);
+
+/* TLB. What a guest may cache is what the hardware would: after these return no stale
+ * translation is used by this vCPU, neither by the kernel nor by user programs. */
+void env_tlb_flush(struct vcpu *v);
+void env_tlb_invlpg(struct vcpu *v, gva_t va);
+/* New kernel or user root; also drops what depends on the old one. */
+void env_set_cr3(struct vcpu *v, mfn_t root);
+void env_set_user_cr3(struct vcpu *v, mfn_t root);
+/* A page table is pinned (level 1-4) or unpinned: unpinning a root lets its address space go. */
+void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin);
+
+/* Run hypercall nr (arguments already in the registers) in the domain process; returns its
+ * result. Slow path: two process switches. */
+int64_t env_domain_hypercall(struct vcpu *v, uint64_t nr, const uint64_t args[5]);
+
+/* Current system time of the domain, ns; and TSC parameters for struct vcpu_time_info. */
+uint64_t env_now(void);
+void env_time_params(uint64_t *tsc_stamp, uint64_t *system_ns, uint32_t *mul, int8_t *shift);
+
+/* The vCPU's next timer deadline (absolute system ns, 0 = none) changed. */
+void env_set_timer(struct vcpu *v, uint64_t deadline);
+/* VIRQ_TIMER is due on this vCPU: raises the event (may cost a call to the domain process). */
+void env_raise_timer(struct vcpu *v);
+/* Sleep until an event may be pending, env_kick happens or `deadline` (abs ns, 0 = for
+ * ever) passes. Spurious returns are allowed. */
+void env_wait(struct vcpu *v, uint64_t deadline);
+/* Give the host CPU to others for a moment (yield). */
+void env_relax(struct vcpu *v);
+
+/* End the domain as crashed (SHUTDOWN_crash) with a reason for the log. Does not return. */
+_Noreturn void env_domain_crash(struct vcpu *v, const char *fmt, ...) PRINTF_FMT(2, 3);
+/* One line for the domain's log (debugging aids, rate-limited by the reader). */
+void env_log(const char *fmt, ...) PRINTF_FMT(1, 2);

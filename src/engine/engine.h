@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * engine.h - the contract between the domain process and whatever executes guest code.
+ * KVM-shaped on purpose: a VM with memory, vCPUs that run until they exit, a kick, and
+ * get/set state. Exit handling in src/domain does not know which engine runs.
+ *
+ * Threads: engine_vcpu_run() is called by one thread per vCPU and blocks; everything else
+ * may be called by any thread.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "cpu/vcpu.h"
+#include "domain/ram.h"
+#include "engine/soft/run.h"
+
+struct engine;
+
+struct engine_config {
+    const struct ram *ram;
+    unsigned int nr_vcpus;
+    int log_fd;
+    uint64_t tsc_stamp; /* system time zero */
+    uint32_t tsc_khz;
+};
+
+/* Create the engine's processes for one domain; no guest code runs yet. 0 or -errno. */
+int engine_create(struct engine **ret, const struct engine_config *config, struct err *err);
+/* Ends every process of the engine (SIGKILL), reaps them, frees all. NULL is fine. Always
+ * succeeds, within a second, whatever the guest does. */
+void engine_destroy(struct engine *e);
+
+struct dom_shared *engine_shared(struct engine *e);
+/* The exit page of a vCPU. Content is hostile. */
+struct run *engine_run_page(struct engine *e, unsigned int vcpu);
+
+/* Let the vCPU run until it exits. Returns 0 with run->exit_reason set, or -ECANCELED when
+ * the engine was destroyed or its process died (err says how). */
+int engine_vcpu_run(struct engine *e, unsigned int vcpu, struct err *err);
+/* Make the vCPU notice run->request, pending events and new timers soon. */
+void engine_vcpu_kick(struct engine *e, unsigned int vcpu);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * run.h - pages shared between the domain process (D) and a vCPU process (V). Freestanding.
+ *
+ * struct run, one per vCPU, is a KVM-like exit page: V fills exit, sets turn = TURN_D and
+ * waits; D handles it and sets turn = TURN_V. D must treat every field as hostile input:
+ * copy once, check, use. struct dom_shared is one per domain; D writes, V reads, except
+ * where stated.
+ */
+#pragma once
+
+#include "base/types.h"
+#include "cpu/vcpu.h"
+#include "cpu/pv/evtchn_shared.h"
+
+enum run_turn { TURN_V = 0, TURN_D = 1 };
+
+enum exit_reason {
+    EXIT_NONE,
+    EXIT_HYPERCALL, /* nr, args -> ret */
+    EXIT_TIMER,     /* raise VIRQ_TIMER on this vCPU */
+    EXIT_CRASH,     /* message; the domain is over. state is filled. */
+    EXIT_PAUSED,    /* answer to RUN_REQ_PAUSE; state is filled */
+};
+
+/* Requests from D to V, bits in run.request; V looks at them when kicked. */
+#define RUN_REQ_PAUSE 1u /* report EXIT_PAUSED and wait */
+#define RUN_REQ_RESET_AREAS 2u
+
+struct run {
+    /* futex words */
+    uint32_t turn;
+    uint32_t v_waits, d_waits; /* somebody sleeps on turn */
+    uint32_t kick;             /* D increments and wakes: leave env_wait */
+    uint32_t v_blocked;        /* V sleeps on kick */
+    uint32_t request;
+
+    uint32_t exit_reason;
+    uint64_t nr;
+    uint64_t args[5];
+    int64_t ret;
+    mfn_t cr3; /* kernel root, for pointer arguments */
+    char message[512];
+
+    /* Set by D while it handles a hypercall; V takes them over when it gets the turn. */
+    maddr_t vcpu_info;
+
+    struct vcpu state; /* at start (D to V), at EXIT_PAUSED and EXIT_CRASH (V to D) */
+
+    /* last trace entries, a ring; V writes, D prints them after a crash */
+    uint32_t trace_head;
+    uint32_t pad;
+    struct {
+        uint64_t what, rip, a, b;
+    } trace[256];
+    /* statistics, V writes */
+    uint64_t stats[64];
+};
+
+struct dom_shared {
+    uint64_t nr_frames;   /* frames that the guest may name: RAM plus special frames */
+    uint64_t nr_ram;      /* frames 0..nr_ram-1 are ordinary RAM (max_pages) */
+    uint64_t patch_first; /* first frame of the engine's private patch area in the memfd */
+    uint64_t patch_count;
+    uint32_t tsc_khz;
+    uint32_t tsc_mul;
+    int8_t tsc_shift;
+    uint64_t tsc_stamp; /* system time is 0 at this TSC value */
+    uint32_t nr_vcpus;
+    mfn_t shared_info;
+    uint64_t xcr0_max; /* features that the CPUID policy shows */
+    struct evtchn_shared evtchn; /* V and D both write; D trusts nothing in it */
+};
