@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "cpu/vcpu.h"
-#include "domain/ram.h"
+#include "engine/ram.h"
 #include "engine/soft/run.h"
 
 struct engine;

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * user.h - guest user mode: runs user code natively in a stub process (S), one per address
+ * space, whose memory map follows the guest's page tables through its mapper (M).
+ *
+ * Everything that comes back from a stub is a guest program's claim, never truth:
+ * registers are copied once and sanitised, fault addresses and error codes are recomputed
+ * from the page tables.
+ */
+#pragma once
+
+#include "cpu/env.h"
+
+enum user_stop {
+    USER_SYSCALL, /* 64-bit `syscall`: rcx = rip = next instruction, r11 = rflags */
+    USER_FAULT,   /* *ret_fault is to be delivered to the guest kernel; rip is set */
+    USER_EVENT,   /* kicked: an event, a timer or a request of D may be pending */
+};
+
+/* Take over the zygote's pool. Called once, before the jail closes. */
+int user_init(void);
+
+/* Run user code from v's registers (v->user_mode, v->cr3_user) until it stops. Returns with
+ * all registers, rflags, fs_base, gs_base (the active one = user's) and selectors in v.
+ * Page faults that the page tables allow are resolved inside. */
+enum user_stop user_run(struct vcpu *v, struct fault *ret_fault);
+
+/* TLB duties, by page-table root. flush: every mapping of the address space whose entry
+ * changed is gone from the stub (or from what it will see before it next runs). */
+void user_flush(mfn_t root);
+void user_invlpg(mfn_t root, gva_t va);
+/* The root was unpinned: its stub may be recycled. */
+void user_release(mfn_t root);
+
+/* A frame with FRAME_PATCHED is about to be written: drop the patched copy everywhere. */
+void user_frame_written(mfn_t mfn);
+
+/* Async-signal-safe; from the timer/kick signal handler: if user_run waits for a stub, make
+ * it stop (it then returns USER_EVENT). */
+void user_kick(void);
+
+/* FPU ownership. After user_run the vCPU's FPU state is in the stub. user_fpu_import loads
+ * it into this process's registers (before kernel code uses SIMD or XSAVE is emulated); it
+ * then lives here until the next user_run, which takes it back into the stub. No-op if
+ * it is here already. */
+void user_fpu_import(void);
+extern uint32_t user_fpu_here; /* 1: V's own registers hold the vCPU's FPU state */
+
+/* Counters for run->stats. */
+struct user_stats {
+    uint64_t runs, syscalls_trap, syscalls_fast, faults, maps, unmaps, kicks, patches, spawns,
+        recycles;
+};
+extern struct user_stats user_stats;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * walk.h - software walk of the guest's page tables, and per-frame flags of this vCPU.
+ */
+#pragma once
+
+#include "cpu/env.h"
+
+#define PTE_P 1ull
+#define PTE_RW 2ull
+#define PTE_US 4ull
+#define PTE_A 0x20ull
+#define PTE_D 0x40ull
+#define PTE_PS 0x80ull
+#define PTE_NX (1ull << 63)
+#define PTE_FRAME(e) (((e) & 0x000ffffffffff000ull) >> 12)
+
+/* What this vCPU knows about a frame; vcpu_frame_flags[mfn]. */
+#define FRAME_CODE 1    /* translated kernel code: no writable mapping in V */
+#define FRAME_PT 2      /* pinned page table: RO mappings of it are treated as writable */
+#define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
+extern uint8_t *vcpu_frame_flags;
+
+struct walk {
+    uint64_t *entry; /* the leaf entry, in V's linear map */
+    uint64_t pte;    /* its value as read, frame checked to exist */
+    mfn_t table;     /* frame that holds it */
+    bool writable;   /* RW at every level (or FRAME_PT leaf frame in kernel walks) */
+    bool exec;       /* NX clear at every level */
+};
+
+/* Find the leaf entry for va under `root`. Returns 0, or -1 with *error = the #PF error bits
+ * P/W/I for `access` (U is added by the personality). Does not set A/D. */
+int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error);
+
+/* walk() for present, permitted accesses with A (and D for writes) set atomically. */
+int walk_access(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error);
+
+/* Host address of a frame in V's linear map; no check: mfn < shared->nr_frames. */
+void *ram_linear(mfn_t mfn);
