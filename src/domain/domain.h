@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * domain.h - one running domain inside its domain process (D).
+ *
+ * Threads: one per vCPU (in engine_vcpu_run, handling its exits) and the main thread (event
+ * loop: control socket, console clients, signals). `lock` is the one lock: held while a
+ * hypercall is handled or a backend touches the domain; never held across engine_vcpu_run.
+ *
+ * Everything that comes from the guest (arguments, ring contents, run pages) is hostile: it
+ * is copied once, checked, then used. Guest mistakes give the ABI's error or domain_crash().
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/err.h"
+#include "engine/engine.h"
+#include "engine/ram.h"
+
+#define DOMAIN_MAX_VCPUS 8
+
+struct evtchn_table; /* domain/evtchn.h */
+struct gnttab;       /* domain/gnttab.h */
+struct console;      /* backend/console.h */
+struct xsmini;       /* domain/xenstore_mini.h */
+
+enum domain_state { DOMAIN_PAUSED, DOMAIN_RUNNING, DOMAIN_DYING };
+
+/* Why a domain ended; the first five are Xen's SHUTDOWN_* numbers. */
+enum shutdown_reason {
+    SHUTDOWN_POWEROFF = 0, SHUTDOWN_REBOOT = 1, SHUTDOWN_SUSPEND = 2, SHUTDOWN_CRASH = 3,
+    SHUTDOWN_WATCHDOG = 4, SHUTDOWN_DESTROYED = 100, SHUTDOWN_NONE = 255,
+};
+
+struct domain {
+    pthread_mutex_t lock;
+    domid_t domid; /* never 0 */
+    char name[64];
+    uint8_t uuid[16];
+    struct ram ram;
+    unsigned int nr_vcpus;
+    struct engine *engine;
+    struct dom_shared *shared; /* engine_shared() */
+    struct evtchn_table *evtchn;
+    struct gnttab *gnttab;
+    struct console *console;
+    struct xsmini *store;
+
+    mfn_t console_mfn, store_mfn;
+    port_t console_port, store_port; /* the guest's side */
+
+    enum domain_state state;
+    enum shutdown_reason reason; /* SHUTDOWN_NONE while running */
+    char reason_text[512];
+    int wake_fd; /* eventfd: the main loop looks at state again */
+    int64_t wallclock_offset; /* seconds */
+    uint64_t cpu_time_ns[DOMAIN_MAX_VCPUS];
+};
+
+/* Handle one hypercall that the vCPU process passed on. Called with lock held, on the vCPU's
+ * thread. `cr3` is the kernel root for pointer arguments (already range-checked against
+ * ram). Returns what the guest gets in rax. */
+int64_t domain_hypercall(struct domain *d, unsigned int vcpu, uint64_t nr,
+                         const uint64_t args[5], mfn_t cr3);
+
+/* The domain is over. Idempotent: the first reason stays. Lock held. Wakes the main loop,
+ * which ends the engine. */
+void domain_shutdown(struct domain *d, enum shutdown_reason reason, const char *fmt, ...)
+    PRINTF_FMT(3, 4);
+/* domain_shutdown(SHUTDOWN_CRASH) for guest misbehaviour; also logs. */
+void domain_crash(struct domain *d, const char *fmt, ...) PRINTF_FMT(2, 3);
+
+/* Nanoseconds of the domain's system time. */
+uint64_t domain_now(const struct domain *d);
