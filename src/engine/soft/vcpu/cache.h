@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * cache.h - the code cache: blocks of translated guest-kernel code, found by guest pc
+ * (dispatch table), by host pc (faults, preemption) and by frame (self-modifying code).
+ *
+ * Guest code runs in the top 2 GiB of the address space; the dispatch table has one u32 per
+ * pc there: offset of the block in the cache, 0 = the miss stub at its start. A dead block's
+ * first bytes are overwritten by a jump, so direct jumps into it find the new translation.
+ * When the cache or its records are full everything is thrown away at once.
+ */
+#pragma once
+
+#include "cpu/vcpu.h"
+
+#define CACHE_PC_LIMIT 0xffffffff80000000ull /* lowest guest pc that can be translated */
+
+/* What has to be undone when host code stops in the middle of a guest instruction. */
+enum insn_fixup {
+    FIX_RCX = 1,     /* rcx is in soft.rcx */
+    FIX_SCRATCH = 2, /* `reg` is in soft.scratch */
+    FIX_RSI = 4,     /* rsi holds the host form (string instruction) */
+    FIX_RDI = 8,
+};
+
+struct cache_insn {
+    uint32_t host; /* offset in the cache */
+    uint16_t pc;   /* offset from the block's pc */
+    uint8_t fixup;
+    uint8_t reg;
+};
+
+struct cache_block {
+    uint32_t pc;         /* low 32 bits */
+    uint32_t host, end;  /* offsets in the cache */
+    uint32_t first_insn; /* index of its first record */
+    uint16_t insns;
+    bool dead;
+    uint32_t frame[2]; /* frames its bytes come from; 0xffffffff = none */
+    uint32_t next[2];  /* next block of that frame */
+};
+
+struct cache_pos {
+    struct cache_block *block;
+    uint64_t pc;
+    bool exact; /* host pc is the instruction's first byte: state is clean */
+    uint8_t fixup, reg;
+    uint32_t into; /* bytes into the instruction's host code */
+};
+
+void cache_init(void);
+/* Room for one more translation, else flushes everything. */
+void cache_reserve(void);
+
+/* Host address of the translation of pc, or NULL. */
+void *cache_lookup(uint64_t pc);
+bool cache_contains(uint64_t host_pc);
+/* Which guest instruction a host pc in the cache belongs to. False: glue or padding. */
+bool cache_find(uint64_t host_pc, struct cache_pos *ret);
+
+/* While a translation is made: */
+struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame);
+void cache_block_frame(struct cache_block *b, mfn_t frame); /* its second frame */
+struct cache_insn *cache_insn_add(struct cache_block *b, uint64_t pc);
+void cache_block_end(struct cache_block *b);
+/* A jump whose rel32 is at `rel` wants to go to pc: emits an exit stub at emit_at and
+ * returns its address. */
+void *cache_chain_stub(uint8_t *rel, uint64_t pc);
+
+/* SOFT_CHAIN: guest pc wanted by record; and make its jump direct. */
+uint64_t cache_chain_pc(uint64_t record);
+void cache_chain_link(uint64_t record, void *host);
+
+/* Forget translations: of one frame (its content is about to change; `running` = host pc
+ * that is interrupted inside the cache, or 0), or of the instruction at pc only. */
+void cache_drop_frame(mfn_t mfn, uint64_t running);
+void cache_drop_at(uint64_t host_pc);
+/* Finish what could not be overwritten while it ran. Called before each entry. */
+void cache_run_deferred(void);
+
+/* Instructions that access memory through the software walk (user pointers and the like). */
+bool cache_marked(uint64_t pc);
+void cache_mark(uint64_t pc);
+
+uint64_t cache_bytes_used(void);

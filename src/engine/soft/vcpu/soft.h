@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * soft.h - state of the software engine's vCPU process: the guest's registers plus the words
+ * that translated code and the entry glue use by absolute address.
+ *
+ * The blob is linked below 2 GiB, so generated code reaches these by disp32 without a base
+ * register and without touching flags. Offsets are known to entry.S (checked below).
+ */
+#pragma once
+
+#include "cpu/vcpu.h"
+#include "engine/soft/run.h"
+
+/* Why translated code came back to C. */
+enum soft_exit {
+    SOFT_NONE,     /* look at events, go on at rip */
+    SOFT_CHAIN,    /* arg = chain record: a direct jump to code not translated yet */
+    SOFT_INDIRECT, /* target = guest pc of an indirect jump that missed */
+    SOFT_EMULATE,  /* instruction at rip */
+    SOFT_HYPERCALL,
+    SOFT_FAULT,    /* soft.fault is to be delivered */
+    SOFT_FPU,      /* SIMD code at rip needs the FPU state here */
+};
+
+struct soft {
+    uint64_t rcx;      /* 0: rcx while an indirect target is looked up, or the FPU test */
+    uint64_t scratch;  /* 8: the register that a rewritten instruction borrows */
+    uint64_t scratch2; /* 16 */
+    uint64_t target;   /* 24: guest pc of an indirect jump */
+    uint64_t jump;     /* 32: host address to enter at */
+    uint64_t host_rsp; /* 40: C stack */
+    uint64_t reason;   /* 48: enum soft_exit */
+    uint64_t arg;      /* 56 */
+    uint64_t ea;       /* 64: guest address of a resolved access */
+    uint64_t ea_info;  /* 72: size - 1 | write << 16 */
+    uint64_t ea_host;  /* 80: where it is */
+    uint64_t ea_ret;   /* 88: host pc to go on at */
+    uint64_t save[4];  /* 96: registers of the fast resolver */
+    uint64_t fs_base;  /* 128: guest gs_base + KERNEL_OFFSET, loaded at entry */
+
+    /* C only */
+    uint64_t fs_loaded;
+    uint32_t kicked; /* a signal came: look at events before running guest code */
+    struct fault fault;
+};
+
+extern struct vcpu vcpu;
+extern struct soft soft;
+extern struct run *const run;
+extern struct dom_shared *const shared;
+
+/* entry.S: run translated code at soft.jump until it exits. */
+void soft_enter(void);
+extern const char soft_exit_common[], soft_exit_fault[], soft_resolve[];
+
+_Static_assert(offsetof(struct soft, ea_ret) == 88 && offsetof(struct soft, fs_base) == 128,
+               "entry.S");

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * vtlb.h - the guest kernel's translations as this process's own mappings: guest address g
+ * is mapped at g + KERNEL_OFFSET, filled on the first fault, at most one entry per run of
+ * contiguous frames in one page table. Plus a small software TLB for accesses by C code and
+ * for kernel accesses to user pointers.
+ */
+#pragma once
+
+#include "engine/soft/vcpu/walk.h"
+
+struct soft_tlb_entry {
+    uint64_t tag_read;  /* page address; ~0 = invalid */
+    uint64_t tag_write; /* same, if writes are allowed */
+    uint64_t delta;     /* host = guest address + delta */
+    uint64_t pad;
+};
+
+#define SOFT_TLB_BITS 8
+extern struct soft_tlb_entry soft_tlb[1 << SOFT_TLB_BITS];
+
+void vtlb_init(void);
+/* Resolve a fault of kernel code at va. 0, or -1 with *error (#PF bits P/W). `running` is
+ * the interrupted host pc. -2: va can't be mapped in this process (use soft access). */
+int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint64_t running, uint32_t *error);
+/* Make sure that a page fetched from by the translator has an entry, so that flushes see it. */
+void vtlb_touch(struct vcpu *v, gva_t va);
+
+void vtlb_flush(struct vcpu *v);
+void vtlb_invlpg(struct vcpu *v, gva_t va);
+/* The frame holds translated code or has a patched copy: take away write permission from
+ * every mapping of it. */
+void vtlb_protect_frame(mfn_t mfn);
+/* Something is about to write (or has written) to the frame: drop what was derived from it. */
+void vtlb_frame_written(mfn_t mfn, uint64_t running);
+
+/* Host pointer for a kernel-root access at va, valid to the end of the page; NULL with *f. */
+void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f);
+void soft_tlb_clear(void);
+
+extern uint64_t vtlb_entries, vtlb_fills;
