@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Makefile - the few verbs a person needs; Meson does the building, scripts do the rest.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+MEMORY ?= 512
+VCPUS ?= 1
+KERNEL ?= 6.1
+FLAVOUR ?= amd64
+EXTRA ?=
+MESON_FLAGS ?=
+export XENOLITH_BUILD := $(abspath $(BUILD))
+
+.DEFAULT_GOAL := all
+.PHONY: all deps run check check-slow bench install lint clean distclean help
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja: | deps
+	@command -v meson >/dev/null || scripts/install-deps build
+	meson setup $(MESON_FLAGS) $(BUILD)
+
+deps:
+	@scripts/install-deps build run
+
+# A guest with a shell on this terminal; with CMD="..." its output and exit status instead.
+# Build messages go to stderr, so that stdout is the command's alone.
+run: deps
+	@$(MAKE) --no-print-directory all >&2
+	@scripts/run --kernel $(KERNEL) --flavour $(FLAVOUR) --memory $(MEMORY) --vcpus $(VCPUS) \
+		--extra '$(EXTRA)' $(if $(CMD),-- "$$RUN_CMD")
+run: export RUN_CMD = $(CMD)
+
+# Unit, guest and boot tests; the last line is "N passed, N failed, N skipped".
+check: deps
+	@scripts/install-deps test
+	@$(MAKE) --no-print-directory all
+	@tests/run quick
+
+check-slow: deps
+	@scripts/install-deps test
+	@$(MAKE) --no-print-directory all
+	@tests/run quick slow
+
+bench: all
+	@bench/run $(BENCH_FLAGS)
+
+install: all
+	@meson configure $(BUILD) --prefix $(PREFIX) >/dev/null
+	meson install -C $(BUILD)
+
+lint: all
+	@scripts/install-deps lint
+	@tools/lint
+
+clean:
+	rm -rf $(BUILD)
+
+# The downloaded kernels and images too.
+distclean: clean
+	rm -rf .cache bench/results
+
+help:
+	@echo 'make                 build into $(BUILD)/'
+	@echo 'make run             boot a Debian kernel with a shell on this terminal'
+	@echo 'make run CMD="..."   run a command in a guest; also MEMORY= VCPUS= KERNEL=6.12 FLAVOUR='
+	@echo 'make check           quick tests;  make check-slow: all of them'
+	@echo 'make bench           speed against native, QEMU TCG and gVisor (BENCH_FLAGS=--help)'
+	@echo 'make install         PREFIX=$(PREFIX), DESTDIR= for packaging'
+	@echo 'make lint            format, static analysis, layering, sizes'
