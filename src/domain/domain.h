@@ -32,6 +32,16 @@ enum shutdown_reason {
     SHUTDOWN_WATCHDOG = 4, SHUTDOWN_DESTROYED = 100, SHUTDOWN_NONE = 255,
 };
 
+#define DOMAIN_WATCHDOGS 2
+
+/* A vCPU as the hypercalls of vcpu_op see it. Its thread runs guest code while `up`; a change
+ * wakes the main loop through wake_fd, and is visible to the thread after each exit. */
+struct domain_vcpu {
+    bool initialised; /* run page's state holds, or held, a start state */
+    bool up;
+    bool info_registered; /* VCPUOP_register_vcpu_info happened */
+};
+
 struct domain {
     pthread_mutex_t lock;
     domid_t domid; /* never 0 */
@@ -55,6 +65,11 @@ struct domain {
     int wake_fd; /* eventfd: the main loop looks at state again */
     int64_t wallclock_offset; /* seconds */
     uint64_t cpu_time_ns[DOMAIN_MAX_VCPUS];
+
+    struct domain_vcpu vcpus[DOMAIN_MAX_VCPUS];
+    uint64_t watchdog[DOMAIN_WATCHDOGS]; /* system time when it bites, 0 = not armed */
+    int shutdown_code; /* latched by SCHEDOP_shutdown_code, -1 = none */
+    uint32_t vm_assist; /* what V reported last; only advisory */
 };
 
 /* Handle one hypercall that the vCPU process passed on. Called with lock held, on the vCPU's

@@ -26,6 +26,7 @@ struct evtchn_shared {
         uint8_t vcpu; /* notify vCPU */
         uint8_t priority;
         uint8_t last_vcpu, last_priority; /* FIFO: queue it is linked on */
+        uint8_t pending; /* FIFO: raised before its array page was there */
     } port[EVTCHN_MAX_PORTS];
     mfn_t fifo_array[EVTCHN_FIFO_PAGES]; /* INVALID_MFN = not there */
     struct {
@@ -34,4 +35,5 @@ struct evtchn_shared {
         uint32_t lock[EVTCHN_PRIORITIES];
     } fifo_vcpu[EVTCHN_MAX_VCPUS];
     uint64_t polling; /* vCPUs in SCHEDOP_poll: wake them on any raise */
+    mfn_t shared_info; /* frame with the 2-level bitmaps; set by D, range-checked by all */
 };
