@@ -13,6 +13,7 @@
 #include "cpu/vcpu.h"
 
 #define CACHE_PC_LIMIT 0xffffffff80000000ull /* lowest guest pc that can be translated */
+#define CACHE_HEADER_SIZE 8 /* bytes before a block: "mov rcx, [soft.rcx]" for indirect entries */
 
 /* What has to be undone when host code stops in the middle of a guest instruction. */
 enum insn_fixup {

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * cache.c - see cache.h. Blocks are appended in host-address order, so a host pc is found by
+ * binary search, first the block, then its instruction. All tables are sparse anonymous
+ * memory mapped at start: only what is used costs.
+ */
+#include "engine/soft/vcpu/cache.h"
+
+#include <linux/mman.h>
+
+#include "engine/soft/layout.h"
+#include "engine/soft/vcpu/emit.h"
+#include "engine/soft/vcpu/meta.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/walk.h"
+
+#define MAX_BLOCKS (1u << 20)
+#define MAX_INSNS (1u << 23)
+#define MAX_CHAINS (1u << 21)
+#define MAX_DEFERRED 64
+#define RESERVE (256u << 10) /* more than one translation can emit */
+#define NO_FRAME 0xffffffffu
+#define ENTRY_SIZE 5 /* bytes at a block's start that killing it overwrites */
+
+struct chain {
+    uint32_t rel; /* cache offset of the jump's rel32 */
+    uint32_t pc;
+};
+
+uint8_t *emit_at;
+
+static struct cache_block *blocks;
+static struct cache_insn *insns;
+static struct chain *chains;
+static uint32_t *frame_head; /* per frame: first block + 1 */
+static uint8_t *marks;       /* bit per pc, low 31 bits */
+static uint32_t nr_blocks, nr_insns, nr_chains;
+static uint32_t deferred[MAX_DEFERRED];
+static uint32_t nr_deferred;
+
+static uint32_t *dispatch_entry(uint64_t pc)
+{
+    return (uint32_t *)(V_DISPATCH + (uint64_t)(uint32_t)pc * 4);
+}
+
+static uint8_t *host_ptr(uint32_t offset)
+{
+    return (uint8_t *)(uint64_t)(V_CACHE + offset);
+}
+
+/* Offset 0 of the cache: where the dispatch table's empty entries lead. */
+static void emit_miss_stub(void)
+{
+    emit_load(RCX, &soft.rcx);
+    emit_store_imm(&soft.reason, SOFT_INDIRECT);
+    emit_jmp(soft_exit_common);
+    while ((uintptr_t)emit_at & 15)
+        emit_8(0xcc);
+}
+
+void cache_init(void)
+{
+    meta_map(V_CACHE, V_CACHE_SIZE, true);
+    meta_map(V_DISPATCH, 2 * V_DISPATCH_SIZE, false);
+    blocks = meta_alloc(MAX_BLOCKS * sizeof(*blocks));
+    insns = meta_alloc(MAX_INSNS * sizeof(*insns));
+    chains = meta_alloc(MAX_CHAINS * sizeof(*chains));
+    frame_head = meta_alloc(shared->nr_frames * sizeof(*frame_head));
+    marks = meta_alloc(1ul << 28);
+    emit_at = host_ptr(0);
+    emit_miss_stub();
+}
+
+static void flush_everything(void)
+{
+    for (uint32_t i = 0; i < nr_blocks; i++) {
+        struct cache_block *b = &blocks[i];
+
+        *dispatch_entry(b->pc) = 0;
+        for (int k = 0; k < 2; k++)
+            if (b->frame[k] != NO_FRAME)
+                frame_head[b->frame[k]] = 0;
+    }
+    nr_blocks = nr_insns = nr_chains = nr_deferred = 0;
+    emit_at = host_ptr(0);
+    emit_miss_stub();
+}
+
+void cache_reserve(void)
+{
+    if ((uintptr_t)emit_at + RESERVE > V_CACHE + V_CACHE_SIZE || nr_blocks + 4096 > MAX_BLOCKS ||
+        nr_insns + 8192 > MAX_INSNS || nr_chains + 8192 > MAX_CHAINS)
+        flush_everything();
+}
+
+uint64_t cache_bytes_used(void)
+{
+    return (uintptr_t)emit_at - V_CACHE;
+}
+
+/* Block entries are announced past the indirect-entry header; see translate.c. */
+void *cache_lookup(uint64_t pc)
+{
+    uint32_t h;
+
+    if (pc < CACHE_PC_LIMIT)
+        return NULL;
+    h = *dispatch_entry(pc);
+    return h ? host_ptr(h + CACHE_HEADER_SIZE) : NULL;
+}
+
+bool cache_contains(uint64_t host_pc)
+{
+    return host_pc >= V_CACHE && host_pc < V_CACHE + V_CACHE_SIZE;
+}
+
+static struct cache_block *find_block(uint32_t offset)
+{
+    uint32_t lo = 0, hi = nr_blocks;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (offset < blocks[mid].host)
+            hi = mid;
+        else if (offset >= blocks[mid].end)
+            lo = mid + 1;
+        else
+            return &blocks[mid];
+    }
+    return NULL;
+}
+
+bool cache_find(uint64_t host_pc, struct cache_pos *ret)
+{
+    uint32_t offset = (uint32_t)(host_pc - V_CACHE);
+    struct cache_block *b = find_block(offset);
+    struct cache_insn *in = NULL;
+    uint32_t lo = 0, hi;
+
+    if (!b)
+        return false;
+    for (hi = b->insns; lo < hi;) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (insns[b->first_insn + mid].host <= offset) {
+            in = &insns[b->first_insn + mid];
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    if (!in)
+        return false;
+    ret->block = b;
+    ret->pc = (CACHE_PC_LIMIT & ~0xffffffffull) + b->pc + in->pc;
+    ret->into = offset - in->host;
+    ret->exact = ret->into == 0;
+    ret->fixup = in->fixup;
+    ret->reg = in->reg;
+    return true;
+}
+
+static void link_frame(struct cache_block *b, int k, mfn_t frame)
+{
+    b->frame[k] = (uint32_t)frame;
+    b->next[k] = frame_head[frame];
+    frame_head[frame] = (uint32_t)(b - blocks) + 1;
+}
+
+struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame)
+{
+    struct cache_block *b = &blocks[nr_blocks++];
+    uint32_t header = (uint32_t)((uintptr_t)emit_at - V_CACHE);
+
+    emit_load(RCX, &soft.rcx); /* CACHE_HEADER_SIZE bytes: entry for indirect jumps */
+    b->pc = (uint32_t)pc;
+    b->host = b->end = (uint32_t)((uintptr_t)emit_at - V_CACHE);
+    b->first_insn = nr_insns;
+    b->insns = 0;
+    b->dead = false;
+    b->frame[1] = NO_FRAME;
+    link_frame(b, 0, frame);
+    *dispatch_entry(pc) = header;
+    return b;
+}
+
+void cache_block_frame(struct cache_block *b, mfn_t frame)
+{
+    if (b->frame[1] == NO_FRAME && b->frame[0] != (uint32_t)frame)
+        link_frame(b, 1, frame);
+}
+
+struct cache_insn *cache_insn_add(struct cache_block *b, uint64_t pc)
+{
+    struct cache_insn *in = &insns[nr_insns++];
+
+    in->host = (uint32_t)((uintptr_t)emit_at - V_CACHE);
+    in->pc = (uint16_t)((uint32_t)pc - b->pc);
+    in->fixup = 0;
+    in->reg = 0;
+    b->insns++;
+    return in;
+}
+
+void cache_block_end(struct cache_block *b)
+{
+    while ((uintptr_t)emit_at - V_CACHE < b->host + ENTRY_SIZE)
+        emit_8(0x90);
+    b->end = (uint32_t)((uintptr_t)emit_at - V_CACHE);
+}
+
+void *cache_chain_stub(uint8_t *rel, uint64_t pc)
+{
+    uint8_t *stub = emit_at;
+    struct chain *c = &chains[nr_chains];
+
+    c->rel = (uint32_t)((uintptr_t)rel - V_CACHE);
+    c->pc = (uint32_t)pc;
+    emit_store_imm(&soft.arg, (int32_t)nr_chains++);
+    emit_store_imm(&soft.reason, SOFT_CHAIN);
+    emit_jmp(soft_exit_common);
+    return stub;
+}
+
+uint64_t cache_chain_pc(uint64_t record)
+{
+    return (CACHE_PC_LIMIT & ~0xffffffffull) + chains[record].pc;
+}
+
+void cache_chain_link(uint64_t record, void *host)
+{
+    if (record < nr_chains)
+        emit_patch_rel32(host_ptr(chains[record].rel), host);
+}
+
+/* Turn a dead block's entry into a jump that asks for a new translation. */
+static void overwrite_entry(struct cache_block *b)
+{
+    uint8_t *entry = host_ptr(b->host);
+    uint64_t pc = (CACHE_PC_LIMIT & ~0xffffffffull) + b->pc;
+    void *stub = cache_chain_stub(entry + 1, pc);
+
+    entry[0] = 0xe9;
+    emit_patch_rel32(entry + 1, stub);
+}
+
+static void kill_block(struct cache_block *b, uint64_t running)
+{
+    uint32_t at = (uint32_t)(running - V_CACHE);
+
+    if (b->dead)
+        return;
+    b->dead = true;
+    if (*dispatch_entry(b->pc) == b->host - CACHE_HEADER_SIZE)
+        *dispatch_entry(b->pc) = 0;
+    if (running && at >= b->host && at < b->host + ENTRY_SIZE && nr_deferred < MAX_DEFERRED) {
+        deferred[nr_deferred++] = (uint32_t)(b - blocks);
+        return;
+    }
+    overwrite_entry(b);
+}
+
+void cache_run_deferred(void)
+{
+    while (nr_deferred)
+        overwrite_entry(&blocks[deferred[--nr_deferred]]);
+}
+
+void cache_drop_frame(mfn_t mfn, uint64_t running)
+{
+    uint32_t i;
+
+    if (mfn >= shared->nr_frames)
+        return;
+    i = frame_head[mfn];
+    frame_head[mfn] = 0;
+    while (i) {
+        struct cache_block *b = &blocks[i - 1];
+        int k = b->frame[0] == (uint32_t)mfn ? 0 : 1;
+
+        i = b->next[k];
+        kill_block(b, running);
+    }
+}
+
+void cache_drop_at(uint64_t host_pc)
+{
+    struct cache_block *b = find_block((uint32_t)(host_pc - V_CACHE));
+
+    if (b)
+        kill_block(b, host_pc);
+}
+
+bool cache_marked(uint64_t pc)
+{
+    uint32_t bit = (uint32_t)pc & 0x7fffffff;
+
+    return marks[bit >> 3] >> (bit & 7) & 1;
+}
+
+void cache_mark(uint64_t pc)
+{
+    uint32_t bit = (uint32_t)pc & 0x7fffffff;
+
+    marks[bit >> 3] |= (uint8_t)(1 << (bit & 7));
+}

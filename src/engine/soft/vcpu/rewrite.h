@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * rewrite.h - host code for one guest instruction that is not control flow.
+ */
+#pragma once
+
+#include "engine/soft/vcpu/cache.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/x86/insn.h"
+
+/* Emit code for the instruction at pc. False: it has to be emulated (nothing was emitted). */
+bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
+                  struct cache_insn *record);
+
+/* The host segment prefix for in's memory operand: 0x65 (gs: KERNEL_OFFSET), 0x64 (fs: the
+ * guest's gs base) or 0 (rsp-based, host form already). Not for guest fs: operands. */
+uint8_t rewrite_segment(const struct insn *in);
+
+/* Leave translated code with rip = pc. */
+void emit_exit(uint64_t pc, enum soft_exit reason);

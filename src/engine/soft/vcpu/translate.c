@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * translate.c - the translator's driver: fetch, decode, blocks, control flow. Instructions
+ * without control flow are rewritten in rewrite.c.
+ *
+ * One call translates a region: straight-line code through conditional branches and past
+ * calls, until an unconditional jump, code that is translated already, or a size limit. A
+ * block never spans more than its first page plus the tail of its last instruction, so that
+ * a frame's blocks are found when the frame is written.
+ */
+#include "engine/soft/vcpu/translate.h"
+
+#include "engine/soft/vcpu/cache.h"
+#include "engine/soft/vcpu/emit.h"
+#include "engine/soft/vcpu/rewrite.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/user.h"
+#include "engine/soft/vcpu/vtlb.h"
+
+#define REGION_INSNS 200
+#define REGION_JUMPS 256
+
+struct jump {
+    uint8_t *rel; /* rel32 to fill */
+    uint64_t pc;
+};
+
+static struct jump jumps[REGION_JUMPS];
+static unsigned int nr_jumps;
+
+static int fetch_page(struct vcpu *v, uint64_t pc, const uint8_t **ret, mfn_t *frame,
+                      struct fault *f)
+{
+    struct walk w;
+    uint32_t error;
+
+    if (walk_access(v->cr3_kernel, pc, ACCESS_EXEC, &w, &error)) {
+        *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error, .cr2 = pc};
+        return -1;
+    }
+    *frame = PTE_FRAME(w.pte);
+    *ret = (const uint8_t *)ram_linear(*frame) + (pc & ~PAGE_MASK);
+    return 0;
+}
+
+/* Bytes at pc, and the frame(s) they are in. Returns their number (0 with *f: none). */
+static unsigned int fetch(struct vcpu *v, uint64_t pc, uint8_t *bytes, mfn_t frame[2],
+                          struct fault *f)
+{
+    const uint8_t *p;
+    unsigned int room = PAGE_SIZE - (pc & ~PAGE_MASK);
+
+    if (fetch_page(v, pc, &p, &frame[0], f))
+        return 0;
+    frame[1] = frame[0];
+    if (room >= INSN_MAX) {
+        __builtin_memcpy(bytes, p, INSN_MAX);
+        return INSN_MAX;
+    }
+    memcpy(bytes, p, room);
+    if (fetch_page(v, pc + room, &p, &frame[1], f))
+        return room;
+    memcpy(bytes + room, p, INSN_MAX - room);
+    return INSN_MAX;
+}
+
+int fetch_decode(struct vcpu *v, uint64_t pc, struct insn *in, uint8_t *bytes, struct fault *f)
+{
+    mfn_t frame[2];
+    unsigned int n = fetch(v, pc, bytes, frame, f);
+
+    return n ? insn_decode(bytes, n, in) : 0;
+}
+
+void emit_exit(uint64_t pc, enum soft_exit reason)
+{
+    emit_store_imm(&vcpu.rip, (int32_t)pc);
+    emit_store_imm(&soft.reason, reason);
+    emit_jmp(soft_exit_common);
+}
+
+/* Point the rel32 at `rel` to the translation of pc, now or by an exit stub later. */
+static void jump_to(uint8_t *rel, uint64_t pc)
+{
+    void *host = cache_lookup(pc);
+
+    if (host)
+        emit_patch_rel32(rel, host);
+    else if (nr_jumps < REGION_JUMPS)
+        jumps[nr_jumps++] = (struct jump){rel, pc};
+}
+
+static void emit_jmp_guest(uint64_t pc)
+{
+    if (pc < CACHE_PC_LIMIT) {
+        emit_store_imm(&vcpu.rip, (int32_t)pc);
+        emit_store_imm((const uint8_t *)&vcpu.rip + 4, 0);
+        emit_store_imm((const uint8_t *)&vcpu.rip + 4, (int32_t)(pc >> 32));
+        emit_store_imm(&soft.reason, SOFT_NONE);
+        emit_jmp(soft_exit_common);
+        return;
+    }
+    emit_8(0xe9);
+    emit_32(0);
+    jump_to(emit_at - 4, pc);
+}
+
+/* rcx = guest pc, the guest's rcx is in soft.rcx. */
+static void emit_jmp_rcx(void)
+{
+    emit_store(RCX, &soft.target);
+    emit_8(0x89); /* mov ecx, ecx */
+    emit_8(0xc9);
+    emit_8(0x8b); /* mov ecx, [rcx * 4 + V_DISPATCH] */
+    emit_8(0x0c);
+    emit_8(0x8d);
+    emit_32(V_DISPATCH);
+    emit_8(0x48); /* lea rcx, [rcx + V_CACHE] */
+    emit_8(0x8d);
+    emit_8(0x89);
+    emit_32(V_CACHE);
+    emit_8(0xff); /* jmp rcx: the block's header reloads it */
+    emit_8(0xe1);
+}
+
+static void emit_push_pc(uint64_t pc)
+{
+    emit_8(0x68);
+    emit_32((uint32_t)pc);
+}
+
+static void translate_jcc(const struct insn *in, uint64_t next)
+{
+    emit_8(0x0f);
+    emit_8(0x80u | in->cc);
+    emit_32(0);
+    jump_to(emit_at - 4, next + (uint64_t)in->imm);
+}
+
+/* loop and jrcxz reach only 127 bytes: hop to a near jump. */
+static void translate_loop(const struct insn *in, const uint8_t *bytes, uint64_t next)
+{
+    for (unsigned int i = 0; i + 1u < in->len; i++)
+        emit_8(bytes[i]);
+    emit_8(2);
+    emit_8(0xeb);
+    emit_8(5);
+    emit_8(0xe9);
+    emit_32(0);
+    jump_to(emit_at - 4, next + (uint64_t)in->imm);
+}
+
+static void translate_indirect(const struct insn *in, uint64_t next, struct cache_insn *record)
+{
+    record->fixup = FIX_RCX;
+    emit_store(RCX, &soft.rcx);
+    if (!in->mem) {
+        if (in->rm != RCX)
+            emit_mov(RCX, in->rm);
+    } else {
+        int32_t disp = in->rip_rel ? (int32_t)(next + (uint64_t)(int64_t)in->disp) : in->disp;
+
+        emit_mem(rewrite_segment(in), 0x8b, RCX, in->base, in->index, in->scale, disp);
+    }
+    if (in->cls == INSN_CALL_IND)
+        emit_push_pc(next);
+    emit_jmp_rcx();
+}
+
+static void translate_ret(const struct insn *in, struct cache_insn *record)
+{
+    record->fixup = FIX_RCX;
+    emit_store(RCX, &soft.rcx);
+    emit_8(0x59); /* pop rcx */
+    if (in->imm)
+        emit_lea(RSP, RSP, -1, 1, (int32_t)in->imm);
+    emit_jmp_rcx();
+}
+
+enum flow { FLOW_NEXT, FLOW_CALL, FLOW_END };
+
+/* Control flow and instructions that leave translated code. */
+static enum flow translate_flow(const struct insn *in, const uint8_t *bytes, uint64_t pc,
+                                struct cache_insn *record, bool *done)
+{
+    uint64_t next = pc + in->len;
+
+    *done = true;
+    switch (in->cls) {
+    case INSN_JMP:
+        emit_jmp_guest(next + (uint64_t)in->imm);
+        return FLOW_END;
+    case INSN_JCC:
+        translate_jcc(in, next);
+        return FLOW_NEXT;
+    case INSN_LOOP:
+        translate_loop(in, bytes, next);
+        return FLOW_NEXT;
+    case INSN_CALL:
+        emit_push_pc(next);
+        emit_jmp_guest(next + (uint64_t)in->imm);
+        return FLOW_CALL;
+    case INSN_JMP_IND:
+    case INSN_CALL_IND:
+        if (in->mem && (in->seg == 0x64 || in->opsize != 8))
+            break;
+        translate_indirect(in, next, record);
+        return in->cls == INSN_CALL_IND ? FLOW_CALL : FLOW_END;
+    case INSN_RET:
+        translate_ret(in, record);
+        return FLOW_END;
+    case INSN_SYSCALL:
+        emit_exit(next, SOFT_HYPERCALL);
+        return FLOW_END;
+    case INSN_IRET:
+    case INSN_INT:
+    case INSN_UD:
+        emit_exit(pc, SOFT_EMULATE);
+        return FLOW_END;
+    default:
+        break;
+    }
+    *done = false;
+    return FLOW_NEXT;
+}
+
+struct region {
+    struct vcpu *v;
+    uint64_t pc;
+    struct cache_block *block;
+    unsigned int count;
+    bool simd_tested; /* the block has tested that the FPU state is here */
+};
+
+static void region_end_block(struct region *r)
+{
+    if (r->block)
+        cache_block_end(r->block);
+    r->block = NULL;
+}
+
+/* Start a block at r->pc. False: it is translated already, a jump there was emitted. */
+static bool region_begin_block(struct region *r, mfn_t frame)
+{
+    region_end_block(r);
+    r->block = cache_block_begin(r->pc, frame);
+    r->simd_tested = false;
+    if (!(vcpu_frame_flags[frame] & FRAME_CODE)) {
+        vcpu_frame_flags[frame] |= FRAME_CODE;
+        vtlb_protect_frame(frame);
+    }
+    vtlb_touch(r->v, r->pc);
+    return true;
+}
+
+static void region_second_frame(struct region *r, mfn_t frame, uint64_t va)
+{
+    cache_block_frame(r->block, frame);
+    if (!(vcpu_frame_flags[frame] & FRAME_CODE)) {
+        vcpu_frame_flags[frame] |= FRAME_CODE;
+        vtlb_protect_frame(frame);
+    }
+    vtlb_touch(r->v, va);
+}
+
+/* The FPU state may still be in the stub; checked once a block, without touching flags. */
+static void emit_fpu_test(uint64_t pc, struct cache_insn *record)
+{
+    uint8_t *skip;
+
+    record->fixup |= FIX_RCX;
+    emit_store(RCX, &soft.rcx);
+    emit_8(0x8b); /* mov ecx, [user_fpu_here] */
+    emit_8(0x0c);
+    emit_8(0x25);
+    emit_32(emit_abs(&user_fpu_here));
+    emit_8(0xe3); /* jrcxz +10 */
+    emit_8(10);
+    emit_load(RCX, &soft.rcx);
+    emit_8(0xeb);
+    skip = emit_at;
+    emit_8(0);
+    emit_load(RCX, &soft.rcx);
+    emit_exit(pc, SOFT_FPU);
+    *skip = (uint8_t)(emit_at - skip - 1);
+}
+
+/* One instruction. */
+static enum flow region_insn(struct region *r, const struct insn *in, const uint8_t *bytes)
+{
+    struct cache_insn *record = cache_insn_add(r->block, r->pc);
+    enum flow flow;
+    bool done;
+
+    if (in->simd && !r->simd_tested && in->cls != INSN_EMULATE) {
+        emit_fpu_test(r->pc, record);
+        record = cache_insn_add(r->block, r->pc);
+        r->simd_tested = true;
+    }
+    flow = translate_flow(in, bytes, r->pc, record, &done);
+    if (done)
+        return flow;
+    if (rewrite_insn(in, bytes, r->pc, record))
+        return FLOW_NEXT;
+    emit_exit(r->pc, SOFT_EMULATE);
+    return FLOW_END;
+}
+
+/* Fill in the region's open jumps: translated meanwhile, or through exit stubs. */
+static void region_finish(struct region *r)
+{
+    region_end_block(r);
+    for (unsigned int i = 0; i < nr_jumps; i++) {
+        void *host = cache_lookup(jumps[i].pc);
+
+        emit_patch_rel32(jumps[i].rel, host ? host : cache_chain_stub(jumps[i].rel, jumps[i].pc));
+    }
+}
+
+/* Whether the region goes on at r->pc; emits the jump to what follows where it does not. */
+static bool region_goes_on(struct region *r, enum flow flow)
+{
+    bool known;
+
+    if (flow == FLOW_END)
+        return false;
+    known = cache_lookup(r->pc) != NULL;
+    if (flow == FLOW_CALL) {
+        region_end_block(r);
+        return !known && r->count < REGION_INSNS / 2;
+    }
+    if (known || r->count >= REGION_INSNS || nr_jumps + 4 > REGION_JUMPS) {
+        emit_jmp_guest(r->pc);
+        return false;
+    }
+    return true;
+}
+
+void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
+{
+    struct region r = {.v = v, .pc = pc};
+
+    cache_reserve();
+    nr_jumps = 0;
+    for (;;) {
+        uint8_t bytes[INSN_MAX];
+        struct insn in;
+        mfn_t frame[2];
+        enum flow flow;
+        unsigned int avail = fetch(v, r.pc, bytes, frame, f);
+        int len;
+
+        if (r.block && (!avail || !(r.pc & ~PAGE_MASK))) {
+            emit_jmp_guest(r.pc); /* a new page: a block of its own */
+            if (!avail)
+                break;
+            region_end_block(&r);
+        }
+        if (!avail)
+            break;
+        if (!r.block)
+            region_begin_block(&r, frame[0]);
+        r.count++;
+        len = insn_decode(bytes, avail, &in);
+        if (len <= 0) { /* undefined, or its tail is unmapped: the emulator raises the fault */
+            cache_insn_add(r.block, r.pc);
+            emit_exit(r.pc, SOFT_EMULATE);
+            break;
+        }
+        if ((r.pc & ~PAGE_MASK) + (unsigned int)len > PAGE_SIZE)
+            region_second_frame(&r, frame[1], r.pc + (unsigned int)len - 1);
+        flow = region_insn(&r, &in, bytes);
+        r.pc += (unsigned int)len;
+        if (!region_goes_on(&r, flow))
+            break;
+    }
+    region_finish(&r);
+    return cache_lookup(pc);
+}

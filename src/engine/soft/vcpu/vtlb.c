@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * vtlb.c - see vtlb.h. An entry is a run of pages inside one level-1 table (2 MiB) with
+ * contiguous frames and equal rights. A flush re-walks and compares: what still agrees with
+ * the page tables stays mapped, which is what makes flushes cheap.
+ *
+ * Rights: a frame that is a pinned page table is mapped writable although the guest maps it
+ * read-only (its own stores to live tables need no emulation then; they are picked up at the
+ * next flush, as real TLBs do). A frame with translated code or a patched copy is read-only,
+ * so that stores to it are seen.
+ */
+#include "engine/soft/vcpu/vtlb.h"
+
+#include <linux/mman.h>
+
+#include "engine/soft/layout.h"
+#include "engine/soft/vcpu/cache.h"
+#include "engine/soft/vcpu/meta.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/user.h"
+
+#define MAX_ENTRIES 32768u /* well below the host's vm.max_map_count */
+#define BUCKETS 4096u
+#define LOWEST_VA 0xffff888000000000ull /* below it the host range is V's own */
+#define READ_ONLY_FRAMES (FRAME_CODE | FRAME_PATCHED)
+
+struct entry {
+    gva_t va;
+    mfn_t mfn; /* first frame */
+    uint16_t pages;
+    bool writable; /* by the guest's tables; READ_ONLY_FRAMES are excepted page by page */
+    bool used;
+    uint32_t next; /* index + 1 in its bucket, or in the free list */
+};
+
+struct soft_tlb_entry soft_tlb[1 << SOFT_TLB_BITS];
+uint64_t vtlb_entries, vtlb_fills;
+
+static struct entry *entries;
+static uint32_t buckets[BUCKETS];
+static uint32_t high_water, free_list;
+
+static uint32_t *bucket(gva_t va)
+{
+    return &buckets[(va >> 21) * 0x9e3779b97f4a7c15ull >> 52];
+}
+
+void vtlb_init(void)
+{
+    entries = meta_alloc(MAX_ENTRIES * sizeof(*entries));
+    vcpu_frame_flags = meta_alloc(shared->patch_first + shared->patch_count);
+    soft_tlb_clear();
+}
+
+void soft_tlb_clear(void)
+{
+    for (unsigned int i = 0; i < ARRAY_SIZE(soft_tlb); i++)
+        soft_tlb[i].tag_read = soft_tlb[i].tag_write = ~0ull;
+}
+
+static void soft_tlb_drop(gva_t va)
+{
+    struct soft_tlb_entry *e = &soft_tlb[va >> PAGE_SHIFT & (ARRAY_SIZE(soft_tlb) - 1)];
+
+    if (e->tag_read == (va & PAGE_MASK))
+        e->tag_read = e->tag_write = ~0ull;
+}
+
+static struct entry *find(gva_t va)
+{
+    for (uint32_t i = *bucket(va); i; i = entries[i - 1].next) {
+        struct entry *e = &entries[i - 1];
+
+        if (va >= e->va && va < e->va + ((uint64_t)e->pages << PAGE_SHIFT))
+            return e;
+    }
+    return NULL;
+}
+
+static void unlink_entry(struct entry *e)
+{
+    uint32_t *p = bucket(e->va), i = (uint32_t)(e - entries) + 1;
+
+    while (*p && *p != i)
+        p = &entries[*p - 1].next;
+    if (*p)
+        *p = e->next;
+    e->used = false;
+    e->next = free_list;
+    free_list = i;
+    vtlb_entries--;
+}
+
+/* The mapping of these pages goes; code translated through it may not survive either. */
+static void drop_entry(struct entry *e)
+{
+    for (unsigned int k = 0; k < e->pages; k++)
+        if (vcpu_frame_flags[e->mfn + k] & FRAME_CODE) {
+            vcpu_frame_flags[e->mfn + k] &= (uint8_t)~FRAME_CODE;
+            cache_drop_frame(e->mfn + k, 0);
+        }
+    sys_unmap(e->va + KERNEL_OFFSET, (uint64_t)e->pages << PAGE_SHIFT);
+    unlink_entry(e);
+}
+
+static void drop_everything(void)
+{
+    for (uint32_t i = 0; i < high_water; i++)
+        if (entries[i].used)
+            drop_entry(&entries[i]);
+}
+
+static struct entry *new_entry(gva_t va)
+{
+    uint32_t i, *b = bucket(va);
+
+    if (!free_list && high_water == MAX_ENTRIES)
+        drop_everything();
+    if (free_list) {
+        i = free_list;
+        free_list = entries[i - 1].next;
+    } else {
+        i = ++high_water;
+    }
+    entries[i - 1].next = *b;
+    entries[i - 1].used = true;
+    *b = i;
+    vtlb_entries++;
+    return &entries[i - 1];
+}
+
+static bool effective_rw(uint64_t pte, bool upper_rw)
+{
+    return ((pte & PTE_RW) && upper_rw) || (vcpu_frame_flags[PTE_FRAME(pte)] & FRAME_PT);
+}
+
+/* Does `pte` continue the run that page k = 0 started with `mfn`? */
+static bool continues(uint64_t pte, mfn_t mfn, bool writable, bool upper_rw)
+{
+    return (pte & PTE_P) && PTE_FRAME(pte) == mfn && mfn < shared->nr_frames &&
+           effective_rw(pte, upper_rw) == writable;
+}
+
+static bool read_only_frame(mfn_t mfn)
+{
+    return vcpu_frame_flags[mfn] & READ_ONLY_FRAMES;
+}
+
+/* Map e's pages; those with translated code come out read-only. */
+static int map_entry(const struct entry *e)
+{
+    uint64_t host = e->va + KERNEL_OFFSET;
+    int prot = PROT_READ | (e->writable ? PROT_WRITE : 0);
+    int r = sys_map(host, (uint64_t)e->pages << PAGE_SHIFT, prot, V_FD_RAM,
+                    e->mfn << PAGE_SHIFT);
+
+    if (r || !e->writable)
+        return r;
+    for (unsigned int k = 0; k < e->pages; k++)
+        if (read_only_frame(e->mfn + k))
+            sys_protect(host + ((uint64_t)k << PAGE_SHIFT), PAGE_SIZE, PROT_READ);
+    return 0;
+}
+
+static void set_accessed(uint64_t *pte, bool writable)
+{
+    uint64_t want = PTE_A | (writable ? PTE_D : 0);
+
+    if ((*pte & want) != want)
+        __atomic_fetch_or(pte, want, __ATOMIC_RELAXED);
+}
+
+/* Remove entries that overlap [va, va + pages): their place is taken by a new run. */
+static void drop_overlap(gva_t va, unsigned int pages)
+{
+    for (unsigned int k = 0; k < pages;) {
+        struct entry *e = find(va + ((uint64_t)k << PAGE_SHIFT));
+
+        if (e) {
+            k = (unsigned int)((e->va - va) >> PAGE_SHIFT) + e->pages;
+            unlink_entry(e);
+        } else {
+            k++;
+        }
+    }
+}
+
+static int insert_run(const struct walk *w, gva_t va, bool upper_rw)
+{
+    unsigned int index = va >> PAGE_SHIFT & 511, lo = index, hi = index;
+    uint64_t *table = w->entry - index;
+    mfn_t mfn = PTE_FRAME(w->pte);
+    bool writable = effective_rw(w->pte, upper_rw);
+    struct entry *e;
+
+    while (hi < 511 && continues(table[hi + 1], mfn + (hi + 1 - index), writable, upper_rw))
+        hi++;
+    while (lo > 0 && mfn >= index - lo + 1 &&
+           continues(table[lo - 1], mfn - (index - lo + 1), writable, upper_rw))
+        lo--;
+    for (unsigned int k = lo; k <= hi; k++)
+        set_accessed(&table[k], writable);
+    va = (va & PAGE_MASK) - ((uint64_t)(index - lo) << PAGE_SHIFT);
+    drop_overlap(va, hi - lo + 1);
+    e = new_entry(va);
+    e->va = va;
+    e->mfn = mfn - (index - lo);
+    e->pages = (uint16_t)(hi - lo + 1);
+    e->writable = writable;
+    vtlb_fills++;
+    if (map_entry(e)) { /* out of host mappings: start over with this one only */
+        drop_everything();
+        return 0;
+    }
+    return 0;
+}
+
+/* The rights of the upper levels, which walk() has folded into w->writable. */
+static bool upper_levels_rw(const struct walk *w)
+{
+    return w->writable || !(w->pte & PTE_RW);
+}
+
+int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint64_t running, uint32_t *error)
+{
+    struct walk w;
+    mfn_t mfn;
+
+    if (walk_access(v->cr3_kernel, va, write ? ACCESS_WRITE : ACCESS_READ, &w, error))
+        return va >= M2P_GUEST && va < LOWEST_VA ? -2 : -1;
+    if (va < LOWEST_VA)
+        return -2;
+    mfn = PTE_FRAME(w.pte);
+    if (write && read_only_frame(mfn))
+        vtlb_frame_written(mfn, running);
+    {
+        struct entry *e = find(va);
+
+        if (e && e->mfn + ((va - e->va) >> PAGE_SHIFT) == mfn && (e->writable || !write)) {
+            /* Only this page's protection was in the way. */
+            bool rw = e->writable && !read_only_frame(mfn);
+
+            if (!sys_protect((va & PAGE_MASK) + KERNEL_OFFSET, PAGE_SIZE,
+                             PROT_READ | (rw ? PROT_WRITE : 0)))
+                return 0;
+        }
+    }
+    return insert_run(&w, va, upper_levels_rw(&w));
+}
+
+void vtlb_touch(struct vcpu *v, gva_t va)
+{
+    uint32_t error;
+
+    if (!find(va) && va >= LOWEST_VA)
+        vtlb_fill(v, va, false, 0, &error);
+}
+
+static bool still_valid(struct vcpu *v, const struct entry *e)
+{
+    struct walk w;
+    uint32_t error;
+    bool upper_rw;
+
+    if (walk(v->cr3_kernel, e->va, ACCESS_READ, &w, &error))
+        return false;
+    upper_rw = upper_levels_rw(&w);
+    for (unsigned int k = 0; k < e->pages; k++)
+        if (!continues(w.entry[k], e->mfn + k, e->writable, upper_rw))
+            return false;
+    return true;
+}
+
+void vtlb_flush(struct vcpu *v)
+{
+    soft_tlb_clear();
+    for (uint32_t i = 0; i < high_water; i++)
+        if (entries[i].used && !still_valid(v, &entries[i]))
+            drop_entry(&entries[i]);
+}
+
+void vtlb_invlpg(struct vcpu *v, gva_t va)
+{
+    struct entry *e = find(va);
+
+    soft_tlb_drop(va);
+    if (e && !still_valid(v, e))
+        drop_entry(e);
+}
+
+/* Every mapping of one frame: RAM runs are few, so a scan is fine for a rare event. */
+void vtlb_protect_frame(mfn_t mfn)
+{
+    soft_tlb_clear();
+    for (uint32_t i = 0; i < high_water; i++) {
+        const struct entry *e = &entries[i];
+
+        if (e->used && e->writable && mfn >= e->mfn && mfn < e->mfn + e->pages)
+            sys_protect(e->va + KERNEL_OFFSET + ((mfn - e->mfn) << PAGE_SHIFT), PAGE_SIZE,
+                        PROT_READ);
+    }
+}
+
+void vtlb_frame_written(mfn_t mfn, uint64_t running)
+{
+    if (mfn >= shared->nr_frames)
+        return;
+    if (vcpu_frame_flags[mfn] & FRAME_CODE) {
+        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_CODE;
+        cache_drop_frame(mfn, running);
+    }
+    if (vcpu_frame_flags[mfn] & FRAME_PATCHED) {
+        user_frame_written(mfn);
+        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_PATCHED;
+    }
+}
+
+/* Xen's machine-to-phys window, which guests may read where Xen has it. */
+static void *m2p_ptr(gva_t va)
+{
+    uint64_t size = shared->nr_frames * sizeof(uint64_t);
+
+    if (va >= M2P_XEN_VA && va - M2P_XEN_VA < size)
+        return (void *)(V_M2P + (va - M2P_XEN_VA));
+    if (va >= M2P_GUEST && va - M2P_GUEST < size)
+        return (void *)(V_M2P + (va - M2P_GUEST));
+    return NULL;
+}
+
+static void *fill_soft_tlb(gva_t va, const struct walk *w)
+{
+    struct soft_tlb_entry *t = &soft_tlb[va >> PAGE_SHIFT & (ARRAY_SIZE(soft_tlb) - 1)];
+    mfn_t mfn = PTE_FRAME(w->pte);
+    bool rw = w->writable && (w->pte & PTE_D) && !read_only_frame(mfn);
+
+    t->tag_read = va & PAGE_MASK;
+    t->tag_write = rw ? va & PAGE_MASK : ~0ull;
+    t->delta = V_RAM + (mfn << PAGE_SHIFT) - (va & PAGE_MASK);
+    return (void *)(va + t->delta);
+}
+
+void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f)
+{
+    const struct soft_tlb_entry *t = &soft_tlb[va >> PAGE_SHIFT & (ARRAY_SIZE(soft_tlb) - 1)];
+    struct walk w;
+    uint32_t error;
+    void *m2p;
+
+    if ((access == ACCESS_WRITE ? t->tag_write : t->tag_read) == (va & PAGE_MASK) &&
+        access != ACCESS_EXEC)
+        return (void *)(va + t->delta);
+    if ((uint64_t)((int64_t)(va << 16) >> 16) != va) {
+        *f = (struct fault){.vector = VEC_GP, .has_error = true};
+        return NULL;
+    }
+    m2p = access == ACCESS_READ ? m2p_ptr(va) : NULL;
+    if (m2p)
+        return m2p;
+    if (walk_access(v->cr3_kernel, va, access, &w, &error)) {
+        *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error, .cr2 = va};
+        return NULL;
+    }
+    if (access == ACCESS_WRITE)
+        vtlb_frame_written(PTE_FRAME(w.pte), 0);
+    return fill_soft_tlb(va, &w);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * walk.c - see walk.h. Frame numbers in entries are checked against the domain's size, so a
+ * walk never leaves the guest's memory; large pages do not exist for a PV guest.
+ */
+#include "engine/soft/vcpu/walk.h"
+
+#include "engine/soft/layout.h"
+#include "engine/soft/vcpu/soft.h"
+
+uint8_t *vcpu_frame_flags;
+
+void *ram_linear(mfn_t mfn)
+{
+    return (void *)(V_RAM + (mfn << PAGE_SHIFT));
+}
+
+static bool canonical(gva_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+
+int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error)
+{
+    mfn_t table = root;
+    uint64_t rights = PTE_RW, nx = 0, e;
+    uint64_t *entry;
+
+    *error = access == ACCESS_WRITE ? PF_W : access == ACCESS_EXEC ? PF_I : 0;
+    if (!canonical(va))
+        return -1;
+    for (int shift = 39;; shift -= 9) {
+        if (table >= shared->nr_frames)
+            return -1;
+        entry = (uint64_t *)ram_linear(table) + (va >> shift & 511);
+        e = __atomic_load_n(entry, __ATOMIC_RELAXED);
+        if (!(e & PTE_P))
+            return -1;
+        rights &= e;
+        nx |= e & PTE_NX;
+        if (shift == PAGE_SHIFT)
+            break;
+        if (e & PTE_PS)
+            return -1;
+        table = PTE_FRAME(e);
+    }
+    if (PTE_FRAME(e) >= shared->nr_frames)
+        return -1;
+    ret->entry = entry;
+    ret->pte = e;
+    ret->table = table;
+    ret->writable = (rights & PTE_RW) || (vcpu_frame_flags[PTE_FRAME(e)] & FRAME_PT);
+    ret->exec = !nx;
+    if ((access == ACCESS_WRITE && !ret->writable) || (access == ACCESS_EXEC && nx)) {
+        *error |= PF_P;
+        return -1;
+    }
+    return 0;
+}
+
+int walk_access(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error)
+{
+    uint64_t want = PTE_A | (access == ACCESS_WRITE ? PTE_D : 0);
+
+    if (walk(root, va, access, ret, error))
+        return -1;
+    if ((ret->pte & want) != want)
+        ret->pte = __atomic_fetch_or(ret->entry, want, __ATOMIC_RELAXED) | want;
+    return 0;
+}
