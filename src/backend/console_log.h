@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * console_log.h - an append-only file that is rotated when it has grown to a limit:
+ * PATH becomes PATH.1, PATH.1 becomes PATH.2 and so on. A log that cannot be written stops
+ * quietly (one line in the domain's log): it must never stop the guest.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/types.h"
+
+struct console_log;
+
+/* path "" makes a log that keeps nothing. 0 or -errno. */
+int console_log_open(struct console_log **ret, const char *path, size_t max_size, unsigned int keep,
+                     struct err *err) MUST_CHECK;
+void console_log_close(struct console_log *log); /* NULL is fine */
+void console_log_write(struct console_log *log, const void *buf, size_t n);

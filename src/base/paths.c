@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * paths.c - see paths.h.
+ */
+#define _GNU_SOURCE
+#include "base/paths.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef XENOLITH_LIBEXECDIR
+#define XENOLITH_LIBEXECDIR "/usr/local/libexec/xenolith"
+#endif
+
+static int fill(char buf[static PATHS_MAX], struct err *err, const char *dir, const char *tail)
+{
+    int n = snprintf(buf, PATHS_MAX, "%s%s", dir, tail);
+
+    if (n < 0 || n >= PATHS_MAX)
+        return err_set(err, ENAMETOOLONG, "path too long: %s%s", dir, tail);
+    return 0;
+}
+
+/* mkdir -p; only the last component matters for the mode. */
+static int make_dirs(const char *path, struct err *err)
+{
+    char part[PATHS_MAX];
+    size_t len = strlen(path);
+
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0700) < 0 && errno != EEXIST)
+            return err_set(err, errno, "cannot create directory %s: %s", part, strerror(errno));
+    }
+    return 0;
+}
+
+static int user_state_dir(char buf[static PATHS_MAX], struct err *err)
+{
+    const char *dir = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    const struct passwd *pw;
+
+    if (dir && dir[0] == '/')
+        return fill(buf, err, dir, "/xenolith");
+    if (!home || home[0] != '/') {
+        pw = getpwuid(getuid());
+        home = pw ? pw->pw_dir : NULL;
+    }
+    if (!home)
+        return err_set(err, ENOENT, "no home directory; set HOME or XENOLITH_RUN_DIR");
+    return fill(buf, err, home, "/.local/state/xenolith");
+}
+
+static int choose_dir(char buf[static PATHS_MAX], const char *override, const char *system,
+                      const char *tail, struct err *err)
+{
+    char state[PATHS_MAX];
+    int rc;
+
+    if (override && override[0])
+        return fill(buf, err, override, "");
+    if (geteuid() == 0)
+        return fill(buf, err, system, "");
+    rc = user_state_dir(state, err);
+    return rc < 0 ? rc : fill(buf, err, state, tail);
+}
+
+int paths_run_dir(char buf[static PATHS_MAX], struct err *err)
+{
+    const char *override = getenv("XENOLITH_RUN_DIR");
+    const char *xdg = getenv("XDG_RUNTIME_DIR");
+    struct stat st;
+    int rc;
+
+    if (!override && geteuid() != 0 && xdg && xdg[0] == '/' && access(xdg, W_OK) == 0)
+        rc = fill(buf, err, xdg, "/xenolith");
+    else
+        rc = choose_dir(buf, override, "/run/xenolith", "/run", err);
+    if (rc == 0)
+        rc = make_dirs(buf, err);
+    if (rc < 0)
+        return rc;
+    /* Whoever owns this directory can pose as our domains. */
+    if (lstat(buf, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return err_set(err, EPERM,
+                       "%s is not a directory of yours; remove it or set "
+                       "XENOLITH_RUN_DIR",
+                       buf);
+    return 0;
+}
+
+int paths_log_dir(char buf[static PATHS_MAX], struct err *err)
+{
+    int rc = choose_dir(buf, getenv("XENOLITH_LOG_DIR"), "/var/log/xenolith", "/log", err);
+
+    return rc < 0 ? rc : make_dirs(buf, err);
+}
+
+int paths_helper(char buf[static PATHS_MAX], const char *program, struct err *err)
+{
+    char self[PATHS_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash;
+    int len;
+
+    if (n > 0) {
+        self[n] = '\0';
+        slash = strrchr(self, '/');
+        if (slash) {
+            slash[1] = '\0';
+            len = snprintf(buf, PATHS_MAX, "%s%s", self, program);
+            if (len > 0 && len < PATHS_MAX && access(buf, X_OK) == 0)
+                return 0;
+        }
+    }
+    len = snprintf(buf, PATHS_MAX, "%s/%s", XENOLITH_LIBEXECDIR, program);
+    if (len > 0 && len < PATHS_MAX && access(buf, X_OK) == 0)
+        return 0;
+    return err_set(err, ENOENT,
+                   "program %s is neither beside xm nor in %s; the installation is "
+                   "incomplete",
+                   program, XENOLITH_LIBEXECDIR);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * paths.h - where things are on the host. Two instances exist side by side: the system's
+ * (root) and one per user.
+ *
+ *                 root                 user
+ *   run dir       /run/xenolith        $XDG_RUNTIME_DIR/xenolith, else <state>/run
+ *   log dir       /var/log/xenolith    <state>/log
+ *   <state>       -                    ${XDG_STATE_HOME:-~/.local/state}/xenolith
+ *
+ * XENOLITH_RUN_DIR and XENOLITH_LOG_DIR override them (tests, several instances).
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/types.h"
+
+#define PATHS_MAX 512
+
+/* Each fills buf with a directory that exists afterwards (created 0700, parents included).
+ * The run directory is refused when somebody else owns it. 0 or -errno. */
+int paths_run_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
+int paths_log_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
+
+/* Find one of our own helper programs: beside the running binary (build tree), else in the
+ * libexec directory of the installation. -ENOENT with a sentence. */
+int paths_helper(char buf[static PATHS_MAX], const char *program, struct err *err) MUST_CHECK;
