@@ -26,6 +26,10 @@ struct engine_config {
 
 /* Create the engine's processes for one domain; no guest code runs yet. 0 or -errno. */
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err);
+/* First half of the end: kills every process of the engine, so that each engine_vcpu_run(),
+ * running or called later, returns -ECANCELED. Pages stay mapped and engine_vcpu_kick() stays
+ * harmless until engine_destroy(), which the caller calls once its vCPU threads are joined. */
+void engine_stop(struct engine *e);
 /* Ends every process of the engine (SIGKILL), reaps them, frees all. NULL is fine. Always
  * succeeds, within a second, whatever the guest does. */
 void engine_destroy(struct engine *e);
