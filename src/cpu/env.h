@@ -49,6 +49,15 @@ void env_set_user_cr3(struct vcpu *v, mfn_t root);
 /* A page table is pinned (level 1-4) or unpinned: unpinning a root lets its address space go. */
 void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin);
 
+/* What env_pin_table() was last told of a frame: its level 1-4, or 0 = not pinned. Lets a
+ * page-table update know that no flush is due. cpu/pv has a weak default: 0 for all. */
+unsigned int env_pin_level(mfn_t mfn);
+
+/* Event channels of the domain as cpu/pv/evtchn.h wants them, or NULL: then unmask and poll
+ * go to the domain process. cpu/pv has a weak default: NULL. */
+struct evtchn_ctx;
+const struct evtchn_ctx *env_evtchn(void);
+
 /* Run hypercall nr (arguments already in the registers) in the domain process; returns its
  * result. Slow path: two process switches. */
 int64_t env_domain_hypercall(struct vcpu *v, uint64_t nr, const uint64_t args[5]);

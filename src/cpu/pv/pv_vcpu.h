@@ -46,6 +46,7 @@ struct pv_vcpu {
     maddr_t runstate_pa; /* ~0 = none */
     gva_t time_va;
     maddr_t time_pa;
+    bool time_va_stale; /* time_va was not mapped at the last update */
     uint32_t runstate; /* RUNSTATE_* */
     uint64_t runstate_entry;
     uint64_t runstate_time[4];

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * iret.c - the iret hypercall (ABI 5.4): the only way into guest user mode, and the usual way
+ * back to interrupted kernel code. Runs once per guest system call: one read for the frame.
+ */
+#include "cpu/pv/hypercall.h"
+
+#include "cpu/pv/info.h"
+#include "cpu/pv/pv.h"
+#include "cpu/pv/segment.h"
+
+/* As the guest pushed it, from rsp up. */
+struct iret_frame {
+    uint64_t rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
+};
+
+static void enter_user_mode(struct vcpu *v)
+{
+    uint64_t base = v->gs_base;
+
+    if (v->cr3_user == INVALID_MFN)
+        env_domain_crash(v, "iret to user mode (rip %lx) without a user page table", v->rip);
+    v->gs_base = v->gs_base_other;
+    v->gs_base_other = base;
+    v->user_mode = true;
+}
+
+/* iretq would refuse these selectors: the guest gets #GP from the new context, as under Xen
+ * when the real instruction faults. */
+static bool selectors_valid(struct vcpu *v, uint16_t *bad)
+{
+    *bad = v->cs;
+    if (!segment_is_user_code(v, v->cs))
+        return false;
+    *bad = v->ss;
+    return segment_is_user_stack(v, v->ss);
+}
+
+int64_t pv_do_iret(struct vcpu *v, uint64_t args[5])
+{
+    struct vcpu_info *info = pv_info(v);
+    struct iret_frame frame;
+    struct fault f;
+    uint16_t bad;
+    bool user;
+
+    if (env_read_kernel(v, v->gpr[RSP], &frame, sizeof(frame), &f))
+        env_domain_crash(v, "iret: frame at %lx cannot be read", v->gpr[RSP]);
+
+    user = (frame.cs & 3) == 3;
+    v->rip = frame.rip;
+    v->rflags = (frame.rflags & EFLAGS_USER) | EFLAGS_IF | 2;
+    v->gpr[RSP] = frame.rsp;
+    v->gpr[RAX] = frame.rax;
+    if (frame.flags & VGCF_in_syscall) {
+        /* The way of sysret. */
+        v->gpr[R11] = v->rflags;
+        v->gpr[RCX] = frame.rip;
+        v->cs = (frame.cs | 3) == FLAT_USER_CS32 ? FLAT_USER_CS32 : FLAT_USER_CS64;
+        v->ss = FLAT_USER_SS64;
+    } else {
+        v->gpr[R11] = frame.r11;
+        v->gpr[RCX] = frame.rcx;
+        v->cs = (uint16_t)(frame.cs | 3);
+        v->ss = (uint16_t)(frame.ss | 3);
+    }
+    if (v->pv.vm_assist & PV_ASSIST_BIT(VMASST_TYPE_architectural_iopl))
+        v->pv.iopl = (frame.rflags & EFLAGS_IOPL) >> 12;
+    v->pv.nmi_masked = false;
+    pv_events_mask(info, !(frame.rflags & EFLAGS_IF));
+
+    if (user) {
+        enter_user_mode(v);
+        if (!selectors_valid(v, &bad)) {
+            f = (struct fault){.vector = VEC_GP, .has_error = true, .error = bad & 0xfffcu};
+            pv_inject(v, &f);
+        }
+    }
+    return (int64_t)v->gpr[RAX];
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * pv.c - start of a PV vCPU. What the domain process set (registers, trap table, callbacks,
+ * descriptor tables of an initialised secondary vCPU) stays; what it leaves zero and must
+ * not be zero gets its reset value here.
+ */
+#include "cpu/pv/pv.h"
+
+#include "cpu/env.h"
+#include "cpu/pv/abi.h"
+#include "cpu/pv/evtchn.h"
+#include <xen/vcpu.h>
+
+#define PERIODIC_AT_START 10000000ull /* ns: 100 Hz until the guest stops it, ABI section 8 */
+
+__attribute__((weak)) unsigned int env_pin_level(mfn_t mfn)
+{
+    return 0;
+}
+
+__attribute__((weak)) const struct evtchn_ctx *env_evtchn(void)
+{
+    return NULL;
+}
+
+void pv_init(struct vcpu *v)
+{
+    struct pv_vcpu *pv = &v->pv;
+    uint64_t now = env_now();
+    unsigned int i;
+
+    if (!pv->kernel_sp)
+        pv->kernel_sp = v->gpr[RSP];
+    for (i = (pv->gdt_entries + 511) / 512; i < PV_MAX_GDT_FRAMES; i++)
+        pv->gdt_frames[i] = INVALID_MFN;
+    if (!v->dr[6])
+        v->dr[6] = 0xffff0ff0;
+    if (!v->dr[7])
+        v->dr[7] = 0x400;
+
+    pv->runstate_va = pv->time_va = 0;
+    pv->runstate_pa = pv->time_pa = ~0ull;
+    pv->time_va_stale = false;
+    pv->runstate = RUNSTATE_running;
+    pv->runstate_entry = now;
+    __builtin_memset(pv->runstate_time, 0, sizeof(pv->runstate_time));
+    /* The sum of the times is system time, from the first moment on. */
+    pv->runstate_time[RUNSTATE_offline] = now;
+
+    pv->singleshot_ns = 0;
+    pv->poll_deadline = 0;
+    pv->periodic_ns = PERIODIC_AT_START;
+    pv->periodic_next = now + PERIODIC_AT_START;
+    env_set_timer(v, pv_next_deadline(v));
+    pv_time_update(v);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * sched.c - giving the CPU away: yield, block, poll (ABI 3.11). Shutdown, the watchdog and
+ * the privileged operations belong to the domain process.
+ */
+#include "cpu/pv/hypercall.h"
+
+#include <xen/event_channel.h>
+#include <xen/sched.h>
+#include <xen/vcpu.h>
+
+#include "cpu/env.h"
+#include "cpu/pv/evtchn.h"
+#include "cpu/pv/info.h"
+#include "cpu/pv/pv.h"
+
+#define POLL_MAX_PORTS 128
+
+static int64_t do_yield(struct vcpu *v)
+{
+    env_relax(v);
+    return 0;
+}
+
+/* Enable events and sleep until one is due. Returning without one is allowed (and happens
+ * when the engine has something to do); sleeping through one is not, so the mask is cleared
+ * before the test, and env_wait() looks again itself. */
+static int64_t do_block(struct vcpu *v)
+{
+    pv_events_mask(pv_info(v), false);
+    if (pv_event_due(v))
+        return 0;
+    pv_runstate_change(v, RUNSTATE_blocked);
+    env_wait(v, pv_next_deadline(v));
+    pv_runstate_change(v, RUNSTATE_running);
+    pv_timers_run(v);
+    return 0;
+}
+
+static bool any_pending(const struct evtchn_ctx *c, const evtchn_port_t *ports, unsigned int nr)
+{
+    unsigned int i;
+
+    for (i = 0; i < nr; i++)
+        if (evtchn_is_pending(c, ports[i]))
+            return true;
+    return false;
+}
+
+/* One sleep of a poll. True when it is over: something happened that is not a timer of ours. */
+static bool poll_wait(struct vcpu *v, uint64_t timeout)
+{
+    uint64_t deadline = pv_next_deadline(v), until = deadline, now;
+
+    if (timeout && (!until || timeout < until))
+        until = timeout;
+    env_wait(v, until);
+    now = env_now();
+    if (deadline && deadline <= now)
+        pv_timers_run(v);
+    else if (!until || now < until)
+        return true; /* woken */
+    return timeout && timeout <= now;
+}
+
+static int64_t poll_ports(struct vcpu *v, const struct evtchn_ctx *c, const evtchn_port_t *ports,
+                          unsigned int nr, uint64_t timeout)
+{
+    uint64_t self = 1ull << (v->id & 63);
+    bool over = false, slept = false;
+
+    /* From here on every raise wakes us, masked or not: announce, then look. */
+    __atomic_fetch_or(&c->sh->polling, self, __ATOMIC_SEQ_CST);
+    v->pv.poll_deadline = timeout;
+    while (!over && !pv_event_due(v) && !any_pending(c, ports, nr)) {
+        if (timeout && timeout <= env_now())
+            break;
+        if (!slept)
+            pv_runstate_change(v, RUNSTATE_blocked);
+        slept = true;
+        over = poll_wait(v, timeout);
+    }
+    v->pv.poll_deadline = 0;
+    __atomic_fetch_and(&c->sh->polling, ~self, __ATOMIC_SEQ_CST);
+    if (slept)
+        pv_runstate_change(v, RUNSTATE_running);
+    return 0;
+}
+
+static int64_t do_poll(struct vcpu *v, gva_t arg)
+{
+    const struct evtchn_ctx *c = env_evtchn();
+    evtchn_port_t ports[POLL_MAX_PORTS];
+    struct sched_poll poll;
+    unsigned int i;
+
+    if (!c)
+        return do_yield(v); /* a poll may return at any time */
+    if (hypercall_copy_from(v, &poll, arg, sizeof(poll)))
+        return -XEN_EFAULT;
+    if (poll.nr_ports > POLL_MAX_PORTS)
+        return -XEN_EINVAL;
+    if (hypercall_copy_from(v, ports, (gva_t)poll.ports.p, poll.nr_ports * sizeof(ports[0])))
+        return -XEN_EFAULT;
+    for (i = 0; i < poll.nr_ports; i++)
+        if (ports[i] >= EVTCHN_MAX_PORTS)
+            return -XEN_EINVAL;
+    return poll_ports(v, c, ports, poll.nr_ports, poll.timeout);
+}
+
+int64_t pv_do_sched_op(struct vcpu *v, uint64_t args[5])
+{
+    switch (args[0]) {
+    case SCHEDOP_yield:
+        return do_yield(v);
+    case SCHEDOP_block:
+        return do_block(v);
+    case SCHEDOP_poll:
+        return do_poll(v, args[1]);
+    default:
+        return env_domain_hypercall(v, __HYPERVISOR_sched_op, args);
+    }
+}
+
+int64_t pv_do_sched_op_compat(struct vcpu *v, uint64_t args[5])
+{
+    switch (args[0]) {
+    case SCHEDOP_yield:
+        return do_yield(v);
+    case SCHEDOP_block:
+        return do_block(v);
+    default:
+        return env_domain_hypercall(v, __HYPERVISOR_sched_op_compat, args);
+    }
+}
