@@ -27,6 +27,11 @@ enum exit_reason {
 #define RUN_REQ_PAUSE 1u /* report EXIT_PAUSED and wait */
 #define RUN_REQ_RESET_AREAS 2u
 
+/* run.stats[] and run.trace[].what. */
+enum run_stat { STAT_EXITS, STAT_TRANSLATIONS, STAT_EMULATED, STAT_HYPERCALLS, STAT_USER_RUNS,
+                STAT_VTLB_FILLS, STAT_VTLB_ENTRIES, STAT_CACHE_BYTES };
+enum run_trace { TRACE_HYPERCALL = 1, TRACE_FAULT, TRACE_USER_FAULT };
+
 struct run {
     /* futex words */
     uint32_t turn;

@@ -38,6 +38,7 @@ static uint8_t *marks;       /* bit per pc, low 31 bits */
 static uint32_t nr_blocks, nr_insns, nr_chains;
 static uint32_t deferred[MAX_DEFERRED];
 static uint32_t nr_deferred;
+static uint64_t generation;
 
 static uint32_t *dispatch_entry(uint64_t pc)
 {
@@ -83,6 +84,7 @@ static void flush_everything(void)
                 frame_head[b->frame[k]] = 0;
     }
     nr_blocks = nr_insns = nr_chains = nr_deferred = 0;
+    generation++;
     emit_at = host_ptr(0);
     emit_miss_stub();
 }
@@ -92,6 +94,11 @@ void cache_reserve(void)
     if ((uintptr_t)emit_at + RESERVE > V_CACHE + V_CACHE_SIZE || nr_blocks + 4096 > MAX_BLOCKS ||
         nr_insns + 8192 > MAX_INSNS || nr_chains + 8192 > MAX_CHAINS)
         flush_everything();
+}
+
+uint64_t cache_generation(void)
+{
+    return generation;
 }
 
 uint64_t cache_bytes_used(void)
@@ -246,16 +253,16 @@ static void overwrite_entry(struct cache_block *b)
     emit_patch_rel32(entry + 1, stub);
 }
 
-static void kill_block(struct cache_block *b, uint64_t running)
+static void kill_block(struct cache_block *b)
 {
-    uint32_t at = (uint32_t)(running - V_CACHE);
+    uint32_t at = (uint32_t)(soft.running - V_CACHE);
 
     if (b->dead)
         return;
     b->dead = true;
     if (*dispatch_entry(b->pc) == b->host - CACHE_HEADER_SIZE)
         *dispatch_entry(b->pc) = 0;
-    if (running && at >= b->host && at < b->host + ENTRY_SIZE && nr_deferred < MAX_DEFERRED) {
+    if (soft.running && at >= b->host && at < b->host + ENTRY_SIZE && nr_deferred < MAX_DEFERRED) {
         deferred[nr_deferred++] = (uint32_t)(b - blocks);
         return;
     }
@@ -268,7 +275,7 @@ void cache_run_deferred(void)
         overwrite_entry(&blocks[deferred[--nr_deferred]]);
 }
 
-void cache_drop_frame(mfn_t mfn, uint64_t running)
+void cache_drop_frame(mfn_t mfn)
 {
     uint32_t i;
 
@@ -281,7 +288,7 @@ void cache_drop_frame(mfn_t mfn, uint64_t running)
         int k = b->frame[0] == (uint32_t)mfn ? 0 : 1;
 
         i = b->next[k];
-        kill_block(b, running);
+        kill_block(b);
     }
 }
 
@@ -290,7 +297,7 @@ void cache_drop_at(uint64_t host_pc)
     struct cache_block *b = find_block((uint32_t)(host_pc - V_CACHE));
 
     if (b)
-        kill_block(b, host_pc);
+        kill_block(b);
 }
 
 bool cache_marked(uint64_t pc)

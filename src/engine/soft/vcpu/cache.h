@@ -71,9 +71,9 @@ void *cache_chain_stub(uint8_t *rel, uint64_t pc);
 uint64_t cache_chain_pc(uint64_t record);
 void cache_chain_link(uint64_t record, void *host);
 
-/* Forget translations: of one frame (its content is about to change; `running` = host pc
- * that is interrupted inside the cache, or 0), or of the instruction at pc only. */
-void cache_drop_frame(mfn_t mfn, uint64_t running);
+/* Forget translations: of one frame (its content is about to change), or of the block that a
+ * host pc is in. The block that soft.running is in goes on to its end if it was entered. */
+void cache_drop_frame(mfn_t mfn);
 void cache_drop_at(uint64_t host_pc);
 /* Finish what could not be overwritten while it ran. Called before each entry. */
 void cache_run_deferred(void);
@@ -83,3 +83,5 @@ bool cache_marked(uint64_t pc);
 void cache_mark(uint64_t pc);
 
 uint64_t cache_bytes_used(void);
+/* Counts how often everything was thrown away: chain records of before are void. */
+uint64_t cache_generation(void);

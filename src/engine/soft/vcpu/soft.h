@@ -40,6 +40,7 @@ struct soft {
 
     /* C only */
     uint64_t fs_loaded;
+    uint64_t running; /* host pc in the cache that a signal interrupted, 0 in C code */
     uint32_t kicked; /* a signal came: look at events before running guest code */
     struct fault fault;
 };

@@ -98,7 +98,7 @@ static void drop_entry(struct entry *e)
     for (unsigned int k = 0; k < e->pages; k++)
         if (vcpu_frame_flags[e->mfn + k] & FRAME_CODE) {
             vcpu_frame_flags[e->mfn + k] &= (uint8_t)~FRAME_CODE;
-            cache_drop_frame(e->mfn + k, 0);
+            cache_drop_frame(e->mfn + k);
         }
     sys_unmap(e->va + KERNEL_OFFSET, (uint64_t)e->pages << PAGE_SHIFT);
     unlink_entry(e);
@@ -174,15 +174,14 @@ static void set_accessed(uint64_t *pte, bool writable)
 /* Remove entries that overlap [va, va + pages): their place is taken by a new run. */
 static void drop_overlap(gva_t va, unsigned int pages)
 {
-    for (unsigned int k = 0; k < pages;) {
-        struct entry *e = find(va + ((uint64_t)k << PAGE_SHIFT));
+    gva_t end = va + ((uint64_t)pages << PAGE_SHIFT);
 
-        if (e) {
-            k = (unsigned int)((e->va - va) >> PAGE_SHIFT) + e->pages;
-            unlink_entry(e);
-        } else {
-            k++;
-        }
+    for (uint32_t i = *bucket(va), next; i; i = next) {
+        struct entry *e = &entries[i - 1];
+
+        next = e->next;
+        if (e->va < end && va < e->va + ((uint64_t)e->pages << PAGE_SHIFT))
+            drop_entry(e);
     }
 }
 
@@ -222,7 +221,7 @@ static bool upper_levels_rw(const struct walk *w)
     return w->writable || !(w->pte & PTE_RW);
 }
 
-int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint64_t running, uint32_t *error)
+int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
 {
     struct walk w;
     mfn_t mfn;
@@ -233,7 +232,7 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint64_t running, uint32_t *
         return -2;
     mfn = PTE_FRAME(w.pte);
     if (write && read_only_frame(mfn))
-        vtlb_frame_written(mfn, running);
+        vtlb_frame_written(mfn);
     {
         struct entry *e = find(va);
 
@@ -254,7 +253,7 @@ void vtlb_touch(struct vcpu *v, gva_t va)
     uint32_t error;
 
     if (!find(va) && va >= LOWEST_VA)
-        vtlb_fill(v, va, false, 0, &error);
+        vtlb_fill(v, va, false, &error);
 }
 
 static bool still_valid(struct vcpu *v, const struct entry *e)
@@ -302,13 +301,13 @@ void vtlb_protect_frame(mfn_t mfn)
     }
 }
 
-void vtlb_frame_written(mfn_t mfn, uint64_t running)
+void vtlb_frame_written(mfn_t mfn)
 {
     if (mfn >= shared->nr_frames)
         return;
     if (vcpu_frame_flags[mfn] & FRAME_CODE) {
         vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_CODE;
-        cache_drop_frame(mfn, running);
+        cache_drop_frame(mfn);
     }
     if (vcpu_frame_flags[mfn] & FRAME_PATCHED) {
         user_frame_written(mfn);
@@ -362,6 +361,6 @@ void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault
         return NULL;
     }
     if (access == ACCESS_WRITE)
-        vtlb_frame_written(PTE_FRAME(w.pte), 0);
+        vtlb_frame_written(PTE_FRAME(w.pte));
     return fill_soft_tlb(va, &w);
 }

@@ -20,9 +20,9 @@ struct soft_tlb_entry {
 extern struct soft_tlb_entry soft_tlb[1 << SOFT_TLB_BITS];
 
 void vtlb_init(void);
-/* Resolve a fault of kernel code at va. 0, or -1 with *error (#PF bits P/W). `running` is
- * the interrupted host pc. -2: va can't be mapped in this process (use soft access). */
-int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint64_t running, uint32_t *error);
+/* Resolve a fault of kernel code at va. 0, or -1 with *error (#PF bits P/W). -2: va can't be
+ * mapped in this process (it has to be accessed by software). */
+int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error);
 /* Make sure that a page fetched from by the translator has an entry, so that flushes see it. */
 void vtlb_touch(struct vcpu *v, gva_t va);
 
@@ -32,7 +32,7 @@ void vtlb_invlpg(struct vcpu *v, gva_t va);
  * every mapping of it. */
 void vtlb_protect_frame(mfn_t mfn);
 /* Something is about to write (or has written) to the frame: drop what was derived from it. */
-void vtlb_frame_written(mfn_t mfn, uint64_t running);
+void vtlb_frame_written(mfn_t mfn);
 
 /* Host pointer for a kernel-root access at va, valid to the end of the page; NULL with *f. */
 void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f);

@@ -19,6 +19,8 @@
 #define FRAME_CODE 1    /* translated kernel code: no writable mapping in V */
 #define FRAME_PT 2      /* pinned page table: RO mappings of it are treated as writable */
 #define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
+#define FRAME_LEVEL_SHIFT 4 /* level 1-4 that it was pinned at, 0 = not pinned */
+#define FRAME_LEVEL_MASK 0x70
 extern uint8_t *vcpu_frame_flags;
 
 struct walk {

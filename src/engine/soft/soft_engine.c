@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * soft_engine.c - the domain process's side of the software engine: makes the shared pages,
+ * starts the zygote and one vCPU process per vCPU, and implements engine.h on their run
+ * pages. Children are held by pidfd; nothing here believes what a run page says.
+ */
+#define _GNU_SOURCE
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/soft/layout.h"
+#include "engine/soft/zygote.h"
+
+#define WATCH_NS 200000000 /* how often a waiting thread looks whether V still lives */
+
+extern const uint8_t vcpu_blob[], vcpu_blob_end[];
+
+struct soft_vcpu {
+    struct run *run;
+    int run_fd;
+    pid_t pid;
+    int pidfd;
+    struct zygote zygote;
+};
+
+struct engine {
+    struct dom_shared *shared;
+    int shared_fd;
+    unsigned int nr_vcpus;
+    bool stopped;
+    struct soft_vcpu vcpu[EVTCHN_MAX_VCPUS];
+};
+
+static size_t page_round(size_t size)
+{
+    return (size + PAGE_SIZE - 1) & PAGE_MASK;
+}
+
+static void *shared_pages(const char *name, size_t size, int *ret_fd, struct err *err)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    void *p;
+
+    if (fd < 0 || ftruncate(fd, (off_t)page_round(size)) ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+        err_set(err, errno, "cannot make shared memory (%s): %s", name, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    p = mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) {
+        err_set(err, errno, "cannot map shared memory (%s): %s", name, strerror(errno));
+        close(fd);
+        return NULL;
+    }
+    *ret_fd = fd;
+    return p;
+}
+
+/* The blob as a sealed memfd, ready for fexecve. */
+static int blob_fd(struct err *err)
+{
+    size_t size = (size_t)(vcpu_blob_end - vcpu_blob), done = 0;
+    int fd = memfd_create("xenolith-vcpu", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    while (fd >= 0 && done < size) {
+        ssize_t n = write(fd, vcpu_blob + done, size - done);
+
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (fd < 0 || done < size ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)) {
+        int e = errno;
+
+        if (fd >= 0)
+            close(fd);
+        return err_set(err, e, "cannot prepare the vCPU program: %s", strerror(e));
+    }
+    return fd;
+}
+
+/* In the child: exactly the descriptors of layout.h, no others, then the blob. Only
+ * async-signal-safe calls: the parent may have threads. */
+static _Noreturn void exec_vcpu(int blob, const int fds[6])
+{
+    static char *const none[] = {(char *)"xenolith-vcpu", NULL};
+    int high[6], exe;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    exe = fcntl(blob, F_DUPFD_CLOEXEC, 64);
+    for (int i = 0; i < 6; i++)
+        high[i] = fcntl(fds[i], F_DUPFD, 80);
+    for (int i = 0; i < 6; i++)
+        dup2(high[i], V_FD_RAM + i);
+    syscall(SYS_close_range, V_FD_LOG + 1, exe - 1, 0);
+    syscall(SYS_close_range, exe + 1, ~0u, 0);
+    syscall(SYS_close_range, 0, V_FD_RAM - 1, 0);
+    /* A network, IPC and mount namespace of its own where the host lets us; the jail does
+     * not depend on it. */
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS)) {
+        /* Fine: seccomp allows no call that these would confine. */
+    }
+    fexecve(exe, none, none + 1);
+    _exit(127);
+}
+
+static int start_vcpu(struct engine *e, unsigned int id, const struct engine_config *config,
+                      int blob, struct err *err)
+{
+    struct soft_vcpu *s = &e->vcpu[id];
+    int v_socket = -1, r;
+    pid_t pid;
+
+    s->run = shared_pages("xenolith-run", sizeof(struct run), &s->run_fd, err);
+    if (!s->run)
+        return -errno;
+    s->run->turn = TURN_D;
+    r = zygote_start(&s->zygote, config->ram, &v_socket, err);
+    if (r)
+        return r;
+    pid = fork();
+    if (!pid)
+        exec_vcpu(blob, (const int[]){config->ram->fd, config->ram->m2p_fd, e->shared_fd,
+                                      s->run_fd, v_socket, config->log_fd});
+    r = errno;
+    close(v_socket);
+    if (pid < 0)
+        return err_set(err, r, "cannot start a vCPU process: %s", strerror(r));
+    s->pid = pid;
+    s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (s->pidfd < 0)
+        return err_set(err, errno, "cannot watch a vCPU process: %s", strerror(errno));
+    return 0;
+}
+
+/* struct vcpu_time_info's scale: ns = ticks << shift (>> -shift) * mul >> 32, with mul in
+ * [2^31, 2^32). */
+static void set_tsc_scale(struct dom_shared *s, uint32_t khz)
+{
+    uint64_t hz = (uint64_t)khz * 1000;
+    int8_t shift = 0;
+
+    while (hz > 2000000000) {
+        hz >>= 1;
+        shift--;
+    }
+    while (hz <= 1000000000) {
+        hz <<= 1;
+        shift++;
+    }
+    /* Divide what the shift leaves of the exact frequency, not its rounded half. */
+    s->tsc_shift = shift;
+    s->tsc_mul = (uint32_t)(((unsigned __int128)1000000000 << 32 << (shift < 0 ? -shift : 0)) /
+                            ((uint64_t)khz * 1000 << (shift > 0 ? shift : 0)));
+    s->tsc_khz = khz;
+}
+
+int engine_create(struct engine **ret, const struct engine_config *config, struct err *err)
+{
+    struct engine *e;
+    int blob, r = 0;
+
+    if (!config->nr_vcpus || config->nr_vcpus > EVTCHN_MAX_VCPUS)
+        return err_set(err, EINVAL, "vcpus must be 1..%d", EVTCHN_MAX_VCPUS);
+    e = calloc(1, sizeof(*e));
+    if (!e)
+        return err_set(err, ENOMEM, "out of memory");
+    for (unsigned int i = 0; i < config->nr_vcpus; i++)
+        e->vcpu[i].pidfd = e->vcpu[i].run_fd = -1;
+    e->shared_fd = -1;
+    e->nr_vcpus = config->nr_vcpus;
+    e->shared = shared_pages("xenolith-shared", sizeof(*e->shared), &e->shared_fd, err);
+    blob = e->shared ? blob_fd(err) : -errno;
+    if (blob < 0) {
+        engine_destroy(e);
+        return blob;
+    }
+    e->shared->nr_frames = config->ram->nr_frames;
+    e->shared->nr_ram = config->ram->max_pages;
+    e->shared->patch_first = config->ram->patch_first;
+    e->shared->patch_count = RAM_PATCH_FRAMES;
+    e->shared->nr_vcpus = config->nr_vcpus;
+    e->shared->shared_info = config->ram->shared_info;
+    e->shared->tsc_stamp = config->tsc_stamp;
+    set_tsc_scale(e->shared, config->tsc_khz);
+    for (unsigned int i = 0; i < config->nr_vcpus && !r; i++)
+        r = start_vcpu(e, i, config, blob, err);
+    close(blob);
+    if (r) {
+        engine_destroy(e);
+        return r;
+    }
+    *ret = e;
+    return 0;
+}
+
+void engine_stop(struct engine *e)
+{
+    __atomic_store_n(&e->stopped, true, __ATOMIC_SEQ_CST);
+    for (unsigned int i = 0; i < e->nr_vcpus; i++) {
+        struct soft_vcpu *s = &e->vcpu[i];
+
+        if (s->pidfd >= 0)
+            syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+        zygote_kill(&s->zygote);
+        if (s->run)
+            syscall(SYS_futex, &s->run->turn, FUTEX_WAKE, 64, NULL, NULL, 0);
+    }
+}
+
+void engine_destroy(struct engine *e)
+{
+    if (!e)
+        return;
+    engine_stop(e);
+    for (unsigned int i = 0; i < e->nr_vcpus; i++) {
+        struct soft_vcpu *s = &e->vcpu[i];
+
+        if (s->pid > 0)
+            waitpid(s->pid, NULL, 0);
+        if (s->pidfd >= 0)
+            close(s->pidfd);
+        zygote_done(&s->zygote);
+        if (s->run)
+            munmap(s->run, page_round(sizeof(*s->run)));
+        if (s->run_fd >= 0)
+            close(s->run_fd);
+    }
+    if (e->shared)
+        munmap(e->shared, page_round(sizeof(*e->shared)));
+    if (e->shared_fd >= 0)
+        close(e->shared_fd);
+    free(e);
+}
+
+struct dom_shared *engine_shared(struct engine *e)
+{
+    return e->shared;
+}
+
+struct run *engine_run_page(struct engine *e, unsigned int vcpu)
+{
+    return vcpu < e->nr_vcpus ? e->vcpu[vcpu].run : NULL;
+}
+
+static bool vcpu_alive(const struct soft_vcpu *s)
+{
+    struct pollfd p = {.fd = s->pidfd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 0;
+}
+
+int engine_vcpu_run(struct engine *e, unsigned int vcpu, struct err *err)
+{
+    struct soft_vcpu *s = &e->vcpu[vcpu];
+    struct run *run = s->run;
+    struct timespec watch = {.tv_nsec = WATCH_NS};
+
+    __atomic_store_n(&run->turn, TURN_V, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&run->v_waits, __ATOMIC_SEQ_CST))
+        syscall(SYS_futex, &run->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+    __atomic_store_n(&run->d_waits, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) != TURN_D) {
+        if (__atomic_load_n(&e->stopped, __ATOMIC_SEQ_CST))
+            return err_set(err, ECANCELED, "the engine was stopped");
+        if (syscall(SYS_futex, &run->turn, FUTEX_WAIT, TURN_V, &watch, NULL, 0) &&
+            errno == ETIMEDOUT && !vcpu_alive(s))
+            return err_set(err, ECANCELED, "the vCPU process ended unexpectedly");
+    }
+    if (__atomic_load_n(&e->stopped, __ATOMIC_SEQ_CST))
+        return err_set(err, ECANCELED, "the engine was stopped");
+    return 0;
+}
+
+void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
+{
+    struct soft_vcpu *s;
+
+    if (vcpu >= e->nr_vcpus)
+        return;
+    s = &e->vcpu[vcpu];
+    __atomic_fetch_add(&s->run->kick, 1, __ATOMIC_SEQ_CST);
+    syscall(SYS_futex, &s->run->kick, FUTEX_WAKE, 1, NULL, NULL, 0);
+    /* While it is D's turn V looks at events before it runs guest code again anyway. */
+    if (__atomic_load_n(&s->run->turn, __ATOMIC_SEQ_CST) == TURN_V &&
+        !__atomic_load_n(&s->run->v_blocked, __ATOMIC_SEQ_CST))
+        syscall(SYS_pidfd_send_signal, s->pidfd, SIGUSR1, NULL, 0);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * exits.c - see exits.h. A turn changes hands by a store and, if the other side said that
+ * it sleeps, a futex wake.
+ */
+#include "engine/soft/vcpu/exits.h"
+
+#include "cpu/env.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/trap.h"
+
+static uint32_t kick_seen;
+static uint64_t deadline, armed;
+
+void exit_to_domain(enum exit_reason reason)
+{
+    run->exit_reason = reason;
+    __atomic_store_n(&run->turn, TURN_D, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&run->d_waits, __ATOMIC_SEQ_CST))
+        sys_futex_wake(&run->turn, 1);
+    __atomic_store_n(&run->v_waits, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) != TURN_V)
+        sys_futex_wait(&run->turn, TURN_D, 0);
+    __atomic_store_n(&run->v_waits, 0, __ATOMIC_RELAXED);
+}
+
+void exit_note_kicks(void)
+{
+    kick_seen = __atomic_load_n(&run->kick, __ATOMIC_ACQUIRE);
+}
+
+void exit_wait_kick(uint64_t until)
+{
+    uint64_t now = env_now();
+
+    if (until && until <= now)
+        return;
+    __atomic_store_n(&run->v_blocked, 1, __ATOMIC_SEQ_CST);
+    sys_futex_wait(&run->kick, kick_seen, until ? until - now : 0);
+    __atomic_store_n(&run->v_blocked, 0, __ATOMIC_RELAXED);
+    exit_note_kicks();
+}
+
+void exit_set_deadline(uint64_t d)
+{
+    deadline = d;
+}
+
+bool exit_deadline_passed(void)
+{
+    return deadline && env_now() >= deadline;
+}
+
+void exit_timer_fired(void)
+{
+    armed = 0;
+}
+
+void exit_arm_timer(void)
+{
+    uint64_t now;
+
+    if (!deadline || (armed && armed <= deadline))
+        return;
+    now = env_now();
+    trap_timer_set(deadline > now ? deadline - now : 1);
+    armed = deadline;
+}

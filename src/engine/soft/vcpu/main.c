@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * main.c - the vCPU process V: start-up, then the loop that runs guest code and acts on what
+ * stops it. The process belongs to the guest kernel; its jail is jail.c's system-call list.
+ */
+#include <asm/unistd.h>
+#include <linux/mman.h>
+
+#include "cpu/cpuid.h"
+#include "cpu/pv/pv.h"
+#include "engine/soft/layout.h"
+#include "engine/soft/vcpu/cache.h"
+#include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/exits.h"
+#include "engine/soft/vcpu/jail.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/start.h"
+#include "engine/soft/vcpu/translate.h"
+#include "engine/soft/vcpu/trap.h"
+#include "engine/soft/vcpu/user.h"
+#include "engine/soft/vcpu/vtlb.h"
+
+struct vcpu vcpu;
+struct soft soft;
+struct run *const run = (struct run *)V_RUN;
+struct dom_shared *const shared = (struct dom_shared *)V_SHARED;
+
+uint8_t start_stack[64 * 1024] __attribute__((aligned(64)));
+extern uint8_t start_stack_top[]; /* linker script: end of start_stack */
+
+void start_main(void);
+
+static bool run_page_mapped;
+
+_Noreturn void start_fail(const char *what, long error)
+{
+    if (run_page_mapped)
+        env_domain_crash(&vcpu, "vCPU process cannot start: %s (error %ld)", what, -error);
+    sys_exit(1);
+}
+
+static void map_or_fail(uint64_t addr, uint64_t size, int prot, int fd, const char *what)
+{
+    int r = sys_map(addr, (size + PAGE_SIZE - 1) & PAGE_MASK, prot, fd, 0);
+
+    if (r)
+        start_fail(what, r);
+}
+
+static void map_shared_memory(void)
+{
+    uint64_t frames;
+
+    map_or_fail(V_RUN, sizeof(struct run), PROT_READ | PROT_WRITE, V_FD_RUN, "run page");
+    run_page_mapped = true;
+    map_or_fail(V_SHARED, sizeof(struct dom_shared), PROT_READ | PROT_WRITE, V_FD_SHARED,
+                "shared page");
+    frames = shared->patch_first + shared->patch_count;
+    if (frames << PAGE_SHIFT > V_RAM_MAX)
+        start_fail("the guest has more memory than the address plan holds", 0);
+    map_or_fail(V_RAM, frames << PAGE_SHIFT, PROT_READ | PROT_WRITE, V_FD_RAM, "guest memory");
+    map_or_fail(V_M2P, shared->nr_frames * 8, PROT_READ | PROT_WRITE, V_FD_M2P, "m2p table");
+}
+
+/* The tables that the builder made are in use: stores to them are the guest's right. */
+static void mark_initial_tables(mfn_t table, int level)
+{
+    const uint64_t *t;
+
+    if (table >= shared->nr_frames)
+        return;
+    vcpu_frame_flags[table] |= FRAME_PT;
+    if (level == 1)
+        return;
+    t = ram_linear(table);
+    for (unsigned int i = 0; i < 512; i++)
+        if (t[i] & PTE_P)
+            mark_initial_tables(PTE_FRAME(t[i]), level - 1);
+}
+
+static void wait_for_start(void)
+{
+    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) != TURN_V) {
+        __atomic_store_n(&run->v_waits, 1, __ATOMIC_SEQ_CST);
+        sys_futex_wait(&run->turn, TURN_D, 0);
+    }
+    vcpu = run->state;
+}
+
+static void load_gs_base(void)
+{
+    __asm__ volatile("wrgsbase %0" : : "r"((uint64_t)KERNEL_OFFSET));
+}
+
+static void load_fs_base(void)
+{
+    uint64_t base = vcpu.gs_base + KERNEL_OFFSET;
+
+    if (base == soft.fs_loaded)
+        return;
+    __asm__ volatile("wrfsbase %0" : : "r"(base));
+    soft.fs_loaded = base;
+}
+
+static void trace(uint64_t what, uint64_t a, uint64_t b)
+{
+    uint32_t i = run->trace_head++ & (ARRAY_SIZE(run->trace) - 1);
+
+    run->trace[i].what = what;
+    run->trace[i].rip = vcpu.rip;
+    run->trace[i].a = a;
+    run->trace[i].b = b;
+}
+
+static void emulate_one(struct vcpu *v)
+{
+    struct insn in;
+    uint8_t bytes[INSN_MAX];
+    struct fault f;
+    int len = fetch_decode(v, v->rip, &in, bytes, &f);
+
+    if (len < 0) {
+        f = (struct fault){.vector = VEC_UD};
+    } else if (len > 0) {
+        run->stats[STAT_EMULATED]++;
+        if (emulate(v, &in, bytes, &f) == EMULATE_DONE)
+            return;
+    }
+    trace(TRACE_FAULT, f.vector, f.cr2);
+    pv_inject(v, &f);
+}
+
+/* The translation at v->rip, made if need be; NULL: a fault was injected instead. */
+static void *code_at_rip(struct vcpu *v)
+{
+    struct fault f = {.vector = VEC_GP, .has_error = true};
+    void *host = cache_lookup(v->rip);
+
+    if (host)
+        return host;
+    if (v->rip < CACHE_PC_LIMIT) {
+        struct walk w;
+        uint32_t error;
+
+        if (!walk(v->cr3_kernel, v->rip, ACCESS_EXEC, &w, &error))
+            env_domain_crash(v, "kernel code at %lx: code below the top 2 GiB of the address "
+                                "space is not supported", (unsigned long)v->rip);
+        f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error, .cr2 = v->rip};
+    } else {
+        host = translate(v, v->rip, &f);
+        run->stats[STAT_TRANSLATIONS]++;
+    }
+    if (!host) {
+        trace(TRACE_FAULT, f.vector, f.cr2);
+        pv_inject(v, &f);
+    }
+    return host;
+}
+
+static void on_chain(struct vcpu *v)
+{
+    uint64_t record = soft.arg, flushes = cache_generation();
+    void *host;
+
+    v->rip = cache_chain_pc(record);
+    host = code_at_rip(v);
+    if (host && flushes == cache_generation())
+        cache_chain_link(record, host);
+}
+
+static void run_kernel(struct vcpu *v)
+{
+    void *host = code_at_rip(v);
+
+    if (!host)
+        return;
+    soft.jump = (uintptr_t)host;
+    v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
+    load_fs_base();
+    cache_run_deferred();
+    soft_enter();
+    run->stats[STAT_EXITS]++;
+    switch (soft.reason) {
+    case SOFT_CHAIN:
+        on_chain(v);
+        break;
+    case SOFT_INDIRECT:
+        v->rip = soft.target;
+        break;
+    case SOFT_EMULATE:
+        emulate_one(v);
+        break;
+    case SOFT_HYPERCALL:
+        run->stats[STAT_HYPERCALLS]++;
+        trace(TRACE_HYPERCALL, v->gpr[RAX], v->gpr[RDI]);
+        pv_hypercall(v);
+        break;
+    case SOFT_FAULT:
+        trace(TRACE_FAULT, soft.fault.vector, soft.fault.cr2);
+        pv_inject(v, &soft.fault);
+        break;
+    case SOFT_FPU:
+        user_fpu_import();
+        break;
+    default:
+        break;
+    }
+}
+
+static void run_user(struct vcpu *v)
+{
+    struct fault f;
+
+    run->stats[STAT_USER_RUNS]++;
+    switch (user_run(v, &f)) {
+    case USER_SYSCALL:
+        pv_user_syscall(v);
+        break;
+    case USER_FAULT:
+        trace(TRACE_USER_FAULT, f.vector, f.cr2);
+        pv_inject(v, &f);
+        break;
+    case USER_EVENT:
+        break;
+    }
+}
+
+/* What signals and D asked for while guest code ran. */
+static void service(struct vcpu *v)
+{
+    soft.kicked = 0;
+    exit_timer_fired();
+    exit_note_kicks();
+    if (__atomic_load_n(&run->request, __ATOMIC_ACQUIRE) & RUN_REQ_PAUSE) {
+        run->state = *v;
+        exit_to_domain(EXIT_PAUSED);
+    }
+    if (exit_deadline_passed())
+        pv_timers_run(v);
+}
+
+void start_main(void)
+{
+    struct vcpu *v = &vcpu;
+
+    map_shared_memory();
+    /* The initial stack, vDSO and vvar go: that range must fault (layout.h). */
+    sys_unmap(0x780000000000, 0x7ffffffff000 - 0x780000000000);
+    cache_init();
+    vtlb_init();
+    trap_init();
+    cpuid_init();
+    load_gs_base();
+    if (user_init())
+        start_fail("no stub processes", 0);
+    if (jail_enter())
+        start_fail("cannot enter the jail", 0);
+    wait_for_start();
+    mark_initial_tables(v->cr3_kernel, 4);
+    pv_init(v);
+    for (;;) {
+        if (soft.kicked)
+            service(v);
+        while (pv_event_due(v))
+            pv_deliver_event(v);
+        exit_arm_timer();
+        if (v->user_mode)
+            run_user(v);
+        else
+            run_kernel(v);
+    }
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * trap.c - see trap.h. The handlers run on an alternate stack with further signals blocked.
+ * They never unwind: to leave translated code they save the guest's registers and change the
+ * signal frame so that sigreturn lands in soft_exit_fault.
+ */
+#include "engine/soft/vcpu/trap.h"
+
+#include <asm/sigcontext.h>
+#include <asm/siginfo.h>
+#include <asm/signal.h>
+#include <asm/unistd.h>
+#include <linux/time.h>
+
+#include "engine/soft/layout.h"
+#include "engine/soft/vcpu/cache.h"
+#include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/translate.h"
+#include "engine/soft/vcpu/user.h"
+#include "engine/soft/vcpu/vtlb.h"
+
+#define USER_TOP 0x800000000000ull
+#define UNMAPPED_HOST 0x780000000000ull /* host addresses from here on are guest-user space */
+#define RETRY_NS 20000 /* when a kick meets code between two instruction boundaries */
+
+struct kernel_sigaction {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    unsigned long mask;
+};
+
+struct kernel_ucontext {
+    unsigned long flags;
+    void *link;
+    struct {
+        void *sp;
+        int flags;
+        unsigned long size;
+    } stack;
+    struct sigcontext mc;
+};
+
+extern const char rt_sigreturn_restorer[], soft_enter_end[];
+
+static uint8_t signal_stack[64 * 1024] __attribute__((aligned(64)));
+static int timer_id;
+
+static void save_registers(const struct sigcontext *mc)
+{
+    uint64_t *g = vcpu.gpr;
+
+    g[RAX] = mc->rax;
+    g[RCX] = mc->rcx;
+    g[RDX] = mc->rdx;
+    g[RBX] = mc->rbx;
+    g[RSP] = mc->rsp - KERNEL_OFFSET;
+    g[RBP] = mc->rbp;
+    g[RSI] = mc->rsi;
+    g[RDI] = mc->rdi;
+    g[R8] = mc->r8;
+    g[R9] = mc->r9;
+    g[R10] = mc->r10;
+    g[R11] = mc->r11;
+    g[R12] = mc->r12;
+    g[R13] = mc->r13;
+    g[R14] = mc->r14;
+    g[R15] = mc->r15;
+    vcpu.rflags = mc->eflags & ~(uint64_t)(EFLAGS_TF | EFLAGS_RF);
+}
+
+/* Guest state at the instruction that pos names, as if it had not begun. */
+static void recover(const struct sigcontext *mc, const struct cache_pos *pos)
+{
+    save_registers(mc);
+    vcpu.rip = pos->pc;
+    if (pos->exact)
+        return;
+    if (pos->fixup & FIX_RCX)
+        vcpu.gpr[RCX] = soft.rcx;
+    if (pos->fixup & FIX_SCRATCH)
+        vcpu.gpr[pos->reg] = soft.scratch;
+    if (pos->fixup & FIX_RSI)
+        vcpu.gpr[RSI] -= KERNEL_OFFSET;
+    if (pos->fixup & FIX_RDI)
+        vcpu.gpr[RDI] -= KERNEL_OFFSET;
+}
+
+static void leave(struct sigcontext *mc, enum soft_exit reason)
+{
+    mc->rip = (uintptr_t)soft_exit_fault;
+    mc->rsp = soft.host_rsp;
+    mc->eflags &= ~(uint64_t)(EFLAGS_DF | EFLAGS_TF | EFLAGS_AC);
+    soft.reason = reason;
+}
+
+static void leave_fault(struct sigcontext *mc, uint8_t vector, bool has_error, uint32_t error,
+                        gva_t cr2)
+{
+    soft.fault = (struct fault){vector, has_error, error, cr2};
+    leave(mc, SOFT_FAULT);
+}
+
+void trap_timer_set(uint64_t ns)
+{
+    struct {
+        struct __kernel_old_timespec interval, value;
+    } it = {{0, 0}, {(long)(ns / 1000000000), (long)(ns % 1000000000)}};
+
+    if (!it.value.tv_sec && !it.value.tv_nsec)
+        it.value.tv_nsec = 1;
+    sys_call(__NR_timer_settime, timer_id, 0, &it, NULL);
+}
+
+/* A timer or D's kick: stop guest code as soon as its state is clean. */
+static void on_kick(struct sigcontext *mc)
+{
+    struct cache_pos pos;
+
+    soft.kicked = 1;
+    if (cache_contains(mc->rip)) {
+        if (cache_find(mc->rip, &pos) && pos.exact) {
+            recover(mc, &pos);
+            leave(mc, SOFT_NONE);
+            return;
+        }
+    } else {
+        user_kick();
+    }
+    trap_timer_set(RETRY_NS);
+}
+
+static _Noreturn void engine_fault(int sig, const struct sigcontext *mc, uint64_t addr)
+{
+    env_domain_crash(&vcpu, "engine fault: signal %d trap %u at %lx, address %lx, guest rip %lx",
+                     sig, (unsigned int)mc->trapno, (unsigned long)mc->rip, (unsigned long)addr,
+                     (unsigned long)vcpu.rip);
+}
+
+/* From now on this instruction accesses memory by software. */
+static void mark(struct sigcontext *mc, const struct cache_pos *pos)
+{
+    recover(mc, pos);
+    soft.running = mc->rip;
+    cache_mark(pos->pc);
+    cache_drop_at(mc->rip);
+    soft.running = 0;
+    leave(mc, SOFT_NONE);
+}
+
+/* The address that the ModRM operand of the instruction at vcpu.rip names. */
+static bool operand_address(const struct insn *in, uint64_t *ret)
+{
+    uint64_t ea = (uint64_t)(int64_t)in->disp;
+
+    if (!in->mem || in->vsib)
+        return false;
+    if (in->rip_rel)
+        ea += vcpu.rip + in->len;
+    if (in->base >= 0)
+        ea += vcpu.gpr[in->base];
+    if (in->index >= 0)
+        ea += vcpu.gpr[in->index] * in->scale;
+    if (in->seg == 0x65)
+        ea += vcpu.gs_base;
+    *ret = ea;
+    return true;
+}
+
+/* A host #GP: an access to guest-user space or Xen's hole through a non-canonical host
+ * address, or a guest #GP. */
+static void on_general_protection(struct sigcontext *mc, const struct cache_pos *pos)
+{
+    struct insn in;
+    uint8_t bytes[INSN_MAX];
+    struct fault f;
+    uint64_t ea[2];
+    unsigned int n = 0;
+
+    recover(mc, pos);
+    if (fetch_decode(&vcpu, pos->pc, &in, bytes, &f) > 0) {
+        if (in.cls == INSN_STRING) {
+            ea[n++] = vcpu.gpr[RDI];
+            ea[n++] = vcpu.gpr[RSI];
+        } else if (operand_address(&in, &ea[0])) {
+            n = 1;
+        }
+    }
+    for (unsigned int i = 0; i < n; i++)
+        if (ea[i] < USER_TOP) {
+            mark(mc, pos);
+            return;
+        }
+    leave_fault(mc, VEC_GP, true, 0, 0);
+}
+
+static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, uint64_t addr)
+{
+    gva_t va = addr - KERNEL_OFFSET;
+    uint32_t error;
+    int r;
+
+    if (addr >= UNMAPPED_HOST) {
+        mark(mc, pos);
+        return;
+    }
+    soft.running = mc->rip;
+    r = vtlb_fill(&vcpu, va, mc->err & PF_W, &error);
+    soft.running = 0;
+    if (!r)
+        return;
+    if (r == -2) {
+        mark(mc, pos);
+        return;
+    }
+    recover(mc, pos);
+    leave_fault(mc, VEC_PF, true, error, va);
+}
+
+static void on_exception(int sig, struct sigcontext *mc, uint64_t addr)
+{
+    struct cache_pos pos;
+
+    if (!cache_contains(mc->rip) || !cache_find(mc->rip, &pos))
+        engine_fault(sig, mc, addr);
+    switch (mc->trapno) {
+    case VEC_PF:
+        on_page_fault(mc, &pos, addr);
+        return;
+    case VEC_GP:
+    case VEC_SS:
+        on_general_protection(mc, &pos);
+        return;
+    default:
+        recover(mc, &pos);
+        leave_fault(mc, (uint8_t)mc->trapno, mc->trapno == VEC_AC, 0, 0);
+    }
+}
+
+static void on_signal(int sig, const siginfo_t *info, struct kernel_ucontext *uc)
+{
+    if (sig == SIGALRM || sig == SIGUSR1)
+        on_kick(&uc->mc);
+    else
+        on_exception(sig, &uc->mc, (uintptr_t)info->si_addr);
+}
+
+int resolve_access(void)
+{
+    static uint8_t bytes[INSN_MAX];
+    uint64_t ea = soft.ea, last = ea + (soft.ea_info & 0xffff);
+    bool write = soft.ea_info >> 16;
+    struct insn in;
+    void *p;
+
+    if ((ea & PAGE_MASK) == (last & PAGE_MASK)) {
+        p = vtlb_kernel_ptr(&vcpu, ea, write ? ACCESS_WRITE : ACCESS_READ, &soft.fault);
+        if (p) {
+            soft.ea_host = (uintptr_t)p;
+            return 1;
+        }
+        soft.reason = SOFT_FAULT;
+        return 0;
+    }
+    /* Over a page boundary the two frames need not be neighbours: emulate. */
+    if (fetch_decode(&vcpu, vcpu.rip, &in, bytes, &soft.fault) <= 0 ||
+        emulate(&vcpu, &in, bytes, &soft.fault) == EMULATE_FAULT)
+        soft.reason = SOFT_FAULT;
+    else
+        soft.reason = SOFT_NONE;
+    return 0;
+}
+
+void trap_init(void)
+{
+    static const uint8_t signals[] = {SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
+                                      SIGTRAP, SIGALRM, SIGUSR1};
+    struct {
+        void *sp;
+        int flags;
+        unsigned long size;
+    } ss = {signal_stack, 0, sizeof(signal_stack)};
+    struct kernel_sigaction sa = {(void *)on_signal,
+                                  SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
+                                  (void *)(uintptr_t)rt_sigreturn_restorer,
+                                  1ul << (SIGALRM - 1) | 1ul << (SIGUSR1 - 1)};
+    unsigned long none = 0;
+
+    sys_call(__NR_sigaltstack, &ss, NULL, 0, 0);
+    for (unsigned int i = 0; i < ARRAY_SIZE(signals); i++)
+        sys_call(__NR_rt_sigaction, signals[i], &sa, NULL, 8);
+    sys_call(__NR_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+    sys_call(__NR_timer_create, CLOCK_MONOTONIC, NULL, &timer_id, 0);
+}
