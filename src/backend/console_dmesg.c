@@ -32,7 +32,7 @@ static void append(struct console_dmesg *m, const char *buf, size_t n)
 
         if (ch == '\r')
             continue;
-        m->text[m->used++] = (ch < ' ' && ch != '\n' && ch != '\t') || ch == 0x7f ? '?' : (char)ch;
+        m->text[m->used++] = (ch < ' ' && ch != '\n' && ch != '\t') || ch >= 0x7f ? '?' : (char)ch;
     }
 }
 

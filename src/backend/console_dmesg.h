@@ -2,7 +2,7 @@
  *
  * console_dmesg.h - the text behind `xm dmesg`: what a hypervisor would have on its own
  * console about this domain. Lines of ours begin with "(XEN) ", lines that the guest wrote
- * through the console_io hypercall with "(dN) ". Bounded; the oldest text goes first.
+ * through the console_io hypercall with "(dN) ". ASCII only, bounded; the oldest text goes first.
  *
  * Locking: domain.lock. Internal to the console, which offers it in console.h.
  */

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * control.c - see control.h. Answers are small and go to a fresh socket buffer, so they are
+ * written at once; a peer whose buffer is full does not read and is dropped.
+ */
+#define _GNU_SOURCE
+#include "domain/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend/console.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "domain/cputime.h"
+#include "domain/process.h"
+
+#define REQUEST_MAX 4096
+#define MAX_CONNECTIONS 64
+
+enum waits_for { WAITS_FOR_NOTHING, WAITS_FOR_LIFE_END, WAITS_FOR_DOMAIN_GONE };
+
+struct connection {
+    struct control *control;
+    struct connection *next;
+    int fd;
+    uid_t uid;
+    struct loop_watch *watch;
+    enum waits_for waits_for;
+    bool handed_over; /* became a console: to be forgotten */
+    char request[REQUEST_MAX];
+    size_t used;
+};
+
+struct control {
+    struct process *process;
+    int listen_fd;
+    struct loop_watch *listen_watch;
+    struct connection *connections;
+    unsigned int nr_connections;
+};
+
+/* A handler answers through send_answer() or leaves the connection waiting. */
+typedef void verb_fn(struct connection *cn, const json_t *request);
+
+static void connection_close(struct connection *cn)
+{
+    struct connection **p = &cn->control->connections;
+
+    while (*p != cn)
+        p = &(*p)->next;
+    *p = cn->next;
+    cn->control->nr_connections--;
+    loop_remove(cn->watch);
+    if (cn->fd >= 0)
+        close(cn->fd);
+    free(cn);
+}
+
+/* Takes the reference. A peer that cannot take it is noticed by its next event. */
+static void send_answer(struct connection *cn, json_t *answer)
+{
+    CLEANUP_FREE char *text = answer ? json_to_line(answer) : NULL;
+    size_t n = text ? strlen(text) : 0;
+
+    json_decref(answer);
+    if (n == 0 || send(cn->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
+        shutdown(cn->fd, SHUT_RDWR);
+}
+
+static void send_error(struct connection *cn, const char *text)
+{
+    send_answer(cn, json_pack("{s:b, s:s}", "ok", 0, "error", text));
+}
+
+static const char *reason_name(enum shutdown_reason reason)
+{
+    switch (reason) {
+    case SHUTDOWN_POWEROFF:
+        return "poweroff";
+    case SHUTDOWN_REBOOT:
+        return "reboot";
+    case SHUTDOWN_SUSPEND:
+        return "suspend";
+    case SHUTDOWN_CRASH:
+        return "crash";
+    case SHUTDOWN_WATCHDOG:
+        return "watchdog";
+    case SHUTDOWN_DESTROYED:
+        return "destroyed";
+    case SHUTDOWN_NONE:
+        break;
+    }
+    return "none";
+}
+
+/* All started vCPUs sleep, as far as the guest-written run pages say. */
+static bool is_idle(const struct domain *d)
+{
+    for (unsigned int i = 0; i < d->nr_vcpus; i++)
+        if (!__atomic_load_n(&engine_run_page(d->engine, i)->v_blocked, __ATOMIC_RELAXED))
+            return false;
+    return true;
+}
+
+/* The State column of `xm list`: running blocked paused shutdown crashed dying. */
+static void state_letters(const struct process *p, char out[static 7])
+{
+    const struct domain *d = &p->d;
+
+    strcpy(out, "------");
+    if (d->state == DOMAIN_PAUSED)
+        out[2] = 'p';
+    else if (d->state == DOMAIN_RUNNING && d->engine && is_idle(d))
+        out[1] = 'b';
+    else if (d->state == DOMAIN_RUNNING)
+        out[0] = 'r';
+    else if (p->preserved)
+        out[3] = 's';
+    else
+        out[5] = 'd';
+    if (d->state == DOMAIN_DYING && d->reason == SHUTDOWN_CRASH)
+        out[4] = 'c';
+}
+
+static void format_uuid(const uint8_t u[16], char out[static 37])
+{
+    snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
+             u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
+             u[14], u[15]);
+}
+
+static void verb_info(struct connection *cn, const json_t *request)
+{
+    struct process *p = cn->control->process;
+    const struct domain_options *o = &p->options;
+    char state[7], uuid[37];
+    json_int_t memory;
+
+    pthread_mutex_lock(&p->d.lock);
+    state_letters(p, state);
+    memory = (json_int_t)((p->d.ram.base ? p->d.ram.nr_allocated : o->memory_pages) / 256);
+    pthread_mutex_unlock(&p->d.lock);
+    format_uuid(p->d.uuid, uuid);
+    send_answer(cn,
+                json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:i, s:s, s:f, s:i, s:i, s:s, s:s}", "ok",
+                          1, "domid", p->d.domid, "name", p->d.name, "uuid", uuid, "memory", memory,
+                          "maxmem", (json_int_t)(o->maxmem_pages / 256), "vcpus", (int)o->vcpus,
+                          "state", state, "cpu_time", (double)cputime_session_ns() / 1e9, "pid",
+                          (int)getpid(), "restarts", (int)p->restarts, "log", o->log_path,
+                          "console_log", o->console_path));
+}
+
+static void verb_dmesg(struct connection *cn, const json_t *request)
+{
+    struct process *p = cn->control->process;
+    CLEANUP_FREE char *text = NULL;
+
+    pthread_mutex_lock(&p->d.lock);
+    text = console_dmesg_text(p->d.console, json_get_bool(request, "clear", false));
+    pthread_mutex_unlock(&p->d.lock);
+    send_answer(cn, json_pack("{s:b, s:s}", "ok", 1, "text", text ? text : ""));
+}
+
+static void verb_destroy(struct connection *cn, const json_t *request)
+{
+    struct process *p = cn->control->process;
+    char who[64];
+
+    snprintf(who, sizeof(who), "destroyed by uid %u", (unsigned int)cn->uid);
+    cn->waits_for = WAITS_FOR_DOMAIN_GONE;
+    pthread_mutex_lock(&p->d.lock);
+    process_destroy(p, who);
+    pthread_mutex_unlock(&p->d.lock);
+}
+
+static void answer_end(struct connection *cn)
+{
+    const struct process *p = cn->control->process;
+
+    cn->waits_for = WAITS_FOR_NOTHING;
+    send_answer(cn, json_pack("{s:b, s:s, s:s, s:b, s:s}", "ok", 1, "reason",
+                              reason_name(p->d.reason), "text", p->d.reason_text, "preserved",
+                              p->preserved, "log", p->options.log_path));
+}
+
+static void verb_wait(struct connection *cn, const json_t *request)
+{
+    if (cn->control->process->preserved)
+        answer_end(cn);
+    else
+        cn->waits_for = WAITS_FOR_LIFE_END;
+}
+
+/* The answer's newline ends the JSON; from there on the connection is the console. */
+static void verb_console(struct connection *cn, const json_t *request)
+{
+    struct process *p = cn->control->process;
+    int rc;
+
+    loop_remove(cn->watch);
+    cn->watch = NULL;
+    send_answer(cn, json_pack("{s:b}", "ok", 1));
+    pthread_mutex_lock(&p->d.lock);
+    rc = console_add_client(p->d.console, cn->fd);
+    pthread_mutex_unlock(&p->d.lock);
+    if (rc < 0)
+        log_msg(LOG_WARN, "domain", "console client refused: %s", strerror(-rc));
+    else
+        cn->fd = -1;
+    cn->handed_over = true;
+}
+
+static const struct {
+    const char *name;
+    verb_fn *fn;
+} verbs[] = {
+    {"info", verb_info}, {"dmesg", verb_dmesg},     {"destroy", verb_destroy},
+    {"wait", verb_wait}, {"console", verb_console},
+};
+
+static void handle_request(struct connection *cn, const char *line, size_t len)
+{
+    struct err err = {0};
+    json_t *request = NULL;
+    const char *verb;
+
+    if (json_parse_object(line, len, &request, &err) < 0) {
+        send_error(cn, err.msg);
+        return;
+    }
+    verb = json_get_string(request, "verb", "");
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        if (strcmp(verb, verbs[i].name) == 0) {
+            verbs[i].fn(cn, request);
+            json_decref(request);
+            return;
+        }
+    }
+    json_decref(request);
+    send_error(cn, "unknown verb");
+}
+
+static void on_connection(void *arg, uint32_t events)
+{
+    struct connection *cn = arg;
+    ssize_t n = recv(cn->fd, cn->request + cn->used, sizeof(cn->request) - cn->used, MSG_DONTWAIT);
+    char *end;
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0)
+        cn->used += (size_t)n;
+    while (cn->used > 0 && (end = memchr(cn->request, '\n', cn->used))) {
+        size_t len = (size_t)(end + 1 - cn->request);
+
+        handle_request(cn, cn->request, len);
+        if (cn->handed_over)
+            break;
+        cn->used -= len;
+        memmove(cn->request, end + 1, cn->used);
+    }
+    if (n <= 0 || cn->handed_over || cn->used == sizeof(cn->request))
+        connection_close(cn);
+}
+
+int control_adopt(struct control *c, int fd)
+{
+    struct connection *cn = NULL;
+    struct ucred cred = {.uid = (uid_t)-1};
+    socklen_t len = sizeof(cred);
+    int rc = -ENOMEM;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
+        (cred.uid != geteuid() && cred.uid != 0))
+        rc = -EPERM;
+    else if (c->nr_connections >= MAX_CONNECTIONS)
+        rc = -EBUSY;
+    else
+        cn = calloc(1, sizeof(*cn));
+    if (cn && io_set_nonblock(fd, true) == 0)
+        cn->watch = loop_add(c->process->loop, fd, EPOLLIN, on_connection, cn);
+    if (!cn || !cn->watch) {
+        free(cn);
+        close(fd);
+        return rc;
+    }
+    cn->control = c;
+    cn->fd = fd;
+    cn->uid = cred.uid;
+    cn->next = c->connections;
+    c->connections = cn;
+    c->nr_connections++;
+    return 0;
+}
+
+static void on_listen(void *arg, uint32_t events)
+{
+    struct control *c = arg;
+    int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int rc = fd < 0 ? 0 : control_adopt(c, fd);
+
+    if (rc < 0)
+        log_guest(LOG_WARN, "domain", "control connection refused: %s", strerror(-rc));
+}
+
+int control_create(struct control **ret, struct process *p, int listen_fd, struct err *err)
+{
+    struct control *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return err_set(err, ENOMEM, "out of memory");
+    c->process = p;
+    c->listen_fd = listen_fd;
+    if (listen_fd >= 0) {
+        io_set_nonblock(listen_fd, true);
+        c->listen_watch = loop_add(p->loop, listen_fd, EPOLLIN, on_listen, c);
+        if (!c->listen_watch) {
+            free(c);
+            return err_set(err, EIO, "cannot watch the control socket");
+        }
+    }
+    *ret = c;
+    return 0;
+}
+
+void control_destroy(struct control *c)
+{
+    if (!c)
+        return;
+    while (c->connections)
+        connection_close(c->connections);
+    loop_remove(c->listen_watch);
+    if (c->listen_fd >= 0)
+        close(c->listen_fd);
+    free(c);
+}
+
+void control_life_ended(struct control *c)
+{
+    for (struct connection *cn = c->connections; cn; cn = cn->next)
+        if (cn->waits_for == WAITS_FOR_LIFE_END)
+            answer_end(cn);
+}
+
+void control_domain_gone(struct control *c)
+{
+    control_life_ended(c);
+    for (struct connection *cn = c->connections; cn; cn = cn->next)
+        if (cn->waits_for == WAITS_FOR_DOMAIN_GONE)
+            answer_end(cn);
+}

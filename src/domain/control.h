@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * control.h - the control socket of a domain process. One JSON object per line, request and
+ * answer; docs/internals/control-protocol.md is the specification.
+ *
+ * Only this process's user and root are served (peer credentials). Main thread only.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/types.h"
+
+struct control;
+struct process;
+
+/* Serve the listening socket (taken; -1 = none). 0 or -errno. */
+int control_create(struct control **ret, struct process *p, int listen_fd,
+                   struct err *err) MUST_CHECK;
+/* Closes everything; NULL is fine. */
+void control_destroy(struct control *c);
+
+/* Serve a connection that somebody made for us (taken, also on failure). */
+int control_adopt(struct control *c, int fd) MUST_CHECK;
+
+/* A life has ended for good: answer everybody who waits for that. */
+void control_life_ended(struct control *c);
+/* The domain is gone: answer those who asked for it. */
+void control_domain_gone(struct control *c);

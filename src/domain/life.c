@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * life.c - see life.h. The order of life_start(): memory, kernel (which covers the baseline
+ * of the TSC measurement), engine, hypercall state, console, first vCPU, threads.
+ */
+#include "domain/life.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "backend/console.h"
+#include "base/log.h"
+#include "builder/pv_build.h"
+#include "cpu/pv/abi.h"
+#include "domain/crashdump.h"
+#include "domain/evtchn.h"
+#include "domain/hypercall.h"
+
+/* Layout of the initial registers: ABI section 4.6. */
+#define RFLAGS_AT_START 0x202
+#define DR6_AT_START 0xffff0ff0
+#define DR7_AT_START 0x400
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static void reset_vcpu(struct domain *d, unsigned int id)
+{
+    struct run *run = engine_run_page(d->engine, id);
+    struct vcpu *v = &run->state;
+
+    memset(v, 0, sizeof(*v));
+    v->id = id;
+    v->rflags = RFLAGS_AT_START;
+    v->cs = FLAT_KERNEL_CS;
+    v->ss = FLAT_KERNEL_SS;
+    v->cr3_kernel = INVALID_MFN;
+    v->cr3_user = INVALID_MFN;
+    v->xcr0 = 1;
+    v->dr[6] = DR6_AT_START;
+    v->dr[7] = DR7_AT_START;
+    for (unsigned int i = 0; i < PV_MAX_GDT_FRAMES; i++)
+        v->pv.gdt_frames[i] = INVALID_MFN;
+    v->pv.runstate_pa = ~0ull;
+    v->pv.time_pa = ~0ull;
+    v->pv.vcpu_info = (d->ram.shared_info << PAGE_SHIFT) + id * sizeof(struct vcpu_info);
+    run->vcpu_info = v->pv.vcpu_info;
+}
+
+static void set_first_vcpu(struct domain *d, const struct builder_result *kernel)
+{
+    struct vcpu *v = &engine_run_page(d->engine, 0)->state;
+
+    v->rip = kernel->rip;
+    v->gpr[RSP] = kernel->rsp;
+    v->gpr[RSI] = kernel->rsi;
+    v->cr3_kernel = kernel->cr3;
+    v->pv.kernel_sp = kernel->rsp;
+    v->pv.kernel_ss = FLAT_KERNEL_SS;
+}
+
+static int create_engine(struct domain *d, const struct tsc_sample *first, struct err *err)
+{
+    struct engine_config config = {
+        .ram = &d->ram,
+        .nr_vcpus = d->nr_vcpus,
+        .log_fd = log_fd(),
+        .tsc_khz = tsc_khz_since(first),
+        .tsc_stamp = tsc_now(),
+    };
+    int rc = engine_create(&d->engine, &config, err);
+
+    if (rc == 0)
+        d->shared = engine_shared(d->engine);
+    return rc;
+}
+
+static int load_kernel(struct domain *d, const struct domain_options *o,
+                       struct builder_result *kernel, struct err *err)
+{
+    struct builder_config config = {
+        .kernel_path = o->kernel,
+        .ramdisk_path = o->ramdisk[0] ? o->ramdisk : NULL,
+        .cmdline = o->cmdline,
+        .console_port = EVTCHN_PORT_CONSOLE,
+        .store_port = EVTCHN_PORT_STORE,
+        .domid = d->domid,
+        .nr_vcpus = o->vcpus,
+        .want_symbols = true,
+    };
+    int rc = builder_build_pv(kernel, &config, &d->ram, err);
+
+    if (rc < 0)
+        return rc;
+    d->console_mfn = kernel->console_mfn;
+    d->store_mfn = kernel->store_mfn;
+    crashdump_set_symbols(kernel->symbols);
+    log_msg(LOG_INFO, "domain", "loaded %s%s%s", o->kernel, kernel->kernel_name[0] ? ": " : "",
+            kernel->kernel_name);
+    return 0;
+}
+
+/* Everything but threads; what fails leaves what it made to release(). */
+static int build(struct domain *d, const struct domain_options *o, const struct tsc_sample *first,
+                 struct err *err)
+{
+    struct builder_result kernel = {0};
+    int rc = ram_init(&d->ram, o->memory_pages, o->maxmem_pages, err);
+
+    if (rc == 0)
+        rc = load_kernel(d, o, &kernel, err);
+    if (rc == 0)
+        rc = create_engine(d, first, err);
+    if (rc == 0)
+        rc = domain_abi_init(d, err);
+    if (rc == 0)
+        rc = console_attach(d->console, d, err);
+    if (rc < 0)
+        return rc;
+    for (unsigned int i = 0; i < d->nr_vcpus; i++)
+        reset_vcpu(d, i);
+    set_first_vcpu(d, &kernel);
+    return 0;
+}
+
+static void release(struct domain *d)
+{
+    pthread_mutex_lock(&d->lock);
+    console_detach(d->console);
+    pthread_mutex_unlock(&d->lock);
+    domain_abi_done(d);
+    engine_destroy(d->engine);
+    d->engine = NULL;
+    d->shared = NULL;
+    ram_done(&d->ram);
+    crashdump_set_symbols(NULL);
+    memset(&d->ram, 0, sizeof(d->ram));
+}
+
+int life_start(struct life *l, struct domain *d, const struct domain_options *o,
+               const struct tsc_sample *first, struct err *err)
+{
+    int rc;
+
+    memset(l, 0, sizeof(*l));
+    d->nr_vcpus = o->vcpus;
+    d->reason = SHUTDOWN_NONE;
+    d->reason_text[0] = '\0';
+    memset(d->cpu_time_ns, 0, sizeof(d->cpu_time_ns));
+    rc = build(d, o, first, err);
+    if (rc == 0) {
+        l->started_ns = monotonic_ns();
+        pthread_mutex_lock(&d->lock);
+        d->state = DOMAIN_RUNNING;
+        pthread_mutex_unlock(&d->lock);
+        rc = vcpu_threads_start(&l->threads, d, err);
+    }
+    if (rc < 0)
+        release(d);
+    return rc;
+}
+
+void life_end(struct life *l, struct domain *d)
+{
+    engine_stop(d->engine);
+    vcpu_threads_join(l->threads);
+    l->threads = NULL;
+    release(d);
+}

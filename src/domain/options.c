@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * options.c - see options.h.
+ */
+#include "domain/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/domain.h"
+
+#define PAGES_PER_MIB 256
+
+static int take_string(const json_t *doc, const char *key, bool needed, char **ret, struct err *err)
+{
+    const char *s = json_get_string(doc, key, NULL);
+
+    if (!s && needed)
+        return err_set(err, EINVAL, "%s: a string is needed", key);
+    *ret = strdup(s ? s : "");
+    return *ret ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
+static int take_strings(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    const struct {
+        const char *key;
+        bool needed;
+        char **to;
+    } strings[] = {
+        {"name", true, &o->name},           {"kernel", true, &o->kernel},
+        {"ramdisk", false, &o->ramdisk},    {"cmdline", false, &o->cmdline},
+        {"log", true, &o->log_path},        {"console_log", false, &o->console_path},
+        {"socket", false, &o->socket_path}, {"lock", false, &o->lock_path},
+        {"status", false, &o->status_path},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
+        int rc = take_string(doc, strings[i].key, strings[i].needed, strings[i].to, err);
+
+        if (rc < 0)
+            return rc;
+    }
+    if (!o->name[0] || strlen(o->name) >= sizeof(((struct domain *)NULL)->name))
+        return err_set(err, EINVAL, "name: 1 to %zu characters are needed",
+                       sizeof(((struct domain *)NULL)->name) - 1);
+    return 0;
+}
+
+static int take_action(const json_t *doc, const char *key, enum domain_action *ret, struct err *err)
+{
+    static const char *const names[] = {
+        [ACTION_DESTROY] = "destroy",
+        [ACTION_RESTART] = "restart",
+        [ACTION_PRESERVE] = "preserve",
+    };
+    const char *s = json_get_string(doc, key, "destroy");
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(s, names[i]) == 0) {
+            *ret = (enum domain_action)i;
+            return 0;
+        }
+    }
+    return err_set(err, EINVAL, "%s: '%s' is none of destroy, restart, preserve", key, s);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static int take_uuid(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    const char *s = json_get_string(doc, "uuid", "");
+    unsigned int digits = 0;
+
+    for (; *s && digits < 32; s++) {
+        int v = hex_digit(*s);
+
+        if (*s == '-')
+            continue;
+        if (v < 0)
+            break;
+        o->uuid[digits / 2] = (uint8_t)(o->uuid[digits / 2] << 4 | v);
+        digits++;
+    }
+    if (digits != 32 || *s)
+        return err_set(err, EINVAL, "uuid: 32 hexadecimal digits are needed");
+    return 0;
+}
+
+static int take_numbers(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    json_int_t domid, memory, maxmem, vcpus;
+    int rc = json_need_int(doc, "domid", 1, 0x7fef, &domid, err);
+
+    if (rc == 0)
+        rc = json_need_int(doc, "memory", 1, 256 * 1024, &memory, err);
+    if (rc == 0)
+        rc = json_need_int(doc, "maxmem", memory, 256 * 1024, &maxmem, err);
+    if (rc == 0)
+        rc = json_need_int(doc, "vcpus", 1, DOMAIN_MAX_VCPUS, &vcpus, err);
+    if (rc < 0)
+        return rc;
+    o->domid = (domid_t)domid;
+    o->memory_pages = (uint64_t)memory * PAGES_PER_MIB;
+    o->maxmem_pages = (uint64_t)maxmem * PAGES_PER_MIB;
+    o->vcpus = (unsigned int)vcpus;
+    return 0;
+}
+
+int domain_options_parse(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    int rc;
+
+    memset(o, 0, sizeof(*o));
+    rc = take_strings(o, doc, err);
+    if (rc == 0)
+        rc = take_numbers(o, doc, err);
+    if (rc == 0)
+        rc = take_uuid(o, doc, err);
+    if (rc == 0)
+        rc = take_action(doc, "on_poweroff", &o->on_poweroff, err);
+    if (rc == 0)
+        rc = take_action(doc, "on_reboot", &o->on_reboot, err);
+    if (rc == 0)
+        rc = take_action(doc, "on_crash", &o->on_crash, err);
+    if (rc == 0)
+        rc = take_action(doc, "on_watchdog", &o->on_watchdog, err);
+    if (rc < 0)
+        domain_options_done(o);
+    return rc;
+}
+
+void domain_options_done(struct domain_options *o)
+{
+    free(o->name);
+    free(o->kernel);
+    free(o->ramdisk);
+    free(o->cmdline);
+    free(o->log_path);
+    free(o->console_path);
+    free(o->socket_path);
+    free(o->lock_path);
+    free(o->status_path);
+    memset(o, 0, sizeof(*o));
+}

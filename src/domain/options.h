@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * options.h - what a domain process is told about the domain to run: the JSON document that
+ * it finds on --config-fd. docs/internals/domain-config.md lists its members. The document
+ * comes from our own tools but is checked like any other input.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/types.h"
+
+enum domain_action { ACTION_DESTROY, ACTION_RESTART, ACTION_PRESERVE };
+
+struct domain_options {
+    char *name;
+    uint8_t uuid[16];
+    domid_t domid;
+    uint64_t memory_pages, maxmem_pages;
+    unsigned int vcpus;
+    char *kernel;  /* path */
+    char *ramdisk; /* path, "" = none */
+    char *cmdline;
+    enum domain_action on_poweroff, on_reboot, on_crash, on_watchdog;
+    char *log_path;     /* this process's log */
+    char *console_path; /* console log, "" = none */
+    char *socket_path;  /* where the inherited control socket is bound; removed at the end */
+    char *lock_path;    /* likewise the lock file that says that we live */
+    char *status_path;  /* how the domain ended, "" = not wanted */
+};
+
+/* Read and check a document. On failure *o needs no domain_options_done(). 0 or -EINVAL. */
+int domain_options_parse(struct domain_options *o, const json_t *doc, struct err *err) MUST_CHECK;
+void domain_options_done(struct domain_options *o);

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * process.c - see process.h.
+ */
+#define _GNU_SOURCE
+#include "domain/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend/console.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "domain/control.h"
+#include "domain/sched_op.h"
+
+#define FLUSH_MS 2000
+/* A domain that ends this soon after its start waits before it starts again, longer each
+ * time, so that a restart loop does not eat the host. */
+#define SHORT_LIFE_NS 10000000000ull
+#define MAX_RESTART_DELAY_MS 32000u
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t monotonic_ms(void)
+{
+    return monotonic_ns() / 1000000;
+}
+
+void process_destroy(struct process *p, const char *who)
+{
+    p->destroy = true;
+    if (p->d.state == DOMAIN_RUNNING)
+        domain_shutdown(&p->d, SHUTDOWN_DESTROYED, "%s", who);
+}
+
+static void on_signal(void *arg, uint32_t events)
+{
+    struct process *p = arg;
+    struct signalfd_siginfo si;
+
+    while (read(p->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+        pthread_mutex_lock(&p->d.lock);
+        process_destroy(p, si.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+        pthread_mutex_unlock(&p->d.lock);
+    }
+}
+
+static void on_wake(void *arg, uint32_t events)
+{
+    struct process *p = arg;
+    uint64_t count;
+
+    if (read(p->d.wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        log_msg(LOG_WARN, "domain", "wake: %s", strerror(errno));
+}
+
+static int init_events(struct process *p, struct err *err)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    p->d.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->signal_fd < 0 || p->d.wake_fd < 0)
+        return err_set(err, errno, "signalfd or eventfd: %s", strerror(errno));
+    p->signal_watch = loop_add(p->loop, p->signal_fd, EPOLLIN, on_signal, p);
+    p->wake_watch = loop_add(p->loop, p->d.wake_fd, EPOLLIN, on_wake, p);
+    if (!p->signal_watch || !p->wake_watch)
+        return err_set(err, ENOMEM, "out of memory");
+    return 0;
+}
+
+int process_init(struct process *p, int listen_fd, struct err *err)
+{
+    struct domain *d = &p->d;
+    struct console_config config;
+    int rc;
+
+    p->signal_fd = -1;
+    d->wake_fd = -1;
+    pthread_mutex_init(&d->lock, NULL);
+    d->domid = p->options.domid;
+    memcpy(d->uuid, p->options.uuid, sizeof(d->uuid));
+    strncpy(d->name, p->options.name, sizeof(d->name) - 1);
+    d->state = DOMAIN_PAUSED;
+    d->reason = SHUTDOWN_NONE;
+    rc = loop_create(&p->loop, err);
+    if (rc == 0)
+        rc = init_events(p, err);
+    if (rc == 0) {
+        config = (struct console_config){
+            .loop = p->loop,
+            .lock = &d->lock,
+            .wake_fd = d->wake_fd,
+            .log_path = p->options.console_path,
+        };
+        rc = console_create(&d->console, &config, err);
+    }
+    if (rc == 0)
+        rc = control_create(&p->control, p, listen_fd, err);
+    if (rc < 0)
+        process_done(p);
+    return rc;
+}
+
+void process_done(struct process *p)
+{
+    control_destroy(p->control);
+    console_destroy(p->d.console);
+    loop_remove(p->signal_watch);
+    loop_remove(p->wake_watch);
+    loop_destroy(p->loop);
+    if (p->signal_fd >= 0)
+        close(p->signal_fd);
+    if (p->d.wake_fd >= 0)
+        close(p->d.wake_fd);
+    pthread_mutex_destroy(&p->d.lock);
+}
+
+int process_start(struct process *p, struct err *err)
+{
+    const struct domain_options *o = &p->options;
+    int rc = life_start(&p->life, &p->d, o, &p->first_tsc, err);
+
+    if (rc < 0)
+        return rc;
+    log_msg(LOG_INFO, "domain", "domain %u '%s' runs: %lu MiB, %u vcpus", o->domid, o->name,
+            o->memory_pages / 256, o->vcpus);
+    pthread_mutex_lock(&p->d.lock);
+    console_dmesg_printf(p->d.console, "Domain %u '%s': %lu MiB, %u vcpus, kernel %s", o->domid,
+                         o->name, o->memory_pages / 256, o->vcpus, o->kernel);
+    pthread_mutex_unlock(&p->d.lock);
+    return 0;
+}
+
+/* Milliseconds until a watchdog of the guest may bite, -1 = none is armed. Lock held. */
+static int watchdog_timeout(const struct domain *d)
+{
+    uint64_t next = sched_watchdog_next(d);
+    uint64_t now = domain_now(d);
+
+    if (next == 0)
+        return -1;
+    return next <= now ? 0 : (int)((next - now) / 1000000 % INT32_MAX) + 1;
+}
+
+static int earlier(int a, int b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* Serve everybody until the running life ends. */
+static void serve_life(struct process *p)
+{
+    struct domain *d = &p->d;
+    bool over = false;
+
+    while (!over) {
+        int timeout = -1;
+
+        pthread_mutex_lock(&d->lock);
+        sched_watchdog_check(d);
+        over = d->state == DOMAIN_DYING;
+        if (!over)
+            timeout = earlier(console_tick(d->console), watchdog_timeout(d));
+        pthread_mutex_unlock(&d->lock);
+        if (!over)
+            loop_run_once(p->loop, timeout);
+    }
+}
+
+/* Serve until `until` (monotonic ms, 0 = for ever) or until the end is asked for. */
+static void serve_between(struct process *p, uint64_t until)
+{
+    while (!p->destroy) {
+        uint64_t now = monotonic_ms();
+
+        if (until && now >= until)
+            break;
+        loop_run_once(p->loop, until ? (int)(until - now) : -1);
+    }
+}
+
+/* Give console clients the last words; one that does not read is not waited for long. */
+static void flush_console(struct process *p)
+{
+    uint64_t until = monotonic_ms() + FLUSH_MS;
+    bool flushed;
+
+    for (;;) {
+        uint64_t now = monotonic_ms();
+
+        pthread_mutex_lock(&p->d.lock);
+        flushed = console_is_flushed(p->d.console);
+        pthread_mutex_unlock(&p->d.lock);
+        if (flushed || now >= until)
+            break;
+        loop_run_once(p->loop, (int)(until - now));
+    }
+}
+
+static enum domain_action choose_action(const struct process *p)
+{
+    const struct domain_options *o = &p->options;
+
+    if (p->destroy)
+        return ACTION_DESTROY;
+    switch (p->d.reason) {
+    case SHUTDOWN_POWEROFF:
+        return o->on_poweroff;
+    case SHUTDOWN_REBOOT:
+        return o->on_reboot;
+    case SHUTDOWN_CRASH:
+        return o->on_crash;
+    case SHUTDOWN_WATCHDOG:
+        return o->on_watchdog;
+    case SHUTDOWN_SUSPEND:
+    case SHUTDOWN_DESTROYED:
+    case SHUTDOWN_NONE:
+        break;
+    }
+    return ACTION_DESTROY;
+}
+
+static void log_end(struct process *p)
+{
+    static const char *const words[] = {"powered off", "reboots", "suspended", "crashed",
+                                        "was ended by its watchdog"};
+    enum shutdown_reason reason = p->d.reason;
+    const char *word = (size_t)reason < ARRAY_SIZE(words) ? words[reason] : "is destroyed";
+    const char *text = p->d.reason_text;
+
+    log_msg(LOG_INFO, "domain", "domain %u '%s' %s%s%s", p->d.domid, p->d.name, word,
+            text[0] ? ": " : "", text);
+    pthread_mutex_lock(&p->d.lock);
+    console_dmesg_printf(p->d.console, "Domain %u %s%s%s", p->d.domid, word, text[0] ? ": " : "",
+                         text);
+    pthread_mutex_unlock(&p->d.lock);
+}
+
+/* True if the next life has begun. */
+static bool restart(struct process *p)
+{
+    struct err err = {0};
+    uint64_t delay = 0;
+
+    p->short_lives = monotonic_ns() - p->life.started_ns < SHORT_LIFE_NS ? p->short_lives + 1 : 0;
+    if (p->short_lives > 1)
+        delay = 1000ull << (p->short_lives - 2 < 5 ? p->short_lives - 2 : 5);
+    if (delay > MAX_RESTART_DELAY_MS)
+        delay = MAX_RESTART_DELAY_MS;
+    if (delay > 0)
+        log_msg(LOG_WARN, "domain", "%u short lives in a row: next start in %lu ms", p->short_lives,
+                delay);
+    serve_between(p, monotonic_ms() + delay);
+    if (p->destroy)
+        return false;
+    pthread_mutex_lock(&p->d.lock);
+    p->d.state = DOMAIN_PAUSED;
+    pthread_mutex_unlock(&p->d.lock);
+    if (process_start(p, &err) == 0) {
+        p->restarts++;
+        return true;
+    }
+    log_msg(LOG_ERROR, "domain", "restart failed: %s", err.msg);
+    p->d.reason = SHUTDOWN_CRASH;
+    snprintf(p->d.reason_text, sizeof(p->d.reason_text), "restart failed: %.480s", err.msg);
+    return false;
+}
+
+static void write_status(const struct process *p)
+{
+    CLEANUP_FREE char *line = NULL;
+    struct err err = {0};
+    json_t *doc;
+
+    if (!p->options.status_path[0])
+        return;
+    doc = json_pack("{s:s, s:i, s:i, s:s, s:I}", "name", p->d.name, "domid", p->d.domid, "reason",
+                    (int)p->d.reason, "text", p->d.reason_text, "time", (json_int_t)time(NULL));
+    line = doc ? json_to_line(doc) : NULL;
+    json_decref(doc);
+    if (line && io_write_file_atomic(p->options.status_path, line, strlen(line), &err) < 0)
+        log_msg(LOG_WARN, "domain", "%s", err.msg);
+}
+
+static void remove_files(const struct process *p)
+{
+    if (p->options.socket_path[0])
+        unlink(p->options.socket_path);
+    if (p->options.lock_path[0])
+        unlink(p->options.lock_path);
+}
+
+enum shutdown_reason process_run(struct process *p)
+{
+    bool again;
+
+    do {
+        enum domain_action action;
+
+        again = false;
+        serve_life(p);
+        life_end(&p->life, &p->d);
+        log_end(p);
+        action = choose_action(p);
+        if (action == ACTION_RESTART) {
+            again = restart(p);
+        } else if (action == ACTION_PRESERVE) {
+            p->preserved = true;
+            control_life_ended(p->control);
+            serve_between(p, 0);
+        }
+    } while (again);
+    flush_console(p);
+    write_status(p);
+    remove_files(p);
+    control_domain_gone(p->control);
+    return p->d.reason;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * process.h - the domain process around the domain: event loop, signals, and what happens
+ * when a life of the domain ends (restart, preserve, end). One object, made by main.c, used
+ * on the main thread; what control requests look at is in here too.
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "domain/domain.h"
+#include "domain/life.h"
+#include "domain/options.h"
+
+struct control;
+
+struct process {
+    struct domain d;
+    struct domain_options options;
+    struct loop *loop;
+    struct control *control;
+    struct loop_watch *signal_watch, *wake_watch;
+    int signal_fd;
+    struct life life;
+    struct tsc_sample first_tsc; /* taken as early as possible */
+    unsigned int restarts;
+    unsigned int short_lives; /* in a row */
+    bool preserved;           /* the life is over but the domain stays listed (on_*=preserve) */
+    bool destroy;             /* somebody asked for the end: no restart, no preserve */
+};
+
+/* Make loop, console and control socket from p->options and p->first_tsc. SIGTERM and SIGINT
+ * must be blocked. listen_fd is taken (-1 = none). On failure everything is released. */
+int process_init(struct process *p, int listen_fd, struct err *err) MUST_CHECK;
+void process_done(struct process *p);
+
+/* Start the first life. */
+int process_start(struct process *p, struct err *err) MUST_CHECK;
+/* Run until the domain has ended for good; its files are gone then and everybody who waited
+ * has an answer. Returns why the last life ended. */
+enum shutdown_reason process_run(struct process *p);
+
+/* Ask for the end of the domain, whatever state it is in. With d.lock held. */
+void process_destroy(struct process *p, const char *who);

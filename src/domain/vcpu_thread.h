@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * vcpu_thread.h - one thread per vCPU: lets it run and handles its exits.
+ */
+#pragma once
+
+#include "domain/domain.h"
+
+struct vcpu_threads;
+
+/* Start the threads; the run pages are filled and the domain is DOMAIN_RUNNING. 0 or -errno
+ * (then none is left). Without the lock. */
+int vcpu_threads_start(struct vcpu_threads **ret, struct domain *d, struct err *err) MUST_CHECK;
+
+/* Wait until all have ended, which they do once the domain is DOMAIN_DYING and the engine
+ * is stopped. Without the lock; NULL is fine. */
+void vcpu_threads_join(struct vcpu_threads *t);
