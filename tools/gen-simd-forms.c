@@ -23,7 +23,7 @@ static const struct {
 
 /* One encoding: pp 2 bits, W 1, L 2, b 1, mod 1 (1 = register), reg 3. */
 #define POINTS 1024
-#define POINT(pp, w, l, b, mod, reg) \
+#define POINT(pp, w, l, b, mod, reg)                                                               \
     ((pp) << 8 | (w) << 7 | (l) << 5 | (b) << 4 | (mod) << 3 | (reg))
 
 struct result {
@@ -43,8 +43,7 @@ static int is_gpr(ZydisRegister r)
 
 static int gpr_number(ZydisRegister r)
 {
-    ZydisRegister full =
-        ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r);
+    ZydisRegister full = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r);
 
     return full - ZYDIS_REGISTER_RAX;
 }
@@ -261,8 +260,8 @@ static void relate(struct result *r, int relative_flag, int scale)
 
 static int same(const struct result *a, const struct result *b)
 {
-    return a->valid && b->valid && a->cls == b->cls && a->size == b->size &&
-           a->scale == b->scale && a->what == b->what && a->gprs == b->gprs;
+    return a->valid && b->valid && a->cls == b->cls && a->size == b->size && a->scale == b->scale &&
+           a->what == b->what && a->gprs == b->gprs;
 }
 
 static const int dim_shift[6] = {8, 7, 5, 4, 3, 0}, dim_size[6] = {4, 2, 4, 2, 2, 8};
@@ -324,10 +323,9 @@ static int emit(struct result *r)
 /* Opcodes of the 0F map that live here and not in decode.c's own table. */
 static int is_simd_0f(int op)
 {
-    return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) ||
-           (op >= 0x50 && op <= 0x76) || op == 0x78 || op == 0x79 || op == 0x7c || op == 0x7d ||
-           op == 0x7e || op == 0x7f || op == 0xc2 || (op >= 0xc4 && op <= 0xc6) ||
-           (op >= 0xd0 && op <= 0xfe);
+    return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) || (op >= 0x50 && op <= 0x76) ||
+           op == 0x78 || op == 0x79 || op == 0x7c || op == 0x7d || op == 0x7e || op == 0x7f ||
+           op == 0xc2 || (op >= 0xc4 && op <= 0xc6) || (op >= 0xd0 && op <= 0xfe);
 }
 
 int main(void)

@@ -262,13 +262,13 @@ static bool decode_special(const struct state *s, struct insn *in)
             in->reg = reg;
             return reg < 6 && reg != 1;
         case 0x90:
-            if (in->rep == 0xf3)
-                in->cls = INSN_COPY; /* pause */
-            else if (s->rex_b) {
-                in->cls = INSN_COPY; /* xchg r8, rax */
+            if (s->rex_b) { /* xchg r8, rax, F3 or not */
+                in->cls = INSN_COPY;
                 in->op_gpr = true;
                 in->rm = R8;
                 in->gprs = 1 << R8 | 1 << RAX;
+            } else if (in->rep == 0xf3) {
+                in->cls = INSN_COPY; /* pause */
             }
             return true;
         case 0x6c ... 0x6f:

@@ -238,6 +238,8 @@ int insn_reencode(const struct insn *in, const uint8_t *bytes, const struct insn
     if (r < 0)
         return -1;
     n += r;
+    if (in->op_gpr && (in->opcode & 0xf8) == 0x90 && p.low == 0 && !p.b)
+        return -1; /* xchg with rax itself would be nop or pause */
     out[n++] = in->op_gpr ? (in->opcode & 0xf8) | p.low : in->opcode;
     for (int i = 0; i < p.modrm_len; i++)
         out[n++] = p.modrm[i];

@@ -737,6 +737,7 @@ static const uint16_t first[FORMS_TABLES][257] = {
 2775,2775,2775,2775,2775,2775,2775,2775,2775,2775,2775,2775,2775,2775,2775,2775,
 2775,},
 };
+
 /* clang-format on */
 
 unsigned int forms_find(enum form_table table, uint8_t opcode, const struct form **ret)

@@ -24,10 +24,12 @@ bool opdef_0f01(const struct insn *in, struct opdef *def)
         return reg != 5 || in->rep == 0xf3;
     }
     def->cls = INSN_UD; /* vmx, svm, sgx, cet, uintr, tsx, pkru, clzero, monitorx ... */
+    if ((in->prefix_66 || in->rep) && reg != 4 && reg != 6)
+        return true;
     switch (reg << 3 | low) {
     case 010: /* monitor */
     case 011: /* mwait */
-        def->cls = in->rep || in->prefix_66 ? INSN_UD : INSN_EMULATE;
+        def->cls = INSN_EMULATE;
         def->gprs = 1 << RAX | 1 << RCX | (low == 0 ? 1 << RDX : 0);
         break;
     case 012: /* clac */
@@ -44,7 +46,7 @@ bool opdef_0f01(const struct insn *in, struct opdef *def)
         def->flags |= OP_RM | OP_RM_W;
         break;
     case 050: /* serialize */
-        def->cls = in->rep || in->prefix_66 ? INSN_UD : INSN_COPY;
+        def->cls = INSN_COPY;
         break;
     case 060 ... 067: /* lmsw */
         def->cls = INSN_EMULATE;

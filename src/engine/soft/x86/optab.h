@@ -36,7 +36,15 @@ enum mem_kind { MEM_OP, MEM_1, MEM_2, MEM_4, MEM_8, MEM_10, MEM_16, MEM_FAR, MEM
 enum op_group {
     GROUP_NONE,
     GROUP_1, /* add or adc sbb and sub xor cmp */
-    GROUP_1A, GROUP_2, GROUP_3B, GROUP_3V, GROUP_4, GROUP_5, GROUP_11, GROUP_6, GROUP_8,
+    GROUP_1A,
+    GROUP_2,
+    GROUP_3B,
+    GROUP_3V,
+    GROUP_4,
+    GROUP_5,
+    GROUP_11,
+    GROUP_6,
+    GROUP_8,
     GROUP_COUNT,
     GROUP_OWN, /* decided by a function: 0F 01, 0F AE, 0F C7, x87 */
 };
@@ -60,7 +68,7 @@ enum op_group {
 #define OP_SIMD 0x8000
 
 struct opdef {
-    uint8_t cls;   /* enum insn_class */
+    uint8_t cls; /* enum insn_class */
     uint8_t imm : 4;
     uint8_t size : 4;
     uint8_t mem : 4;
