@@ -3,7 +3,8 @@
  * kallsyms.c - see kallsyms.h.
  *
  * The tables, as scripts/kallsyms.c of Linux writes them, each aligned to 8:
- *   up to 6.3: offsets, relative_base, num_syms, names, markers, token_table, token_index
+ *   up to 6.3: offsets, relative_base, num_syms, names, markers, [seqs_of_names], token_table,
+ *              token_index
  *   from 6.4:  num_syms, names, markers, token_table, token_index, offsets, relative_base
  * names: per symbol a length (one byte, or two with bit 7 of the first set: ULEB128) and that
  * many token numbers; the first character of the expansion is the symbol's type.
@@ -19,7 +20,10 @@
 #define TOKENS 256u
 #define NAME_MAX_LEN 512u
 #define MAX_SYMS (1u << 21)
+#define MIN_SYMS 64u
 #define GROUP 256u
+#define MAX_NAMES (64u << 20) /* bytes from names to token_table */
+#define SEARCH_BUDGET (64u << 20)
 
 struct tables {
     const uint8_t *image;
@@ -28,11 +32,11 @@ struct tables {
     size_t token_index_end;
     uint32_t token[TOKENS]; /* image offset of each token's text */
     size_t markers;
-    uint32_t nr_markers;
     size_t names;
     uint32_t nr_syms;
     size_t offsets;
     uint64_t relative_base;
+    uint32_t budget; /* names that may still be skipped while searching */
 };
 
 static size_t align8(size_t n)
@@ -108,28 +112,6 @@ static bool find_tokens(struct tables *t)
     return false;
 }
 
-/* The markers lie right before `end`: ascending from 0, at most one word of padding. */
-static bool find_markers(struct tables *t, size_t end)
-{
-    size_t at = end & ~(size_t)3;
-    uint32_t above = UINT32_MAX, v;
-
-    if (at >= 8 && u32_at(t, at - 4) == 0)
-        at -= 4;
-    for (t->nr_markers = 0; at >= 4 && t->nr_markers <= MAX_SYMS / GROUP; at -= 4) {
-        v = u32_at(t, at - 4);
-        if (v >= above)
-            return false;
-        above = v;
-        t->nr_markers++;
-        if (v == 0) {
-            t->markers = at - 4;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Length of the name at *at, which moves to its first token. 0 = out of the image. */
 static uint32_t name_length(const struct tables *t, size_t *at)
 {
@@ -143,36 +125,66 @@ static uint32_t name_length(const struct tables *t, size_t *at)
     return len <= t->size - *at ? len : 0;
 }
 
-/* Do nr_syms names from `names` on agree with all markers and end at the markers? */
-static bool check_names(const struct tables *t, size_t names, uint32_t nr_syms)
+/* Where n names that start at `names` end. 0 = they leave the space before the tokens. */
+static size_t skip_names(struct tables *t, size_t names, uint32_t n)
 {
     size_t at = names;
-    uint32_t i, len;
+    uint32_t len;
 
-    for (i = 0; i < nr_syms; i++) {
-        if (i % GROUP == 0 && u32_at(t, t->markers + 4 * (i / GROUP)) != at - names)
-            return false;
-        len = at < t->markers ? name_length(t, &at) : 0;
+    while (n--) {
+        if (at >= t->token_table || !t->budget--)
+            return 0;
+        len = name_length(t, &at);
         if (!len)
-            return false;
+            return 0;
         at += len;
     }
-    return at <= t->markers && t->markers - at < 8;
+    return at;
 }
 
-/* num_syms is 8 bytes before names, which start about marker[last] before the markers. */
+/* Do the markers at t->markers, which is n / 256 words before the tokens, fit the names? */
+static bool check_markers(struct tables *t, size_t names, uint32_t n)
+{
+    size_t at = names;
+    uint32_t i;
+
+    for (i = 0; i < n; i += GROUP) {
+        if (u32_at(t, t->markers + 4 * (i / GROUP)) != at - names)
+            return false;
+        at = skip_names(t, at, n - i < GROUP ? n - i : GROUP);
+        if (!at)
+            return false;
+    }
+    return true;
+}
+
+/* Is there a table of n names at `names`? It has to end, with its markers and possibly the
+ * 3-byte sequence numbers, exactly at the token table. */
+static bool try_names(struct tables *t, size_t names, uint32_t n)
+{
+    size_t end = skip_names(t, names, n);
+    size_t markers_end;
+
+    if (!end)
+        return false;
+    t->markers = align8(end);
+    markers_end = align8(t->markers + 4 * (((size_t)n + GROUP - 1) / GROUP));
+    if (markers_end != t->token_table && align8(markers_end + 3 * (size_t)n) != t->token_table)
+        return false;
+    return check_markers(t, names, n);
+}
+
+/* num_syms is the u32, padded to 8 bytes, before names. */
 static bool find_names(struct tables *t)
 {
-    uint32_t last = u32_at(t, t->markers + 4 * (t->nr_markers - 1));
-    uint32_t low = (t->nr_markers - 1) * GROUP, n;
-    size_t at, tries;
+    size_t lowest = t->token_table > MAX_NAMES ? t->token_table - MAX_NAMES : 8;
+    size_t at;
+    uint32_t n;
 
-    if (last > t->markers)
-        return false;
-    at = (t->markers - last) & ~(size_t)7;
-    for (tries = 0; at >= 16 && tries < GROUP * NAME_MAX_LEN / 8; tries++, at -= 8) {
+    for (at = t->token_table & ~(size_t)7; at >= lowest && at >= 8; at -= 8) {
         n = u32_at(t, at - 8);
-        if (n > low && n <= low + GROUP && u32_at(t, at - 4) == 0 && check_names(t, at, n)) {
+        if (n >= MIN_SYMS && n <= MAX_SYMS && u32_at(t, at - 4) == 0 &&
+            t->token_table - at >= 2 * (size_t)n && try_names(t, at, n)) {
             t->names = at;
             t->nr_syms = n;
             return true;
@@ -232,13 +244,12 @@ static gva_t address(const struct tables *t, uint32_t i)
 
 size_t kallsyms_walk(const uint8_t *image, size_t size, kallsyms_fn *report, void *opaque)
 {
-    struct tables t = {.image = image, .size = size};
+    struct tables t = {.image = image, .size = size, .budget = SEARCH_BUDGET};
     char name[NAME_MAX_LEN];
     size_t at, done = 0;
     uint32_t i, len;
 
-    if (!find_tokens(&t) || !find_markers(&t, t.token_table) || !find_names(&t) ||
-        !find_offsets(&t))
+    if (!find_tokens(&t) || !find_names(&t) || !find_offsets(&t))
         return 0;
     for (at = t.names, i = 0; i < t.nr_syms; i++, at += len) {
         len = name_length(&t, &at);
