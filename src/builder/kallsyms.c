@@ -62,7 +62,8 @@ static size_t strings_back(const struct tables *t, size_t end, unsigned int coun
         if (at < 3 || t->image[at - 1] != 0 || t->image[at - 2] == 0)
             return 0;
         for (at--; at > 0 && t->image[at - 1] != 0; at--)
-            ;
+            if (end - at > UINT16_MAX)
+                return 0;
     }
     return at;
 }
@@ -75,7 +76,9 @@ static bool check_tokens(struct tables *t, size_t table)
     uint16_t v;
 
     for (i = 0; i < TOKENS; i++) {
-        const uint8_t *end = at < t->size ? memchr(t->image + at, 0, t->size - at) : NULL;
+        size_t left = at < t->size ? t->size - at : 0;
+        const uint8_t *end =
+            left ? memchr(t->image + at, 0, left < UINT16_MAX ? left : UINT16_MAX) : NULL;
 
         if (!end || at - table > UINT16_MAX)
             return false;
@@ -132,8 +135,9 @@ static size_t skip_names(struct tables *t, size_t names, uint32_t n)
     uint32_t len;
 
     while (n--) {
-        if (at >= t->token_table || !t->budget--)
+        if (at >= t->token_table || !t->budget)
             return 0;
+        t->budget--;
         len = name_length(t, &at);
         if (!len)
             return 0;
