@@ -40,6 +40,7 @@ struct domain_vcpu {
     bool initialised; /* run page's state holds, or held, a start state */
     bool up;
     bool info_registered; /* VCPUOP_register_vcpu_info happened */
+    maddr_t info;         /* where struct vcpu_info is: in shared_info or registered */
 };
 
 struct domain {

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * evtchn.h - event channels of a domain: the table of ports and EVTCHNOP_* (ABI section 9).
- * All functions are called with the domain's lock held.
+ * All functions are called with the domain's lock held. The hypercalls
+ * themselves are do_event_channel_op() and its old form, see hypercall.h.
  */
 #pragma once
 
 #include "domain/domain.h"
-
-struct hypercall;
 
 /* Ports that exist from the start, as xl numbers them; both are bound to domain 0. */
 #define EVTCHN_PORT_STORE 1
@@ -34,11 +33,7 @@ void evtchn_notify(struct domain *d, port_t port);
 /* Raise a virtual interrupt (VIRQ_TIMER...) on a vCPU, if the guest bound it. */
 void evtchn_raise_virq(struct domain *d, unsigned int vcpu, unsigned int virq);
 
-/* The guest's vcpu_info of a vCPU moved to `where` (checked). */
-void evtchn_set_vcpu_info(struct domain *d, unsigned int vcpu, maddr_t where);
+/* d->vcpus[vcpu].info changed: deliver there from now on. */
+void evtchn_vcpu_info_moved(struct domain *d, unsigned int vcpu);
 /* Set upcall_pending of a vCPU and kick it. */
 void evtchn_mark_upcall(struct domain *d, unsigned int vcpu);
-
-/* Hypercalls 32 and 16. */
-int64_t evtchn_op(const struct hypercall *h);
-int64_t evtchn_op_compat(const struct hypercall *h);

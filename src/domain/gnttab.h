@@ -10,8 +10,6 @@
 
 #include "domain/domain.h"
 
-struct hypercall;
-
 /* Create d->gnttab: version 1, one frame, entries 0 and 1 granting d->console_mfn and
  * d->store_mfn to domain 0. 0 or -errno. */
 int gnttab_init(struct domain *d, struct err *err);
@@ -23,6 +21,3 @@ void gnttab_done(struct domain *d);
 int gnttab_get(struct domain *d, domid_t remote, uint32_t ref, bool write, void **ret);
 /* End one use. Arguments as given to gnttab_get. */
 void gnttab_put(struct domain *d, uint32_t ref, bool write);
-
-/* Hypercall 20. */
-int64_t grant_table_op(const struct hypercall *h);

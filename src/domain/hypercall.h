@@ -25,8 +25,18 @@ void domain_abi_done(struct domain *d);
 
 /* Copy an argument from / to guest memory. 0 or -EFAULT. */
 int hypercall_read(const struct hypercall *h, void *to, gva_t from, size_t size) MUST_CHECK;
-int hypercall_write(const struct hypercall *h, gva_t to, const void *from,
-                    size_t size) MUST_CHECK;
+int hypercall_write(const struct hypercall *h, gva_t to, const void *from, size_t size) MUST_CHECK;
 
 /* A domid argument must name this domain: 0, -EPERM for domain 0, else -ESRCH. */
 int hypercall_check_self(const struct hypercall *h, domid_t domid);
+
+/* The handlers: do_<name>() for all of cpu/pv/hypercalls.def that may end up here. */
+#define VCPU(name)
+#define BOTH(name) int64_t do_##name(const struct hypercall *h);
+#define DOMAIN(name) BOTH(name)
+#define HYPERCALL(nr, name, where, text) where(name)
+#include "cpu/pv/hypercalls.def"
+#undef HYPERCALL
+#undef DOMAIN
+#undef BOTH
+#undef VCPU

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * sched_op.h - hypercalls 29 and 6, shutdown, watchdog and what else of SCHEDOP_* leaves the
- * vCPU process (ABI section 3.11).
+ * sched_op.h - the domain's watchdogs, armed by SCHEDOP_watchdog (ABI section 3.11). For the
+ * main loop, which calls these with the lock held.
  */
 #pragma once
 
-#include "domain/hypercall.h"
+#include "domain/domain.h"
 
-int64_t sched_op(const struct hypercall *h);
-int64_t sched_op_compat(const struct hypercall *h);
-
-/* For the main loop, lock held. next: system time of the earliest armed watchdog, 0 = none.
- * check: shut the domain down if one has bitten. wake_fd is written when one is armed. */
+/* System time at which the earliest armed watchdog bites, 0 = none is armed. wake_fd is
+ * written when this changes to something earlier. */
 uint64_t sched_watchdog_next(const struct domain *d);
+
+/* Shut the domain down (SHUTDOWN_WATCHDOG) if one has bitten. */
 void sched_watchdog_check(struct domain *d);

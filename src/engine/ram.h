@@ -29,6 +29,7 @@ struct ram {
     mfn_t patch_first;
     uint64_t *allocated; /* bitmap over [0, max_pages): frame is the guest's */
     uint64_t nr_allocated;
+    uint64_t first_free; /* no free frame below this one */
 };
 
 /* Make the memory of a domain: all pages zero, m2p identity for [0, nr_pages), invalid
@@ -44,6 +45,10 @@ void *ram_frame(const struct ram *ram, mfn_t mfn);
  * ram_alloc returns INVALID_MFN when max_pages are in use. ram_free: -EINVAL if it is not
  * the guest's. */
 mfn_t ram_alloc(struct ram *ram);
+/* 2^order consecutive frames, naturally aligned, zeroed; first frame or INVALID_MFN. */
+mfn_t ram_alloc_order(struct ram *ram, unsigned int order);
+/* Is this RAM frame (not a special frame) the guest's at present? */
+bool ram_is_allocated(const struct ram *ram, mfn_t mfn);
 int ram_free(struct ram *ram, mfn_t mfn);
 
 /* Walk the guest's page tables under root `cr3` (frame number) and copy. For hypercall
