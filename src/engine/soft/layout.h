@@ -28,7 +28,7 @@
 #define V_RAM       0x1000000000 /* linear map of the whole RAM memfd */
 #define V_RAM_MAX   0x7000000000
 
-#define M2P_GUEST (V_M2P - KERNEL_OFFSET) /* 0xffff880600000000 */
+#define M2P_GUEST 0xffff880600000000 /* V_M2P - KERNEL_OFFSET */
 #define M2P_XEN_VA 0xffff800000000000     /* where guests that do not ask expect it */
 
 /* Descriptors V is started with. */

@@ -10,6 +10,7 @@
  */
 #include "engine/soft/vcpu/translate.h"
 
+#include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emit.h"
 #include "engine/soft/vcpu/rewrite.h"
