@@ -87,3 +87,24 @@ void elf_writer_note_number(struct elf_writer *w, unsigned int i, uint32_t type,
 {
     elf_writer_note(w, i, type, &value, sizeof(value));
 }
+
+void elf_writer_section(struct elf_writer *w, const char *name, uint32_t type, const void *content,
+                        size_t size)
+{
+    size_t strings_size = strlen(name) + 2;
+    size_t content_at = w->size, strings_at;
+    Elf64_Shdr sections[3] = {0};
+
+    memcpy(append(w, size), content, size);
+    strings_at = w->size;
+    memcpy(append(w, strings_size) + 1, name, strings_size - 1);
+    sections[1] =
+        (Elf64_Shdr){.sh_name = 1, .sh_type = type, .sh_offset = content_at, .sh_size = size};
+    sections[2] =
+        (Elf64_Shdr){.sh_type = SHT_STRTAB, .sh_offset = strings_at, .sh_size = strings_size};
+    elf_writer_header(w)->e_shoff = w->size;
+    elf_writer_header(w)->e_shentsize = sizeof(Elf64_Shdr);
+    elf_writer_header(w)->e_shnum = 3;
+    elf_writer_header(w)->e_shstrndx = 2;
+    memcpy(append(w, sizeof(sections)), sections, sizeof(sections));
+}

@@ -28,3 +28,7 @@ void elf_writer_note(struct elf_writer *w, unsigned int i, uint32_t type, const 
                      uint32_t size);
 void elf_writer_note_text(struct elf_writer *w, unsigned int i, uint32_t type, const char *text);
 void elf_writer_note_number(struct elf_writer *w, unsigned int i, uint32_t type, uint64_t value);
+/* Append content and a section table: null, one section `name` of `type` with the content, and
+ * .shstrtab. */
+void elf_writer_section(struct elf_writer *w, const char *name, uint32_t type, const void *content,
+                        size_t size);
