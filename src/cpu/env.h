@@ -53,8 +53,8 @@ void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin);
  * page-table update know that no flush is due. cpu/pv has a weak default: 0 for all. */
 unsigned int env_pin_level(mfn_t mfn);
 
-/* Event channels of the domain as cpu/pv/evtchn.h wants them, or NULL: then unmask and poll
- * go to the domain process. cpu/pv has a weak default: NULL. */
+/* Event channels of the domain as cpu/pv/evtchn.h wants them, or NULL: then they are the
+ * domain process's alone and a poll is a yield. cpu/pv has a weak default: NULL. */
 struct evtchn_ctx;
 const struct evtchn_ctx *env_evtchn(void);
 
@@ -71,7 +71,9 @@ void env_set_timer(struct vcpu *v, uint64_t deadline);
 /* VIRQ_TIMER is due on this vCPU: raises the event (may cost a call to the domain process). */
 void env_raise_timer(struct vcpu *v);
 /* Sleep until an event may be pending, env_kick happens or `deadline` (abs ns, 0 = for
- * ever) passes. Spurious returns are allowed. */
+ * ever) passes. Spurious returns are allowed;
+ * sleeping through is not: what was raised, or kicked, since the caller last looked (at
+ * upcall_pending, at the ports it polls) makes it return at once. */
 void env_wait(struct vcpu *v, uint64_t deadline);
 /* Give the host CPU to others for a moment (yield). */
 void env_relax(struct vcpu *v);

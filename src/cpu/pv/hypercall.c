@@ -16,18 +16,11 @@ struct hypercall {
     enum hypercall_place where;
 };
 
-#define VCPU(n)                                                                                    \
-    {                                                                                              \
-        .handler = pv_do_##n, .name = #n, .where = AT_VCPU                                         \
-    }
-#define BOTH(n)                                                                                    \
-    {                                                                                              \
-        .handler = pv_do_##n, .name = #n, .where = AT_BOTH                                         \
-    }
-#define DOMAIN(n)                                                                                  \
-    {                                                                                              \
-        .name = #n, .where = AT_DOMAIN                                                             \
-    }
+/* clang-format off */
+#define VCPU(n) {.handler = pv_do_##n, .name = #n, .where = AT_VCPU}
+#define BOTH(n) {.handler = pv_do_##n, .name = #n, .where = AT_BOTH}
+#define DOMAIN(n) {.name = #n, .where = AT_DOMAIN}
+/* clang-format on */
 #define HYPERCALL(nr, n, where, text) [nr] = where(n),
 static const struct hypercall hypercalls[] = {
 #include "cpu/pv/hypercalls.def"
