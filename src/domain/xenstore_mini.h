@@ -21,4 +21,7 @@ void xsmini_serve(struct domain *d);
  * read returns the length of the value, cut to size - 1 and terminated. */
 int xsmini_write(struct domain *d, const char *path, const char *value);
 int xsmini_read(struct domain *d, const char *path, char *buf, size_t size);
+/* As write, then the node belongs to `owner` and the guest may read it; nobody else may
+ * do anything. */
+int xsmini_write_owned(struct domain *d, const char *path, const char *value, domid_t owner);
 int xsmini_remove(struct domain *d, const char *path);
