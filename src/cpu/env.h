@@ -75,6 +75,9 @@ void env_raise_timer(struct vcpu *v);
  * sleeping through is not: what was raised, or kicked, since the caller last looked (at
  * upcall_pending, at the ports it polls) makes it return at once. */
 void env_wait(struct vcpu *v, uint64_t deadline);
+/* Does the engine want its main loop back (it was kicked, also during env_wait())? Asked by
+ * hypercalls that would sleep again. cpu/pv has a weak default: no. */
+bool env_kicked(void);
 /* Give the host CPU to others for a moment (yield). */
 void env_relax(struct vcpu *v);
 

@@ -23,6 +23,11 @@ __attribute__((weak)) const struct evtchn_ctx *env_evtchn(void)
     return NULL;
 }
 
+__attribute__((weak)) bool env_kicked(void)
+{
+    return false;
+}
+
 void pv_init(struct vcpu *v)
 {
     struct pv_vcpu *pv = &v->pv;

@@ -60,7 +60,7 @@ static bool poll_wait(struct vcpu *v, uint64_t timeout)
         pv_timers_run(v);
     else if (!until || now < until)
         return true; /* woken */
-    return timeout && timeout <= now;
+    return (timeout && timeout <= now) || env_kicked();
 }
 
 static int64_t poll_ports(struct vcpu *v, const struct evtchn_ctx *c, const evtchn_port_t *ports,

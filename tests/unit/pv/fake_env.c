@@ -277,6 +277,11 @@ void env_wait(struct vcpu *v, uint64_t deadline)
         fake.now = deadline;
 }
 
+bool env_kicked(void)
+{
+    return fake.kicked;
+}
+
 void env_relax(struct vcpu *v)
 {
     fake.relaxes++;

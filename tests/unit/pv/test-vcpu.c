@@ -421,9 +421,13 @@ static void test_poll(void **state)
 
     assert_int_equal(poll(0, fake.now - 1), 0); /* past */
     assert_int_equal(fake.waits, 4);
+    fake.kicked = true; /* the engine has something to do: end after one sleep */
+    assert_int_equal(poll(0, fake.now + 35 * MS), 0);
+    assert_int_equal(fake.waits, 5);
+    fake.kicked = false;
     vcpu_op(7, 0, 0);
     assert_int_equal(poll(0, 0), 0); /* woken by hand */
-    assert_int_equal(fake.waits, 5);
+    assert_int_equal(fake.waits, 6);
 
     memcpy(fake_at(ARGS + 0x100), &port, 4);
     assert_int_equal(poll(1, 0), -XEN_EINVAL);
