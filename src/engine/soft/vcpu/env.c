@@ -249,6 +249,11 @@ void env_raise_timer(struct vcpu *v)
         evtchn_raise(env_evtchn(), port);
 }
 
+bool env_kicked(void)
+{
+    return soft.kicked;
+}
+
 void env_wait(struct vcpu *v, uint64_t deadline)
 {
     exit_wait_kick(deadline);

@@ -39,6 +39,9 @@ void exit_wait_kick(uint64_t until)
     __atomic_store_n(&run->v_blocked, 1, __ATOMIC_SEQ_CST);
     sys_futex_wait(&run->kick, kick_seen, until ? until - now : 0);
     __atomic_store_n(&run->v_blocked, 0, __ATOMIC_RELAXED);
+    /* D sends no signal to a sleeper: let the main loop look at its requests. */
+    if (__atomic_load_n(&run->kick, __ATOMIC_ACQUIRE) != kick_seen)
+        soft.kicked = 1;
     exit_note_kicks();
 }
 

@@ -1,67 +1,231 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * stubs.c - see stubs.h. One thread; the only concurrency is the signal handler that calls
- * stubs_kick(), and the stubs' side of the shared pages.
+ * stubs.c - the slots for stubs (see stubs.h): how they come from the zygote, are cleaned for
+ * the next program, and end.
  */
 #include "engine/soft/vcpu/stubs.h"
 
 #include <asm/unistd.h>
-#include <linux/futex.h>
+#include <linux/mman.h>
 
-#include "engine/soft/vcpu/handover.h"
+#include "engine/soft/layout.h"
 #include "engine/soft/vcpu/rt.h"
-#include "engine/soft/vcpu/stub_spawn.h"
 #include "engine/soft/vcpu/user.h"
 
-#define EIO 5
-#define ESRCH 3
-#define SIGKILL 9
-#define SIGUSR1 10
-#define CLOCK_MONOTONIC 1
+#define EAGAIN 11
+#define EPIPE 32
+#define SOL_SOCKET 1
+#define SO_RCVTIMEO 20
+#define SCM_RIGHTS 1
+#define MSG_DONTWAIT 0x40
+#define MSG_NOSIGNAL 0x4000
 
-#define MS 1000000ull
-#define WATCH_NS (50 * MS)     /* how often a waiting V looks whether its peer lives */
-#define KICKED_NS (2 * MS)     /* same, when a kick is to be answered */
-#define KICK_CPU_NS (20 * MS)  /* CPU time a kicked stub may use without stopping */
-#define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
-#define PROOF_TRIES 64
+#define POOL_START 6 /* stubs made ahead */
+#define ANSWER_SECONDS 10
 
-struct stub stubs[STUB_SLOTS];
+struct stub stubs[STUB_MAX];
 
-static struct stub *volatile running; /* in stub_run, released */
-static volatile bool kick_pending;
+static unsigned int requested; /* asked for and not yet here */
 
-static int pidfd_signal(int fd, int sig)
+struct iovec_raw {
+    void *base;
+    size_t len;
+};
+
+struct msghdr_raw {
+    void *name;
+    uint32_t namelen, pad0;
+    struct iovec_raw *iov;
+    size_t iovlen;
+    void *control;
+    size_t controllen;
+    uint32_t flags, pad1;
+};
+
+struct fds_message {
+    size_t len;
+    uint32_t level, type;
+    int32_t fds[STUB_HELLO_FDS];
+    uint32_t pad;
+};
+
+static void fd_close(int fd)
 {
-    return (int)sys_call(__NR_pidfd_send_signal, fd, sig, 0, 0);
+    sys_call(__NR_close, fd, 0, 0, 0);
 }
 
-/* ---- mapper ---- */
-
-static struct stub_op *op_last(struct stub *s)
+static unsigned int count(enum stub_state state)
 {
-    return s->nops ? &s->q->ops[s->nops - 1] : NULL;
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        n += stubs[i].state == state;
+    return n;
 }
 
-static struct stub_op *op_new(struct stub *s)
+static struct stub *find(enum stub_state state)
 {
-    if (s->nops == Q_MAX_OPS && stub_sync(s))
-        s->q->err = 0; /* remembered by failed, below */
-    return &s->q->ops[s->nops++];
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        if (stubs[i].state == state)
+            return &stubs[i];
+    return NULL;
 }
 
-/* A mapping replaces what is there: unmappings queued for the same pages are moot. */
-static void op_drop_covered(struct stub *s, uint64_t va, uint64_t len)
+static uint64_t slot_address(const struct stub *s)
 {
-    if (s->nops > 16)
-        return;
-    for (uint32_t i = s->nops; i-- > 0;) {
-        struct stub_op *o = &s->q->ops[i];
+    return V_STUBS + (uint64_t)(s - stubs) * STUB_SLOT_SIZE;
+}
 
-        if (o->op != STUB_OP_UNMAP || o->addr < va || o->addr + o->len > va + len)
-            continue;
-        s->nops--;
-        for (uint32_t j = i; j < s->nops; j++)
-            s->q->ops[j] = s->q->ops[j + 1];
+/* Put a stub that the zygote has made into a slot. fds: Q, R, X, pidfd of S, pidfd of M. */
+static int adopt(struct stub *s, const struct stub_hello *hello, const int32_t *fds)
+{
+    uint64_t at = slot_address(s);
+    int r = sys_map(at, PAGE_SIZE, PROT_READ | PROT_WRITE, fds[0], 0);
+
+    if (!r)
+        r = sys_map(at + PAGE_SIZE, PAGE_SIZE, PROT_READ, fds[1], 0);
+    if (!r)
+        r = sys_map(at + 2 * PAGE_SIZE, STUB_X_SIZE, PROT_READ | PROT_WRITE, fds[2], 0);
+    for (int i = 0; i < 3; i++)
+        fd_close(fds[i]);
+    if (r) {
+        stub_signal(fds[3], STUB_SIGKILL);
+        stub_signal(fds[4], STUB_SIGKILL);
+        fd_close(fds[3]);
+        fd_close(fds[4]);
+        return r;
     }
+    *s = (struct stub){.q = (struct stub_q *)at,
+                       .r = (const volatile uint32_t *)(at + PAGE_SIZE),
+                       .x = (struct stub_x *)(at + 2 * PAGE_SIZE),
+                       .state = STUB_CLEAN,
+                       .fd_s = fds[3],
+                       .fd_m = fds[4],
+                       .pid_s = hello->pid_s};
+    user_stats.spawns++;
+    return 0;
+}
+
+/* Take one answer of the zygote. 0, -EAGAIN (none yet, or it had to refuse), other -errno: it
+ * is gone or talks nonsense. */
+static int receive(int flags)
+{
+    struct stub *s = find(STUB_ABSENT);
+    struct stub_hello hello = {0, 0};
+    struct iovec_raw iov = {&hello, sizeof(hello)};
+    struct fds_message fds = {0};
+    struct msghdr_raw msg = {0, 0, 0, &iov, 1, &fds, sizeof(fds), 0, 0};
+    long r;
+
+    if (!s)
+        return -EAGAIN;
+    do {
+        r = sys_call(__NR_recvmsg, V_FD_ZYGOTE, &msg, flags, 0);
+    } while (r == -4 /* EINTR */);
+    if (r == -EAGAIN)
+        return flags & MSG_DONTWAIT ? -EAGAIN : -EPIPE;
+    if (r != sizeof(hello))
+        return -EPIPE;
+    requested -= requested > 0;
+    if (!hello.pid_s)
+        return -EAGAIN;
+    if (fds.len != sizeof(fds) - 4 || fds.level != SOL_SOCKET || fds.type != SCM_RIGHTS)
+        return -EPIPE;
+    return adopt(s, &hello, fds.fds);
+}
+
+static int request(void)
+{
+    uint8_t byte = 1;
+    long r = sys_call6(__NR_sendto, V_FD_ZYGOTE, (long)&byte, 1, MSG_NOSIGNAL, 0, 0);
+
+    if (r != 1)
+        return r < 0 ? (int)r : -EPIPE;
+    requested++;
+    return 0;
+}
+
+int stubs_init(void)
+{
+    struct {
+        int64_t sec, usec;
+    } timeout = {ANSWER_SECONDS, 0};
+    int r = 0;
+
+    sys_call6(__NR_setsockopt, V_FD_ZYGOTE, SOL_SOCKET, SO_RCVTIMEO, (long)&timeout,
+              sizeof(timeout), 0);
+    for (int i = 0; i < POOL_START && !r; i++)
+        r = request();
+    return r ? r : receive(0);
+}
+
+static void receive_all(void)
+{
+    while (requested && !receive(MSG_DONTWAIT))
+        continue;
+}
+
+static bool clean(struct stub *s)
+{
+    stub_unmap_all(s);
+    if (!stub_sync(s) && !stub_subdue(s)) {
+        s->state = STUB_CLEAN;
+        user_stats.recycles++;
+        return true;
+    }
+    stub_kill(s);
+    return false;
+}
+
+static struct stub *bind(struct stub *s)
+{
+    if (!s->parked && stub_await_start(s)) {
+        stub_kill(s);
+        return NULL;
+    }
+    memset(&s->x->regs, 0, sizeof(s->x->regs));
+    s->state = STUB_BOUND;
+    return s;
+}
+
+struct stub *stub_get(void)
+{
+    struct stub *s;
+
+    for (int tries = 0; tries < 2 * STUB_MAX; tries++) {
+        receive_all();
+        if (!find(STUB_CLEAN) && (s = find(STUB_DIRTY)))
+            clean(s);
+        s = find(STUB_CLEAN);
+        if (s && (s = bind(s))) {
+            if (!find(STUB_CLEAN) && !find(STUB_DIRTY) && !requested && find(STUB_ABSENT))
+                request();
+            return s;
+        }
+        if (find(STUB_DIRTY))
+            continue;
+        if (count(STUB_BOUND) == STUB_MAX || (!requested && request()))
+            return NULL;
+        if (receive(0) == -EPIPE)
+            return NULL;
+    }
+    return NULL;
+}
+
+void stub_put(struct stub *s)
+{
+    stub_rest(s);
+    s->state = STUB_DIRTY;
+}
+
+void stub_kill(struct stub *s)
+{
+    if (s->state == STUB_ABSENT)
+        return;
+    stub_signal(s->fd_s, STUB_SIGKILL);
+    stub_signal(s->fd_m, STUB_SIGKILL);
+    fd_close(s->fd_s);
+    fd_close(s->fd_m);
+    sys_unmap(slot_address(s), STUB_SLOT_SIZE);
+    s->state = STUB_ABSENT;
 }
