@@ -232,6 +232,8 @@ static void service(struct vcpu *v)
     soft.kicked = 0;
     exit_timer_fired();
     exit_note_kicks();
+    if (__atomic_fetch_and(&run->request, ~RUN_REQ_NMI, __ATOMIC_ACQ_REL) & RUN_REQ_NMI)
+        v->pv.nmi_pending = true;
     if (__atomic_load_n(&run->request, __ATOMIC_ACQUIRE) & RUN_REQ_PAUSE) {
         run->state = *v;
         exit_to_domain(EXIT_PAUSED);
