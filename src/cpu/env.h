@@ -23,6 +23,10 @@ int env_read_kernel(struct vcpu *v, gva_t va, void *buf, size_t size, struct fau
 int env_write_kernel(struct vcpu *v, gva_t va, const void *buf, size_t size,
                      struct fault *f) MUST_CHECK;
 
+/* Host pointer for an access of the current mode at va, valid to the end of that page and
+ * until the guest next runs; sets A and D. NULL with *f filled as for env_read. */
+void *env_translate(struct vcpu *v, gva_t va, enum access access, struct fault *f) MUST_CHECK;
+
 /* Host pointer to frame `mfn` of the guest's memory, valid for 4096 bytes for the life of
  * the vCPU, or NULL if the guest has no such frame. Content may change at any time: read
  * once, then use. */
