@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * ast.h - syntax tree of a config file. Nodes live in the config's arena.
+ */
+#pragma once
+
+#include "config/value.h"
+
+enum node_kind {
+    /* expressions */
+    NODE_CONSTANT,    /* value */
+    NODE_NAME,        /* name */
+    NODE_LIST,        /* items */
+    NODE_TUPLE,       /* items */
+    NODE_UNARY,       /* op, a */
+    NODE_BINARY,      /* op, a, b: arithmetic and comparison */
+    NODE_AND,         /* a, b */
+    NODE_OR,          /* a, b */
+    NODE_CONDITIONAL, /* b if a else c */
+    NODE_CALL,        /* a(items) */
+    NODE_ATTRIBUTE,   /* a.name */
+    NODE_INDEX,       /* a[b] */
+    NODE_SLICE,       /* a[b:c], b and c may be NULL */
+    /* statements */
+    NODE_ASSIGN, /* name op a; op "=", "+=", "-=" */
+    NODE_EXPR,   /* a, for its errors only */
+    NODE_IMPORT, /* import name as text */
+    NODE_FROM,   /* from name import text */
+    NODE_PASS,
+    NODE_IF, /* a: body, else: orelse */
+};
+
+struct node {
+    enum node_kind kind;
+    unsigned int line;
+    const char *op;   /* operator text; "not in" and "is not" as one */
+    const char *name; /* identifiers */
+    const char *text;
+    const struct value *value;
+    struct node *a, *b, *c;
+
+    struct node_list {
+        struct node *first, *last; /* linked by next */
+        size_t count;
+    } items, body, orelse;
+    struct node *next;
+};

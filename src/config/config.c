@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * config.c - see config.h. Evaluation leaves variables; those whose names are options are
+ * converted to the option's type, the others are checked for typing errors.
+ */
+#include "config/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "config/eval.h"
+#include "config/options.h"
+#include "config/parser.h"
+
+#define FILE_MAX (1024u * 1024)
+#define MAX_WARNINGS 100
+#define COMMAND_LINE "command line"
+
+struct setting {
+    const struct option_info *option;
+    const struct value *value; /* converted */
+    const char *place;
+    bool from_command_line;
+    struct setting *next;
+};
+
+struct config {
+    struct arena arena;
+    const char *path;
+    struct scope scope;
+    struct setting *settings;
+    const char *warnings[MAX_WARNINGS];
+    size_t nr_warnings;
+};
+
+struct config *config_new(void)
+{
+    struct config *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        abort();
+    c->path = "";
+    c->scope.arena = &c->arena;
+    return c;
+}
+
+void config_free(struct config *c)
+{
+    if (!c)
+        return;
+    arena_done(&c->arena);
+    free(c);
+}
+
+void config_warn(struct config *c, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+
+    if (c->nr_warnings == MAX_WARNINGS)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    c->warnings[c->nr_warnings++] = arena_strndup(&c->arena, text, strlen(text));
+}
+
+static struct setting *find(const struct config *c, const char *name)
+{
+    for (struct setting *s = c->settings; s; s = s->next)
+        if (strcmp(s->option->name, name) == 0)
+            return s;
+    return NULL;
+}
+
+static struct setting *add(struct config *c, const struct option_info *option)
+{
+    struct setting *s = find(c, option->name);
+
+    if (s)
+        return s;
+    s = arena_alloc(&c->arena, sizeof(*s));
+    s->option = option;
+    s->next = c->settings;
+    c->settings = s;
+    return s;
+}
+
+/* A list option given as text: `[...]` is evaluated, anything else is one more element. */
+static int override_list(struct config *c, const struct option_info *option, const char *text,
+                         const struct value **ret, struct err *err)
+{
+    const struct setting *old = find(c, option->name);
+    const struct value *value, **items;
+    struct node *expression;
+    size_t count = 0;
+    int rc;
+
+    if (text[0] == '[') {
+        rc = parser_parse_expression(&expression, &c->arena, COMMAND_LINE, text, strlen(text), err);
+        if (rc == 0)
+            rc = eval_expression(&c->scope, expression, &value, err);
+        if (rc < 0)
+            return rc;
+        return option_convert(option, &c->arena, value, ret, err);
+    }
+    if (old && old->value)
+        count = old->value->list.count;
+    items = arena_alloc(&c->arena, (count + 1) * sizeof(*items));
+    for (size_t i = 0; i < count; i++)
+        items[i] = old->value->list.items[i];
+    items[count] = value_string(&c->arena, text, strlen(text));
+    *ret = value_list(&c->arena, VALUE_LIST, items, count + 1);
+    return 0;
+}
+
+int config_add_override(struct config *c, const char *assignment, struct err *err)
+{
+    const char *equals = strchr(assignment, '=');
+    const struct option_info *option;
+    const struct value *value;
+    struct setting *s;
+    char *name;
+    int rc;
+
+    if (!equals || equals == assignment)
+        return err_set(err, EINVAL, "'%s' is not of the form VAR=VALUE", assignment);
+    name = arena_strndup(&c->arena, assignment, (size_t)(equals - assignment));
+    for (const char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && *p != '_')
+            return err_set(err, EINVAL, "'%s' is not of the form VAR=VALUE", assignment);
+    option = option_find(name);
+    value = value_string(&c->arena, equals + 1, strlen(equals + 1));
+    if (!option) {
+        /* For the file to use (`vmid=3`); a typing error shows when it is not. */
+        scope_set(&c->scope, name, value, 0);
+        return 0;
+    }
+    if (option->type == OPTION_LIST)
+        rc = override_list(c, option, equals + 1, &value, err);
+    else
+        rc = option_convert(option, &c->arena, value, &value, err);
+    if (rc < 0)
+        return rc;
+    s = add(c, option);
+    s->value = value;
+    s->place = COMMAND_LINE;
+    s->from_command_line = true;
+    return 0;
+}
+
+static void check_unknown(struct config *c, const struct variable *v)
+{
+    const struct option_info *guess = option_guess(v->name);
+    const char *place = v->line ? arena_printf(&c->arena, "%s:%u", c->path, v->line) : COMMAND_LINE;
+
+    if (v->used || v->value->kind == VALUE_MODULE || v->value->kind == VALUE_FUNCTION)
+        return;
+    if (guess)
+        config_warn(c, "%s: unknown option '%s' is ignored; did you mean '%s'?", place, v->name,
+                    guess->name);
+    else
+        config_warn(c, "%s: unknown option '%s' is ignored", place, v->name);
+}
+
+static int take_settings(struct config *c, struct err *err)
+{
+    for (const struct variable *v = c->scope.first; v; v = v->next) {
+        const struct option_info *option = option_find(v->name);
+        const struct value *value;
+        struct setting *s;
+        int rc;
+
+        if (!option) {
+            check_unknown(c, v);
+            continue;
+        }
+        s = add(c, option);
+        if (s->from_command_line)
+            continue;
+        rc = option_convert(option, &c->arena, v->value, &value, err);
+        if (rc < 0)
+            return err ? err_wrap(err, "%s:%u", c->path, v->line) : rc;
+        s->value = value;
+        s->place = arena_printf(&c->arena, "%s:%u", c->path, v->line);
+    }
+    return 0;
+}
+
+int config_load_text(struct config *c, const char *name, const char *text, size_t len,
+                     struct err *err)
+{
+    struct node_list statements;
+    int rc;
+
+    c->path = arena_strndup(&c->arena, name, strlen(name));
+    c->scope.file = c->path;
+    rc = parser_parse_file(&statements, &c->arena, c->path, text, len, err);
+    if (rc == 0)
+        rc = eval_statements(&c->scope, &statements, err);
+    return rc < 0 ? rc : take_settings(c, err);
+}
+
+int config_load(struct config *c, const char *path, struct err *err)
+{
+    CLEANUP_FREE char *text = NULL;
+    struct err cause = {0};
+    size_t len;
+    int rc = io_read_file(path, FILE_MAX, &text, &len, &cause);
+
+    if (rc < 0)
+        return err_set(err, -rc, "Unable to open config file: %s", cause.msg);
+    return config_load_text(c, path, text, len, err);
+}
+
+static const struct value *get(const struct config *c, const char *name)
+{
+    const struct setting *s = find(c, name);
+
+    return s ? s->value : NULL;
+}
+
+bool config_is_set(const struct config *c, const char *name)
+{
+    return get(c, name) != NULL;
+}
+
+const char *config_string(const struct config *c, const char *name, const char *otherwise)
+{
+    const struct value *v = get(c, name);
+
+    return v && v->kind == VALUE_STRING ? v->string.text : otherwise;
+}
+
+int64_t config_int(const struct config *c, const char *name, int64_t otherwise)
+{
+    const struct value *v = get(c, name);
+
+    return v && v->kind == VALUE_INT ? v->integer : otherwise;
+}
+
+size_t config_list_count(const struct config *c, const char *name)
+{
+    const struct value *v = get(c, name);
+
+    return v && v->kind == VALUE_LIST ? v->list.count : 0;
+}
+
+const char *config_list_item(const struct config *c, const char *name, size_t i)
+{
+    const struct value *v = get(c, name);
+
+    return v && v->kind == VALUE_LIST && i < v->list.count ? v->list.items[i]->string.text : NULL;
+}
+
+const char *config_place(const struct config *c, const char *name)
+{
+    const struct setting *s = find(c, name);
+
+    return s && s->place ? s->place : c->path;
+}
+
+const char *config_path(const struct config *c)
+{
+    return c->path;
+}
+
+size_t config_warning_count(const struct config *c)
+{
+    return c->nr_warnings;
+}
+
+const char *config_warning(const struct config *c, size_t i)
+{
+    return c->warnings[i];
+}
