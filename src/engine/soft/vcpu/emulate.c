@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * emulate.c - one guest-kernel instruction by software: operands, and the choice of the
+ * family that executes it (see emulate.h and emulate_int.h).
+ */
+#include "engine/soft/vcpu/emulate.h"
+
+#include "cpu/pv/abi.h"
+#include "cpu/pv/pv.h"
+#include "engine/soft/vcpu/emulate_int.h"
+
+enum emu_result emu_fault(struct emu *e, enum vector vector)
+{
+    *e->f = (struct fault){.vector = (uint8_t)vector};
+    return EMU_FAULT;
+}
+
+enum emu_result emu_gp(struct emu *e, uint32_t error)
+{
+    *e->f = (struct fault){.vector = VEC_GP, .has_error = true, .error = error};
+    return EMU_FAULT;
+}
+
+enum emu_result emu_load(struct emu *e, gva_t va, unsigned int size, uint64_t *ret)
+{
+    *ret = 0;
+    return env_read(e->v, va, ret, size, e->f) ? EMU_FAULT : EMU_OK;
+}
+
+enum emu_result emu_store(struct emu *e, gva_t va, unsigned int size, uint64_t value)
+{
+    if (emu_probe_write(e, va, size))
+        return EMU_FAULT;
+    return env_write(e->v, va, &value, size, e->f) ? EMU_FAULT : EMU_OK;
+}
+
+enum emu_result emu_probe_write(struct emu *e, gva_t va, unsigned int size)
+{
+    gva_t last = va + size - 1;
+
+    if ((va & PAGE_MASK) == (last & PAGE_MASK))
+        return EMU_OK; /* the write itself finds out */
+    if (!env_translate(e->v, va, ACCESS_WRITE, e->f) ||
+        !env_translate(e->v, last & PAGE_MASK, ACCESS_WRITE, e->f))
+        return EMU_FAULT;
+    return EMU_OK;
+}
+
+enum emu_result emu_push(struct emu *e, unsigned int size, uint64_t value)
+{
+    gva_t sp = e->v->gpr[RSP] - size;
+
+    if (emu_store(e, sp, size, value))
+        return EMU_FAULT;
+    e->v->gpr[RSP] = sp;
+    return EMU_OK;
+}
+
+enum emu_result emu_pop(struct emu *e, unsigned int size, uint64_t *offset, uint64_t *ret)
+{
+    if (emu_load(e, e->v->gpr[RSP] + *offset, size, ret))
+        return EMU_FAULT;
+    *offset += size;
+    return EMU_OK;
+}
+
+uint64_t emu_reg(const struct emu *e, unsigned int n, unsigned int size)
+{
+    const uint64_t *gpr = e->v->gpr;
+
+    switch (size) {
+    case 1:
+        return n >= 4 && n < 8 && !e->in->rex ? gpr[n - 4] >> 8 & 0xff : gpr[n & 15] & 0xff;
+    case 2:
+        return gpr[n & 15] & 0xffff;
+    case 4:
+        return gpr[n & 15] & 0xffffffff;
+    default:
+        return gpr[n & 15];
+    }
+}
+
+void emu_set_reg(struct emu *e, unsigned int n, unsigned int size, uint64_t value)
+{
+    uint64_t *gpr = e->v->gpr;
+
+    switch (size) {
+    case 1:
+        if (n >= 4 && n < 8 && !e->in->rex)
+            gpr[n - 4] = (gpr[n - 4] & ~0xff00ull) | (value & 0xff) << 8;
+        else
+            gpr[n & 15] = (gpr[n & 15] & ~0xffull) | (value & 0xff);
+        break;
+    case 2:
+        gpr[n & 15] = (gpr[n & 15] & ~0xffffull) | (value & 0xffff);
+        break;
+    case 4:
+        gpr[n & 15] = (uint32_t)value;
+        break;
+    default:
+        gpr[n & 15] = value;
+    }
+}
+
+enum emu_result emu_rm(struct emu *e, unsigned int size, uint64_t *ret)
+{
+    if (e->in->mem)
+        return emu_load(e, e->ea, size, ret);
+    *ret = emu_reg(e, e->in->rm, size);
+    return EMU_OK;
+}
+
+enum emu_result emu_set_rm(struct emu *e, unsigned int size, uint64_t value)
+{
+    if (e->in->mem)
+        return emu_store(e, e->ea, size, value);
+    emu_set_reg(e, e->in->rm, size, value);
+    return EMU_OK;
+}
+
+gva_t emu_segment_base(const struct emu *e)
+{
+    return e->in->seg == 0x64 ? e->v->fs_base : e->in->seg == 0x65 ? e->v->gs_base : 0;
+}
+
+static gva_t effective_address(const struct emu *e)
+{
+    const struct insn *in = e->in;
+    gva_t ea = (gva_t)(int64_t)in->disp;
+
+    if (in->rip_rel)
+        ea += e->v->rip + in->len;
+    if (in->base >= 0)
+        ea += e->v->gpr[in->base & 15];
+    if (in->index >= 0 && !in->vsib)
+        ea += e->v->gpr[in->index & 15] * in->scale;
+    if (in->prefix_67)
+        ea = (uint32_t)ea;
+    return ea;
+}
+
+static enum emu_result emulate_int(struct emu *e)
+{
+    struct vcpu *v = e->v;
+
+    if (e->in->opcode == 0xcd) {
+        pv_software_int(v, (uint8_t)e->in->imm, e->in->len, e->f);
+        return EMU_FAULT;
+    }
+    v->rip += e->in->len; /* int3 and int1 are traps, whatever the DPL */
+    return emu_fault(e, e->in->imm == 3 ? VEC_BP : VEC_DB);
+}
+
+static enum emu_result emulate_lea(struct emu *e)
+{
+    emu_set_reg(e, e->in->reg, e->in->opsize, effective_address(e));
+    return EMU_OK;
+}
+
+static enum emu_result emulate_xlat(struct emu *e)
+{
+    gva_t va = e->v->gpr[RBX] + (e->v->gpr[RAX] & 0xff);
+    uint64_t value;
+
+    if (e->in->prefix_67)
+        va = (uint32_t)va;
+    if (emu_load(e, va + emu_segment_base(e), 1, &value))
+        return EMU_FAULT;
+    e->v->gpr[RAX] = (e->v->gpr[RAX] & ~0xffull) | value;
+    return EMU_OK;
+}
+
+static enum emu_result dispatch(struct emu *e)
+{
+    switch (e->in->cls) {
+    case INSN_COPY:
+        return e->in->simd || e->in->enc != ENC_LEGACY ? emulate_vector(e) : emulate_alu(e);
+    case INSN_NOP:
+        return EMU_OK;
+    case INSN_LEA:
+        return emulate_lea(e);
+    case INSN_JMP:
+    case INSN_JCC:
+    case INSN_LOOP:
+    case INSN_CALL:
+    case INSN_JMP_IND:
+    case INSN_CALL_IND:
+    case INSN_RET:
+        return emulate_flow(e);
+    case INSN_PUSH:
+    case INSN_POP:
+    case INSN_PUSHF:
+    case INSN_POPF:
+    case INSN_LEAVE:
+    case INSN_ENTER:
+        return emulate_stack(e);
+    case INSN_STRING:
+        return emulate_string(e);
+    case INSN_XLAT:
+        return emulate_xlat(e);
+    case INSN_MOV_SEG:
+        return emulate_segment(e);
+    case INSN_INT:
+        return emulate_int(e);
+    case INSN_IRET:
+        return emulate_iret(e);
+    case INSN_UD:
+        return emulate_ud(e);
+    case INSN_EMULATE:
+        return emulate_priv(e);
+    default:
+        return EMU_UNKNOWN;
+    }
+}
+
+enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
+                            struct fault *f)
+{
+    struct emu e = {.v = v, .in = in, .bytes = bytes, .f = f};
+
+    if (in->mem)
+        e.ea = effective_address(&e) + emu_segment_base(&e);
+    switch (dispatch(&e)) {
+    case EMU_OK:
+        if (!e.jumped)
+            v->rip += in->len;
+        return EMULATE_DONE;
+    case EMU_FAULT:
+        return EMULATE_FAULT;
+    default:
+        env_log("cannot emulate the instruction at %lx: map %u opcode %02x encoding %u",
+                (unsigned long)v->rip, (unsigned int)in->map, (unsigned int)in->opcode,
+                (unsigned int)in->enc);
+        *f = (struct fault){.vector = VEC_UD};
+        return EMULATE_FAULT;
+    }
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * emulate_xsave.c - xsave, xrstor, fxsave, fxrstor of the guest kernel, and access to single
+ * vector registers for emulate_vector.c.
+ *
+ * The vCPU's FPU state is fetched into this process's registers, then the instruction is
+ * executed natively on a buffer of ours, limited to the guest's XCR0. What is to be restored
+ * is checked first, so that the native instruction cannot fault.
+ */
+#include "engine/soft/vcpu/emulate_xsave.h"
+
+#include "cpu/cpuid.h"
+#include "cpu/creg.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/user.h"
+
+#define FXSAVE_SIZE 512
+#define MXCSR_OFFSET 24
+#define MXCSR_MASK_OFFSET 28
+#define MXCSR_MASK_DEFAULT 0xffbfu
+#define HEADER_OFFSET 512
+#define HEADER_END 576
+#define XSTATE_MXCSR 6u /* components that bring MXCSR along: SSE, AVX */
+
+static uint8_t area[PAGE_SIZE] __attribute__((aligned(64)));
+
+static void native_xsave(uint64_t mask, bool wide)
+{
+    uint32_t lo = (uint32_t)mask, hi = mask >> 32;
+
+    if (wide)
+        __asm__ volatile("xsave64 %0" : "+m"(area) : "a"(lo), "d"(hi) : "memory");
+    else
+        __asm__ volatile("xsave %0" : "+m"(area) : "a"(lo), "d"(hi) : "memory");
+}
+
+static void native_xrstor(uint64_t mask, bool wide)
+{
+    uint32_t lo = (uint32_t)mask, hi = mask >> 32;
+
+    if (wide)
+        __asm__ volatile("xrstor64 %0" : : "m"(area), "a"(lo), "d"(hi) : "memory");
+    else
+        __asm__ volatile("xrstor %0" : : "m"(area), "a"(lo), "d"(hi) : "memory");
+}
+
+static void native_fxsave(bool wide)
+{
+    if (wide)
+        __asm__ volatile("fxsave64 %0" : "=m"(area) : : "memory");
+    else
+        __asm__ volatile("fxsave %0" : "=m"(area) : : "memory");
+}
+
+static void native_fxrstor(bool wide)
+{
+    if (wide)
+        __asm__ volatile("fxrstor64 %0" : : "m"(area) : "memory");
+    else
+        __asm__ volatile("fxrstor %0" : : "m"(area) : "memory");
+}
+
+static uint64_t get64(unsigned int offset)
+{
+    uint64_t v;
+
+    __builtin_memcpy(&v, area + offset, 8);
+    return v;
+}
+
+static uint32_t get32(unsigned int offset)
+{
+    uint32_t v;
+
+    __builtin_memcpy(&v, area + offset, 4);
+    return v;
+}
+
+/* MXCSR bits that this CPU knows; fxsave tells (0 = the architecture's default). */
+static uint32_t mxcsr_mask(void)
+{
+    static uint32_t mask;
+
+    if (!mask) {
+        native_fxsave(true);
+        mask = get32(MXCSR_MASK_OFFSET);
+        if (!mask)
+            mask = MXCSR_MASK_DEFAULT;
+    }
+    return mask;
+}
+
+static enum emu_result write_area(struct emu *e, uint32_t size)
+{
+    return env_write(e->v, e->ea, area, size, e->f) ? EMU_FAULT : EMU_OK;
+}
+
+static enum emu_result read_area(struct emu *e, uint32_t from, uint32_t to)
+{
+    return env_read(e->v, e->ea + from, area + from, to - from, e->f) ? EMU_FAULT : EMU_OK;
+}
+
+static enum emu_result do_fxsave(struct emu *e, bool wide)
+{
+    /* Bytes 464 to 511 are software's; fxsave does not write them. */
+    if (read_area(e, 0, FXSAVE_SIZE))
+        return EMU_FAULT;
+    native_fxsave(wide);
+    return write_area(e, FXSAVE_SIZE);
+}
+
+static enum emu_result do_fxrstor(struct emu *e, bool wide)
+{
+    uint32_t known = mxcsr_mask();
+
+    if (read_area(e, 0, FXSAVE_SIZE))
+        return EMU_FAULT;
+    if (get32(MXCSR_OFFSET) & ~known)
+        return emu_gp(e, 0);
+    native_fxrstor(wide);
+    return EMU_OK;
+}
+
+/* The area is read first, so that what the instruction leaves alone stays. */
+static enum emu_result do_xsave(struct emu *e, uint64_t mask, bool wide)
+{
+    uint32_t size = cpuid_xsave_size(mask);
+
+    if (read_area(e, 0, size))
+        return EMU_FAULT;
+    native_xsave(mask, wide);
+    return write_area(e, size);
+}
+
+static enum emu_result do_xrstor(struct emu *e, uint64_t mask, bool wide)
+{
+    uint32_t known = mxcsr_mask(), size;
+
+    if (read_area(e, 0, HEADER_END))
+        return EMU_FAULT;
+    if (get64(HEADER_OFFSET) & ~e->v->xcr0)
+        return emu_gp(e, 0);
+    for (unsigned int i = HEADER_OFFSET + 8; i < HEADER_END; i += 8)
+        if (get64(i)) /* no compacted format, nothing reserved */
+            return emu_gp(e, 0);
+    if ((mask & XSTATE_MXCSR) && (get32(MXCSR_OFFSET) & ~known))
+        return emu_gp(e, 0);
+    size = cpuid_xsave_size(mask & get64(HEADER_OFFSET));
+    if (size > HEADER_END && read_area(e, HEADER_END, size))
+        return EMU_FAULT;
+    native_xrstor(mask, wide);
+    return EMU_OK;
+}
+
+enum emu_result emulate_xsave(struct emu *e)
+{
+    const struct insn *in = e->in;
+    struct vcpu *v = e->v;
+    unsigned int reg = in->reg & 7;
+    bool wide = in->rex & 8;
+    uint64_t mask = (v->gpr[RDX] << 32 | (uint32_t)v->gpr[RAX]) & v->xcr0;
+
+    if (reg >= 4 && !(v->cr4 & CR4_OSXSAVE))
+        return emu_fault(e, VEC_UD);
+    if (v->cr0_ts)
+        return emu_fault(e, VEC_NM);
+    if (e->ea & (reg >= 4 ? 63 : 15))
+        return emu_gp(e, 0);
+    user_fpu_import();
+    switch (reg) {
+    case 0:
+        return do_fxsave(e, wide);
+    case 1:
+        return do_fxrstor(e, wide);
+    case 4:
+        return do_xsave(e, mask, wide);
+    case 5:
+        return do_xrstor(e, mask, wide);
+    default:
+        return EMU_UNKNOWN;
+    }
+}
+
+/* ldmxcsr, stmxcsr */
+enum emu_result emulate_mxcsr(struct emu *e)
+{
+    uint32_t known = mxcsr_mask(), mxcsr;
+    uint64_t value;
+
+    if ((e->in->reg & 7) == 3) {
+        __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+        return emu_store(e, e->ea, 4, mxcsr);
+    }
+    if (emu_load(e, e->ea, 4, &value))
+        return EMU_FAULT;
+    if (value & ~known)
+        return emu_gp(e, 0);
+    mxcsr = (uint32_t)value;
+    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+    return EMU_OK;
+}
+
+/* Where the parts of vector registers are in the save area. */
+static const struct {
+    uint8_t component;
+    uint8_t first, last; /* registers */
+    uint8_t from, size;  /* bytes of the register */
+} parts[] = {
+    {2, 0, 15, 16, 16}, /* upper halves of ymm */
+    {6, 0, 15, 32, 32}, /* upper halves of zmm */
+    {7, 16, 31, 0, 64},
+};
+
+static void copy_parts(unsigned int n, uint8_t *value, bool set)
+{
+    uint32_t offset, size;
+
+    if (n < 16) {
+        uint8_t *xmm = area + 160 + n * 16;
+
+        memcpy(set ? xmm : value, set ? value : xmm, 16);
+    }
+    for (unsigned int i = 0; i < ARRAY_SIZE(parts); i++) {
+        uint8_t *at;
+
+        if (n < parts[i].first || n > parts[i].last ||
+            cpuid_xsave_component(parts[i].component, &offset, &size))
+            continue;
+        at = area + offset + (n - parts[i].first) * parts[i].size;
+        memcpy(set ? at : value + parts[i].from, set ? value + parts[i].from : at, parts[i].size);
+    }
+}
+
+/* Everything but x87. */
+static uint64_t vector_components(void)
+{
+    return cpuid_xcr0_max() & ~1ull;
+}
+
+static void save_vectors(void)
+{
+    memset(area, 0, sizeof(area));
+    if (vector_components())
+        native_xsave(vector_components(), true);
+    else
+        native_fxsave(true);
+}
+
+void vector_get(unsigned int n, uint8_t value[VECTOR_MAX])
+{
+    memset(value, 0, VECTOR_MAX);
+    save_vectors();
+    copy_parts(n, value, false);
+}
+
+void vector_set(unsigned int n, const uint8_t value[VECTOR_MAX])
+{
+    uint64_t components = vector_components();
+    uint8_t copy[VECTOR_MAX];
+
+    memcpy(copy, value, sizeof(copy));
+    save_vectors();
+    copy_parts(n, copy, true);
+    if (components) {
+        memset(area + HEADER_OFFSET, 0, HEADER_END - HEADER_OFFSET);
+        __builtin_memcpy(area + HEADER_OFFSET, &components, 8);
+        native_xrstor(components, true);
+    } else {
+        native_fxrstor(true);
+    }
+}
