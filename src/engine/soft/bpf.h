@@ -39,9 +39,18 @@ struct bpf_rule {
     struct bpf_cond conds[BPF_MAX_CONDS];
 };
 
-#define BPF_ARG_EQ(n, v) {BPF_EQ, (n), 0, (v)}
-#define BPF_ARG_LE(n, v) {BPF_LE, (n), 0, (v)}
-#define BPF_ARG_EQ_MASK(n, m, v) {BPF_EQ_MASK, (n), (m), (v)}
+#define BPF_ARG_EQ(n, v)                                                                           \
+    {                                                                                              \
+        BPF_EQ, (n), 0, (v)                                                                        \
+    }
+#define BPF_ARG_LE(n, v)                                                                           \
+    {                                                                                              \
+        BPF_LE, (n), 0, (v)                                                                        \
+    }
+#define BPF_ARG_EQ_MASK(n, m, v)                                                                   \
+    {                                                                                              \
+        BPF_EQ_MASK, (n), (m), (v)                                                                 \
+    }
 
 struct bpf_prog {
     struct sock_filter *insns;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * policy.h - what the zygote Z, a stub S and a mapper M may ask of the host kernel. A table
- * each, with the reason; everything else kills (Z, M) or traps (S, whose guest program means
- * its own kernel).
+ * each, with the reason. Everything else kills M, and traps in S, whose program means its own
+ * kernel; Z's table traps too, because S inherits it and the stricter action wins: Z has no
+ * handler, so that for Z itself a trap is the end as well.
  */
 #pragma once
 
@@ -31,18 +32,12 @@ static const struct bpf_rule policy_mapper[] = {
     {"and out again", __NR_munmap, {{0}}},
     {"acknowledge a batch",
      __NR_pwrite64,
-     {BPF_ARG_EQ(0, STUB_FD_R), BPF_ARG_EQ(1, STUB_Q + Q_SEQ), BPF_ARG_EQ(2, 4),
-      BPF_ARG_EQ(3, 0)}},
+     {BPF_ARG_EQ(0, STUB_FD_R), BPF_ARG_EQ(1, STUB_Q + Q_SEQ), BPF_ARG_EQ(2, 4), BPF_ARG_EQ(3, 0)}},
     {"say that it failed",
      __NR_pwrite64,
-     {BPF_ARG_EQ(0, STUB_FD_R), BPF_ARG_EQ(1, STUB_Q + Q_ERR), BPF_ARG_EQ(2, 4),
-      BPF_ARG_EQ(3, 0)}},
-    {"wait for a batch",
-     __NR_futex,
-     {BPF_ARG_EQ(0, STUB_Q + Q_SEQ), BPF_ARG_EQ(1, FUTEX_WAIT)}},
-    {"wake V from its wait on R",
-     __NR_futex,
-     {BPF_ARG_EQ(0, STUB_R), BPF_ARG_EQ(1, FUTEX_WAKE)}},
+     {BPF_ARG_EQ(0, STUB_FD_R), BPF_ARG_EQ(1, STUB_Q + Q_ERR), BPF_ARG_EQ(2, 4), BPF_ARG_EQ(3, 0)}},
+    {"wait for a batch", __NR_futex, {BPF_ARG_EQ(0, STUB_Q + Q_SEQ), BPF_ARG_EQ(1, FUTEX_WAIT)}},
+    {"wake V from its wait on R", __NR_futex, {BPF_ARG_EQ(0, STUB_R), BPF_ARG_EQ(1, FUTEX_WAKE)}},
 };
 
 /* In force from before the first request; children inherit it and put their own on top. */

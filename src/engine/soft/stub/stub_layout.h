@@ -18,14 +18,15 @@
 #define STUB_BASE 0x100000
 #define STUB_CODE 0x100000
 #define STUB_CODE_SIZE 0x6000
+#define STUB_FAST_ENTRY 0x100040 /* where patched system call sites arrive; see stub.lds */
 #define STUB_POLICY 0x106000
 #define STUB_Q 0x107000
 #define STUB_R 0x108000
 #define STUB_X 0x109000
-#define STUB_FPU 0x10a000      /* XSAVE image, in X */
-#define STUB_ALT 0x10b000      /* signal stack, in X */
+#define STUB_FPU 0x10a000 /* XSAVE image, in X */
+#define STUB_ALT 0x10b000 /* signal stack, in X */
 #define STUB_ALT_SIZE 0xf000
-#define STUB_X_SIZE 0x12000    /* one spare page behind the signal stack */
+#define STUB_X_SIZE 0x12000 /* one spare page behind the signal stack */
 #define STUB_END 0x11b000
 
 /* Stack pointer while stopped. The frame of the signal that stopped the guest program is above
@@ -54,19 +55,19 @@
 #define STUB_FD_X 7
 
 /* Offsets in Q. */
-#define Q_SEQ 0   /* V to M: number of the current batch */
+#define Q_SEQ 0 /* V to M: number of the current batch */
 #define Q_NOPS 4
-#define Q_VWAIT 8 /* V sleeps on R */
-#define Q_ERR 12  /* what M answers in place of SEQ when an operation failed */
-#define Q_GO 64   /* V to S: changes when S is to run */
-#define Q_SPIN 68 /* TSC ticks that S may spin before it sleeps */
+#define Q_VWAIT 8  /* V sleeps on R */
+#define Q_ERR 12   /* what M answers in place of SEQ when an operation failed */
+#define Q_GO 64    /* V to S: changes when S is to run */
+#define Q_SPIN 68  /* TSC ticks that S may spin before it sleeps */
 #define Q_HWAIT 72 /* V sleeps on X.turn */
 #define Q_RESET 76 /* S is being taken away from its program: a kick always stops it */
 #define Q_OPS 256
 #define Q_MAX_OPS 120
 
 /* Offsets in X. */
-#define X_TURN 0   /* 1 = S has stopped (it says) */
+#define X_TURN 0 /* 1 = S has stopped (it says) */
 #define X_WHY 4
 #define X_PHASE 8
 #define X_GO 12    /* Q.go at the stop */
@@ -147,12 +148,15 @@ struct stub_x {
     uint8_t stack[STUB_X_SIZE - 0x2000];
 };
 
-/* What the zygote tells V about a new stub, with descriptors Q, R, X, pidfd S, pidfd M. */
+/* What the zygote tells V about a new stub, with descriptors Q, R, X, pidfd S, pidfd M; or
+ * pid_s = 0 and no descriptors: too many are alive. */
 struct stub_hello {
     uint32_t pid_s, pid_m;
 };
+
 #define STUB_HELLO_FDS 5
-#define STUB_MAX 64 /* stubs alive per zygote */
+#define STUB_MAX 64              /* stubs alive per zygote */
+#define STUB_SLOT_SIZE 0x20000ul /* V maps Q, R, X of stub i at V_STUBS + i * this */
 
 _Static_assert(sizeof(struct stub_q) == 4096, "Q is one page");
 _Static_assert(offsetof(struct stub_q, go) == Q_GO, "asm");

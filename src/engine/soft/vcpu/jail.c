@@ -17,8 +17,8 @@ int jail_enter(void)
     struct sock_fprog prog = {0, insns};
     long r;
 
-    prog.len = (unsigned short)bpf_build(insns, BPF_MAX_INSNS, jail_policy,
-                                         ARRAY_SIZE(jail_policy), SECCOMP_RET_KILL_PROCESS);
+    prog.len = (unsigned short)bpf_build(insns, BPF_MAX_INSNS, jail_policy, ARRAY_SIZE(jail_policy),
+                                         SECCOMP_RET_KILL_PROCESS);
     if (!prog.len)
         return -22;
     r = sys_call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);

@@ -150,6 +150,7 @@ int stubs_init(void)
     struct {
         int64_t sec, usec;
     } timeout = {ANSWER_SECONDS, 0};
+
     int r = 0;
 
     sys_call6(__NR_setsockopt, V_FD_ZYGOTE, SOL_SOCKET, SO_RCVTIMEO, (long)&timeout,

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * spawn.c - the zygote Z: makes pairs of stub S and mapper M for one vCPU process V.
+ *
+ * Started by the domain process from a sealed memfd with two descriptors, guest memory and a
+ * socket to V. V is owned by the guest kernel, so all that is accepted from it is "one more",
+ * and at most STUB_MAX are alive. Z makes and seals the shared pages itself. S is forked from
+ * here, not from V: it starts with this small image and not with V's thousand mappings.
+ *
+ * No writable data: the image is one read-execute segment, state is on the stack.
+ */
+#include "engine/soft/stub/policy.h"
+
+#include <linux/fcntl.h>
+#include <linux/memfd.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+
+_Noreturn void zygote_main(void);
+_Noreturn void stub_start(void);
+extern char handler_entry[], kick_entry[], restorer[], mapper_entry[];
+
+#define SHARED_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+#define ARCH_SET_CPUID 0x1012
+#define SIGCHLD 17
+#define SIGUSR1 10
+#define SIG_SETMASK 2
+#define SA_SIGINFO 4ul
+#define SA_RESTORER 0x04000000ul
+#define SA_ONSTACK 0x08000000ul
+#define SA_NODEFER 0x40000000ul
+#define SOL_SOCKET 1
+#define SCM_RIGHTS 1
+
+struct sigaction_raw {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    uint64_t mask;
+};
+
+struct iovec_raw {
+    void *base;
+    size_t len;
+};
+
+struct msghdr_raw {
+    void *name;
+    uint32_t namelen, pad0;
+    struct iovec_raw *iov;
+    size_t iovlen;
+    void *control;
+    size_t controllen;
+    uint32_t flags, pad1;
+};
+
+struct fds_message {
+    size_t len;
+    uint32_t level, type;
+    int32_t fds[STUB_HELLO_FDS];
+    uint32_t pad;
+};
+
+/* Read-only after zygote_main(); mapper.S and entry.S know where the headers are. */
+struct policy_page {
+    struct sock_fprog stub, mapper;
+    struct sock_filter insns[(4096 - 32) / 8];
+};
+
+static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long ret;
+
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
+
+#define sys4(nr, a, b, c, d) sys6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+
+static _Noreturn void die(int code)
+{
+    for (;;)
+        sys4(__NR_exit_group, code, 0, 0, 0);
+}
+
+static void must(long r)
+{
+    if (r < 0)
+        die(2);
+}
+
+/* Compile the filters into the policy page and take away the right to write it: V, who can
+ * write X, must not have a hand in them. */
+static void policy_init(void)
+{
+    struct policy_page *p = (struct policy_page *)STUB_POLICY;
+    size_t max = ARRAY_SIZE(p->insns);
+    size_t n;
+
+    if (sys6(__NR_mmap, STUB_POLICY, PAGE_SIZE, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+             0) != STUB_POLICY)
+        die(2);
+    n = bpf_build(p->insns, max, policy_stub, ARRAY_SIZE(policy_stub), SECCOMP_RET_TRAP);
+    p->stub = (struct sock_fprog){(unsigned short)n, p->insns};
+    p->mapper.filter = p->insns + n;
+    p->mapper.len = (unsigned short)bpf_build(p->mapper.filter, max - n, policy_mapper,
+                                              ARRAY_SIZE(policy_mapper), SECCOMP_RET_KILL_PROCESS);
+    if (!p->stub.len || !p->mapper.len)
+        die(2);
+    must(sys4(__NR_mprotect, STUB_POLICY, PAGE_SIZE, 1, 0));
+}
+
+static void jail_init(void)
+{
+    struct sock_filter insns[BPF_MAX_INSNS];
+    struct sock_fprog prog;
+    size_t n;
+
+    n = bpf_build(insns, BPF_MAX_INSNS, policy_zygote, ARRAY_SIZE(policy_zygote), SECCOMP_RET_TRAP);
+    if (!n)
+        die(2);
+    prog = (struct sock_fprog){(unsigned short)n, insns};
+    must(sys4(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0));
+    must(sys4(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0));
+    must(sys4(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog, 0));
+}
+
+/* A sealed memfd that must get descriptor number `fd`. */
+static void shared_make(int fd, size_t size)
+{
+    static const char name[] = "stub";
+
+    if (sys4(__NR_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING, 0, 0) != fd)
+        die(3);
+    must(sys4(__NR_ftruncate, fd, size, 0, 0));
+    must(sys4(__NR_fcntl, fd, F_ADD_SEALS, SHARED_SEALS, 0));
+}
+
+static void shared_map(unsigned long addr, size_t size, int prot, int fd)
+{
+    if (sys6(__NR_mmap, (long)addr, (long)size, prot, MAP_SHARED | MAP_FIXED, fd, 0) != (long)addr)
+        die(3);
+}
+
+/* Handlers on their own stack, nothing blocked by them, and nothing blocked at all: a kick
+ * must always get through. */
+static void stub_signals(void)
+{
+    static const int handled[] = {4, 5, 7, 8, SIGUSR1, 11, 31};
+    struct sigaction_raw sa = {handler_entry, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER,
+                               restorer, 0};
+    uint64_t stack[3] = {STUB_ALT, 0, STUB_ALT_SIZE};
+    uint64_t none = 0;
+
+    must(sys4(__NR_sigaltstack, stack, 0, 0, 0));
+    for (size_t i = 0; i < ARRAY_SIZE(handled); i++) {
+        sa.handler = handled[i] == SIGUSR1 ? (void *)kick_entry : (void *)handler_entry;
+        must(sys4(__NR_rt_sigaction, handled[i], &sa, 0, 8));
+    }
+    must(sys4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, 8));
+}
+
+/* Start M in this address space. Returns its number, *ret_fd its pidfd. */
+static long mapper_clone(int32_t *ret_fd)
+{
+    register long r10 __asm__("r10") = 0;
+    register long r8 __asm__("r8") = 0;
+    long ret;
+
+    __asm__ volatile("syscall\n\t"
+                     "test %%eax, %%eax\n\t"
+                     "jz mapper_entry"
+                     : "=a"(ret)
+                     : "a"((long)__NR_clone), "D"((long)(CLONE_VM | CLONE_PIDFD | CLONE_PARENT)),
+                       "S"(0l), "d"(ret_fd), "r"(r10), "r"(r8)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
+
+static void hello_send(int32_t fd_s, int32_t fd_m, uint32_t pid_s, uint32_t pid_m)
+{
+    struct stub_hello hello = {pid_s, pid_m};
+    struct iovec_raw iov = {&hello, sizeof(hello)};
+    struct fds_message fds = {
+        sizeof(fds) - 4, SOL_SOCKET, SCM_RIGHTS, {STUB_FD_Q, STUB_FD_R, STUB_FD_X, fd_s, fd_m}, 0};
+    struct msghdr_raw msg = {0, 0, 0, &iov, 1, &fds, sizeof(fds), 0, 0};
+
+    must(sys4(__NR_sendmsg, STUB_FD_SOCK, &msg, 0, 0));
+}
+
+static _Noreturn void stub_main(void)
+{
+    int32_t fd_m = -1;
+    long pid_s, pid_m, fd_s;
+
+    must(sys4(__NR_prctl, PR_SET_PDEATHSIG, 9, 0, 0));
+    shared_map(STUB_Q, PAGE_SIZE, 1, STUB_FD_Q);
+    shared_map(STUB_R, PAGE_SIZE, 1, STUB_FD_R);
+    shared_map(STUB_X, STUB_X_SIZE, 3, STUB_FD_X);
+    stub_signals();
+    sys4(__NR_arch_prctl, ARCH_SET_CPUID, 0, 0, 0); /* where the CPU can */
+    pid_s = sys4(__NR_getpid, 0, 0, 0, 0);
+    fd_s = sys4(__NR_pidfd_open, pid_s, 0, 0, 0);
+    must(fd_s);
+    pid_m = mapper_clone(&fd_m);
+    must(pid_m);
+    hello_send((int32_t)fd_s, fd_m, (uint32_t)pid_s, (uint32_t)pid_m);
+    /* Some system calls pass seccomp on some kernels (uretprobe); this one stops them first. */
+    sys6(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, STUB_CODE, STUB_CODE_SIZE, 0,
+         0);
+    stub_start();
+}
+
+/* Slot for a new stub's number, or -1 while STUB_MAX are alive. A number that was reused by
+ * another process counts as alive: that only lowers the limit. */
+static int slot_find(int32_t *pids)
+{
+    for (int i = 0; i < STUB_MAX; i++)
+        if (!pids[i] || sys4(__NR_kill, pids[i], 0, 0, 0) < 0)
+            return i;
+    return -1;
+}
+
+static void refuse(void)
+{
+    struct stub_hello hello = {0, 0};
+    struct iovec_raw iov = {&hello, sizeof(hello)};
+    struct msghdr_raw msg = {0, 0, 0, &iov, 1, 0, 0, 0, 0};
+
+    must(sys4(__NR_sendmsg, STUB_FD_SOCK, &msg, 0, 0));
+}
+
+static void stub_make(int32_t *pids)
+{
+    int slot = slot_find(pids);
+    long pid;
+
+    if (slot < 0) {
+        refuse();
+        return;
+    }
+    shared_make(STUB_FD_R, PAGE_SIZE);
+    shared_make(STUB_FD_Q, PAGE_SIZE);
+    shared_make(STUB_FD_X, STUB_X_SIZE);
+    pid = sys6(__NR_clone, SIGCHLD, 0, 0, 0, 0, 0);
+    if (!pid)
+        stub_main();
+    if (pid > 0)
+        pids[slot] = (int32_t)pid;
+    else
+        refuse();
+    sys4(__NR_close, STUB_FD_R, 0, 0, 0);
+    sys4(__NR_close, STUB_FD_Q, 0, 0, 0);
+    sys4(__NR_close, STUB_FD_X, 0, 0, 0);
+}
+
+_Noreturn void zygote_main(void)
+{
+    struct sigaction_raw ignore = {(void *)1, SA_RESTORER, restorer, 0};
+    int32_t pids[STUB_MAX];
+    uint8_t request;
+    struct iovec_raw iov = {&request, 1};
+    struct msghdr_raw msg = {0, 0, 0, &iov, 1, 0, 0, 0, 0};
+
+    for (int i = 0; i < STUB_MAX; i++)
+        pids[i] = 0;
+    must(sys4(__NR_rt_sigaction, SIGCHLD, &ignore, 0, 8)); /* no zombies */
+    policy_init();
+    jail_init();
+    for (;;) {
+        if (sys4(__NR_recvmsg, STUB_FD_SOCK, &msg, 0, 0) <= 0)
+            die(0); /* V is gone */
+        stub_make(pids);
+    }
+}

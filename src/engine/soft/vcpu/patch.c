@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * patch.c - see patch.h. Trampolines, pointer table and copies are frames of the engine's
+ * private part of guest memory: nothing that the guest can name, mapped into stubs read-only.
+ *
+ * A copy is compared with its frame each time that a stub maps it: frames are reused, and not
+ * every writer (block devices) tells. While it is mapped the frame is write-protected
+ * (FRAME_PATCHED).
+ */
+#include "engine/soft/vcpu/patch.h"
+
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/user.h"
+#include "engine/soft/vcpu/vtlb.h"
+#include "engine/soft/vcpu/walk.h"
+
+#define NR_SLOTS (PATCH_TABLE_SIZE / 8)
+#define SLOT_SIZE (PATCH_TRAMP_SIZE / NR_SLOTS)
+#define TRAMP_FRAMES (PATCH_TRAMP_SIZE / PAGE_SIZE)
+#define TABLE_FRAMES (PATCH_TABLE_SIZE / PAGE_SIZE)
+#define MAX_COPIES 1024
+#define NR_HITS 1024
+#define INDEX_SIZE 2048 /* more than copies, more than slots */
+#define PATCH_AFTER 2   /* traps of a site */
+
+#define MOV_SIZE 5    /* b8 imm32 */
+#define FORM_A_SIZE 7 /* mov, syscall */
+#define FORM_B_SIZE 8 /* syscall, cmp rax, imm32 */
+#define TAIL 16       /* form B: where its trampoline's way back begins */
+#define TAIL_JUMP (TAIL + 6)
+
+_Static_assert(SLOT_SIZE == 64, "a trampoline fits");
+
+enum form { FORM_NONE, FORM_A, FORM_B };
+
+struct slot {
+    gva_t site;
+    uint8_t form;
+    uint8_t original[FORM_B_SIZE];
+    uint16_t next; /* of the same copy; slot numbers + 1, 0 = none */
+};
+
+struct copy {
+    mfn_t frame;
+    gva_t va;
+    uint32_t refs;  /* spaces that have it mapped */
+    uint16_t slots; /* as slot.next */
+    bool used;
+};
+
+static struct slot slots[NR_SLOTS];
+static struct copy copies[MAX_COPIES];
+static unsigned int nr_copies; /* that there are frames for; 0 = no patching */
+static mfn_t tramp_frame, table_frame, copy_frame;
+static unsigned int form_b_in_use;
+
+/* Open hash tables over copies (by frame and address) and form B slots (by return address);
+ * entries are numbers + 1. Made anew when something was added or removed, which is rare. */
+static uint16_t copy_index[INDEX_SIZE], return_index[INDEX_SIZE];
+static bool index_stale;
+
+static struct {
+    gva_t rip;
+    int16_t count;
+} hits[NR_HITS];
+
+void patch_init(uint32_t vcpu_id)
+{
+    static bool done;
+    uint64_t share = shared->patch_count / (shared->nr_vcpus ? shared->nr_vcpus : 1);
+
+    if (done)
+        return;
+    done = true;
+    if (share < TRAMP_FRAMES + TABLE_FRAMES + 1 || vcpu_id >= shared->nr_vcpus)
+        return;
+    tramp_frame = shared->patch_first + vcpu_id * share;
+    table_frame = tramp_frame + TRAMP_FRAMES;
+    copy_frame = table_frame + TABLE_FRAMES;
+    nr_copies = (unsigned int)(share - TRAMP_FRAMES - TABLE_FRAMES);
+    if (nr_copies > MAX_COPIES)
+        nr_copies = MAX_COPIES;
+}
+
+uint64_t patch_tramp_offset(void)
+{
+    return tramp_frame << PAGE_SHIFT;
+}
+
+uint64_t patch_table_offset(void)
+{
+    return table_frame << PAGE_SHIFT;
+}
+
+static unsigned int form_size(const struct slot *s)
+{
+    return s->form == FORM_A ? FORM_A_SIZE : FORM_B_SIZE;
+}
+
+static gva_t slot_address(const struct slot *s)
+{
+    return PATCH_TRAMP + (gva_t)(s - slots) * SLOT_SIZE;
+}
+
+static uint8_t *copy_bytes(const struct copy *c)
+{
+    return ram_linear(copy_frame + (mfn_t)(c - copies));
+}
+
+/* ---- index ---- */
+
+static unsigned int hash(uint64_t a, uint64_t b)
+{
+    return (unsigned int)((a * 31 + b) * 0x9e3779b97f4a7c15ull >> 32) % INDEX_SIZE;
+}
+
+static void index_add(uint16_t *index, unsigned int at, unsigned int number)
+{
+    while (index[at])
+        at = (at + 1) % INDEX_SIZE;
+    index[at] = (uint16_t)(number + 1);
+}
+
+static void index_refresh(void)
+{
+    if (!index_stale)
+        return;
+    index_stale = false;
+    memset(copy_index, 0, sizeof(copy_index));
+    memset(return_index, 0, sizeof(return_index));
+    for (unsigned int i = 0; i < nr_copies; i++)
+        if (copies[i].used)
+            index_add(copy_index, hash(copies[i].va, copies[i].frame), i);
+    for (unsigned int i = 0; i < NR_SLOTS; i++)
+        if (slots[i].form == FORM_B)
+            index_add(return_index, hash(slots[i].site + 2, 0), i);
+}
+
+static struct copy *copy_find(mfn_t frame, gva_t va)
+{
+    index_refresh();
+    for (unsigned int at = hash(va, frame); copy_index[at]; at = (at + 1) % INDEX_SIZE) {
+        struct copy *c = &copies[copy_index[at] - 1];
+
+        if (c->frame == frame && c->va == va)
+            return c;
+    }
+    return NULL;
+}
+
+static const struct slot *slot_returning_to(gva_t rip)
+{
+    index_refresh();
+    for (unsigned int at = hash(rip, 0); return_index[at]; at = (at + 1) % INDEX_SIZE) {
+        const struct slot *s = &slots[return_index[at] - 1];
+
+        if (s->site + 2 == rip)
+            return s;
+    }
+    return NULL;
+}
+
+/* ---- copies ---- */
+
+static void copy_free(struct copy *c)
+{
+    for (unsigned int i = c->slots; i;) {
+        struct slot *s = &slots[i - 1];
+
+        i = s->next;
+        form_b_in_use -= s->form == FORM_B;
+        s->form = FORM_NONE;
+    }
+    c->slots = 0;
+    c->used = false;
+    index_stale = true;
+}
+
+/* Differences are allowed where a site was patched and the frame still has what it had. */
+static bool differs_only_by_patch(const struct copy *c, const uint8_t *frame, unsigned int at)
+{
+    gva_t va = c->va + at;
+
+    for (unsigned int i = c->slots; i; i = slots[i - 1].next) {
+        const struct slot *s = &slots[i - 1];
+
+        if (va >= s->site && va < s->site + form_size(s))
+            return frame[at] == s->original[va - s->site];
+    }
+    return false;
+}
+
+static bool copy_matches(const struct copy *c)
+{
+    const uint8_t *ours = copy_bytes(c), *frame = ram_linear(c->frame);
+
+    for (unsigned int at = 0; at < PAGE_SIZE; at += 8) {
+        if (*(const uint64_t *)(ours + at) == *(const uint64_t *)(frame + at))
+            continue;
+        for (unsigned int i = at; i < at + 8; i++)
+            if (ours[i] != frame[i] && !differs_only_by_patch(c, frame, i))
+                return false;
+    }
+    return true;
+}
+
+static void frame_guard(mfn_t frame)
+{
+    vcpu_frame_flags[frame] |= FRAME_PATCHED;
+    vtlb_protect_frame(frame);
+}
+
+static struct copy *copy_new(mfn_t frame, gva_t va)
+{
+    struct copy *c = NULL;
+
+    for (unsigned int i = 0; i < nr_copies && !c; i++)
+        if (!copies[i].used)
+            c = &copies[i];
+    for (unsigned int i = 0; i < nr_copies && !c; i++)
+        if (!copies[i].refs)
+            c = &copies[i];
+    if (!c)
+        return NULL;
+    copy_free(c);
+    frame_guard(frame);
+    *c = (struct copy){.frame = frame, .va = va, .used = true};
+    index_stale = true;
+    memcpy(copy_bytes(c), ram_linear(frame), PAGE_SIZE);
+    return c;
+}
+
+bool patch_ref(mfn_t frame, gva_t va, uint64_t *ret_offset)
+{
+    struct copy *c = copy_find(frame, va & PAGE_MASK);
+
+    if (!c)
+        return false;
+    if (!copy_matches(c)) {
+        if (!c->refs)
+            copy_free(c);
+        return false;
+    }
+    c->refs++;
+    *ret_offset = (copy_frame + (mfn_t)(c - copies)) << PAGE_SHIFT;
+    return true;
+}
+
+void patch_unref(mfn_t frame, gva_t va)
+{
+    struct copy *c = copy_find(frame, va & PAGE_MASK);
+
+    if (c && c->refs)
+        c->refs--;
+}
+
+void patch_drop_frame(mfn_t frame)
+{
+    for (unsigned int i = 0; i < nr_copies; i++) {
+        if (!copies[i].used || copies[i].frame != frame)
+            continue;
+        user_tlb_drop_patched(copies[i].va, frame);
+        copy_free(&copies[i]);
+        copies[i].refs = 0;
+    }
+    vcpu_frame_flags[frame] &= (uint8_t)~FRAME_PATCHED;
+}
+
+/* ---- sites ---- */
+
+static struct slot *slot_new(void)
+{
+    for (unsigned int i = 0; i < NR_SLOTS; i++)
+        if (slots[i].form == FORM_NONE)
+            return &slots[i];
+    for (unsigned int i = 0; i < nr_copies; i++) {
+        if (copies[i].used && !copies[i].refs && copies[i].slots) {
+            struct slot *s = &slots[copies[i].slots - 1];
+
+            copy_free(&copies[i]);
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static uint8_t *put(uint8_t *p, const void *bytes, size_t n)
+{
+    memcpy(p, bytes, n);
+    return p + n;
+}
+
+static uint8_t *put_enter_stub(uint8_t *p, gva_t at, gva_t return_to)
+{
+    int32_t rel;
+
+    p = put(p, "\x48\xb9", 2); /* movabs rcx, return_to */
+    p = put(p, &return_to, 8);
+    at += 10;
+    p = put(p, "\xe9", 1); /* jmp fast_entry */
+    rel = (int32_t)(STUB_FAST_ENTRY - (int64_t)(at + 5));
+    return put(p, &rel, 4);
+}
+
+static void trampoline_write(const struct slot *s)
+{
+    unsigned int n = (unsigned int)(s - slots);
+    uint8_t *p = (uint8_t *)ram_linear(tramp_frame) + n * SLOT_SIZE, *start = p;
+    gva_t at = slot_address(s), next;
+
+    memset(p, 0xcc, SLOT_SIZE);
+    if (s->form == FORM_A) {
+        p = put(p, s->original, MOV_SIZE);
+        put_enter_stub(p, at + MOV_SIZE, s->site + FORM_A_SIZE);
+    } else {
+        put_enter_stub(p, at, s->site + 2);
+        p = put(start + TAIL, s->original + 2, 6); /* cmp rax, imm32 */
+        p = put(p, "\xff\x25\0\0\0\0", 6);         /* jmp [rip] */
+        next = s->site + FORM_B_SIZE;
+        put(p, &next, 8);
+    }
+    ((uint64_t *)ram_linear(table_frame))[n] = at;
+}
+
+static void site_write(const struct copy *c, const struct slot *s)
+{
+    uint8_t jump[FORM_B_SIZE] = {0xff, 0x24, 0x25, 0, 0, 0, 0, 0x90}; /* jmp [abs32]; nop */
+    uint32_t pointer = (uint32_t)(PATCH_TABLE + (s - slots) * 8);
+
+    memcpy(jump + 3, &pointer, 4);
+    memcpy(copy_bytes(c) + (s->site - c->va), jump, form_size(s));
+}
+
+/* Which form is there around the syscall instruction at page[at]; *ret_start where it starts. */
+static enum form form_at(const uint8_t *page, unsigned int at, uint64_t nr, unsigned int *ret_start)
+{
+    uint32_t imm;
+
+    if (page[at] != 0x0f || page[at + 1] != 0x05)
+        return FORM_NONE;
+    if (at >= MOV_SIZE && page[at - MOV_SIZE] == 0xb8) {
+        memcpy(&imm, page + at - 4, 4);
+        /* 41 b8 would be mov r8d */
+        if (imm == nr && (at == MOV_SIZE || (page[at - MOV_SIZE - 1] & 0xf9) != 0x41)) {
+            *ret_start = at - MOV_SIZE;
+            return FORM_A;
+        }
+    }
+    if (at + FORM_B_SIZE <= PAGE_SIZE && page[at + 2] == 0x48 && page[at + 3] == 0x3d) {
+        *ret_start = at;
+        return FORM_B;
+    }
+    return FORM_NONE;
+}
+
+static bool overlaps(const struct copy *c, gva_t site, unsigned int size)
+{
+    for (unsigned int i = c->slots; i; i = slots[i - 1].next)
+        if (site < slots[i - 1].site + form_size(&slots[i - 1]) && slots[i - 1].site < site + size)
+            return true;
+    return false;
+}
+
+static bool site_patch(struct space *sp, gva_t page, unsigned int at, uint64_t nr)
+{
+    unsigned int start = 0;
+    struct slot *s;
+    struct copy *c;
+    enum form form;
+    mfn_t frame;
+    bool patched;
+
+    if (!nr_copies || sp->no_patch || at + 2 > PAGE_SIZE ||
+        !user_tlb_lookup(sp, page, &frame, &patched))
+        return false;
+    form = form_at(ram_linear(frame), at, nr, &start);
+    s = form == FORM_NONE ? NULL : slot_new(); /* may free copies, so it goes first */
+    if (!s)
+        return false;
+    c = copy_find(frame, page);
+    if (c ? overlaps(c, page + start, FORM_B_SIZE) : user_tlb_frame_is_writable(frame))
+        return false;
+    if (!c && !(c = copy_new(frame, page)))
+        return false;
+    s->site = page + start;
+    s->form = (uint8_t)form;
+    memcpy(s->original, (const uint8_t *)ram_linear(frame) + start, form_size(s));
+    form_b_in_use += form == FORM_B;
+    trampoline_write(s);
+    s->next = c->slots;
+    c->slots = (uint16_t)(s - slots + 1);
+    index_stale = true;
+    site_write(c, s);
+    user_stats.patches++;
+    return true;
+}
+
+void patch_note_trap(struct space *sp, gva_t rip, uint64_t nr)
+{
+    gva_t site = rip - 2;
+    unsigned int i = (unsigned int)((site ^ site >> 12) & (NR_HITS - 1));
+    uint32_t error;
+
+    if (hits[i].rip != rip) {
+        hits[i].rip = rip;
+        hits[i].count = 0;
+    }
+    if (++hits[i].count != PATCH_AFTER) {
+        if (hits[i].count > PATCH_AFTER * 64)
+            hits[i].count = 0; /* what stood in the way may be gone */
+        return;
+    }
+    if (!site_patch(sp, site & PAGE_MASK, (unsigned int)(site & ~PAGE_MASK), nr))
+        return;
+    user_tlb_drop_page(sp, site);
+    user_tlb_fill(sp, site, ACCESS_EXEC, &error);
+}
+
+/* ---- rip ---- */
+
+gva_t patch_rip_enter(const struct space *sp, gva_t rip)
+{
+    const struct slot *s;
+    bool patched;
+    mfn_t frame;
+
+    if (!form_b_in_use || !sp->windows || !user_tlb_lookup(sp, rip, &frame, &patched) || !patched)
+        return rip;
+    s = slot_returning_to(rip);
+    return s ? slot_address(s) + TAIL : rip;
+}
+
+gva_t patch_rip_leave(gva_t rip)
+{
+    const struct slot *s;
+    gva_t at;
+
+    if (rip < PATCH_TRAMP || rip >= PATCH_TRAMP + PATCH_TRAMP_SIZE)
+        return rip;
+    s = &slots[(rip - PATCH_TRAMP) / SLOT_SIZE];
+    at = (rip - PATCH_TRAMP) % SLOT_SIZE;
+    /* Inside, rcx may be lost already: `syscall`, which comes next, overwrites it anyway. */
+    if (s->form == FORM_A)
+        return at < MOV_SIZE ? s->site : s->site + MOV_SIZE;
+    if (s->form == FORM_B)
+        return at < TAIL ? s->site : at < TAIL_JUMP ? s->site + 2 : s->site + FORM_B_SIZE;
+    return rip;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * stub_mem.c - a stub's memory, changed through its mapper M (see stubs.h and mapper.S).
+ *
+ * A batch of operations goes into Q, its number into Q.seq. M answers by a store that only the
+ * kernel can make on its behalf (page R). V never numbers a new batch before the old one is
+ * acknowledged: S could otherwise not forge, but V could misread, an answer.
+ */
+#include <asm/unistd.h>
+#include <linux/futex.h>
+
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/stubs.h"
+
+#define EIO 5
+#define ESRCH 3
+#define SEQ_ERROR 0x80000000u
+
+#define MS 1000000ull
+#define WATCH_NS (100 * MS) /* how often a waiting V looks whether M lives */
+#define WATCH_LIMIT 100     /* so many times before it is given up */
+#define MERGE_MAX 16        /* queued operations looked through for merging */
+#define PROOF_TRIES 48
+
+static struct stub_op *op_new(struct stub *s)
+{
+    if (s->nops == Q_MAX_OPS) {
+        if (stub_sync(s))
+            s->failed = true;
+    }
+    return &s->q->ops[s->nops++];
+}
+
+/* A mapping replaces what is there: unmappings queued for the same pages are moot. */
+static void drop_covered(struct stub *s, uint64_t va, uint64_t len)
+{
+    if (s->nops > MERGE_MAX)
+        return;
+    for (uint32_t i = s->nops; i-- > 0;) {
+        const struct stub_op *o = &s->q->ops[i];
+
+        if (o->op != STUB_OP_UNMAP || o->addr < va || o->addr + o->len > va + len)
+            continue;
+        s->nops--;
+        for (uint32_t j = i; j < s->nops; j++)
+            s->q->ops[j] = s->q->ops[j + 1];
+    }
+}
+
+void stub_map(struct stub *s, uint64_t va, uint64_t len, uint64_t ram_offset, uint32_t prot)
+{
+    struct stub_op *o = s->nops ? &s->q->ops[s->nops - 1] : NULL;
+
+    if (o && o->op == STUB_OP_MAP && o->prot == prot && o->addr + o->len == va &&
+        o->off + o->len == ram_offset) {
+        o->len += len;
+        return;
+    }
+    drop_covered(s, va, len);
+    o = op_new(s);
+    *o = (struct stub_op){STUB_OP_MAP, prot, va, len, ram_offset};
+}
+
+void stub_unmap(struct stub *s, uint64_t va, uint64_t len)
+{
+    struct stub_op *o = s->nops ? &s->q->ops[s->nops - 1] : NULL;
+
+    if (o && o->op == STUB_OP_UNMAP && o->addr + o->len == va) {
+        o->len += len;
+        return;
+    }
+    o = op_new(s);
+    *o = (struct stub_op){STUB_OP_UNMAP, 0, va, len, 0};
+}
+
+void stub_unmap_all(struct stub *s)
+{
+    s->nops = 0;
+    s->failed = false;
+    stub_unmap(s, 0, STUB_BASE);
+    stub_unmap(s, STUB_END, STUB_USER_END - STUB_END);
+}
+
+static int wait_answer(struct stub *s)
+{
+    uint32_t *word = (uint32_t *)(uintptr_t)s->r;
+
+    for (int i = 0; i < WATCH_LIMIT;) {
+        uint32_t now = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+
+        if (now == s->seq)
+            return 0;
+        if (now == (SEQ_ERROR | s->seq))
+            return -EIO;
+        if (sys_futex_wait(word, now, WATCH_NS) == -110 /* ETIMEDOUT */) {
+            if (stub_signal(s->fd_m, 0))
+                return -ESRCH;
+            i++;
+        }
+    }
+    return -ESRCH;
+}
+
+int stub_sync(struct stub *s)
+{
+    bool failed = s->failed;
+    int r;
+
+    s->failed = false;
+    if (!s->nops)
+        return failed ? -EIO : 0;
+    if (s->seq + 1 >= SEQ_ERROR)
+        return -ESRCH;
+    s->q->nops = s->nops;
+    s->nops = 0;
+    s->seq++;
+    s->q->err = SEQ_ERROR | s->seq;
+    s->q->vwait = 1;
+    __atomic_store_n(&s->q->seq, s->seq, __ATOMIC_SEQ_CST);
+    sys_futex_wake(&s->q->seq, 1);
+    r = wait_answer(s);
+    s->q->vwait = 0;
+    return r ? r : failed ? -EIO : 0;
+}
+
+bool stub_prove_parked(struct stub *s)
+{
+    uint32_t go = s->q->go; /* only V writes it */
+
+    if (s->parked)
+        return true;
+    /* A task that a signal has just woken still counts as a waiter for a moment. */
+    if (s->kicked)
+        return false;
+    s->parked = sys_call6(__NR_futex, (long)&s->q->go, FUTEX_CMP_REQUEUE, 0, 1, (long)&s->park_word,
+                          go) == 1;
+    return s->parked;
+}
+
+int stub_revoke(struct stub *s)
+{
+    if (!s->nops && !s->failed)
+        return 0;
+    if (stub_prove_parked(s))
+        return 0;
+    if (!s->kicked && s->q->spin) {
+        /* It has hardly stopped and may still be spinning: cheaper to let it fall asleep than
+         * to run the mapper. */
+        s->q->spin = 0;
+        for (int i = 0; i < PROOF_TRIES; i++) {
+            rt_pause();
+            if (i % 8 == 7 && stub_prove_parked(s))
+                return 0;
+        }
+    }
+    return stub_sync(s);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * stub_run.c - giving a stub the CPU and getting it back (see stubs.h, and entry.S for the
+ * other side).
+ *
+ * Release: X is filled, X.turn = 0, Q.go changes. Stop: the stub sets X.turn. A kick is sent
+ * only after the release, at most one at a time, and repeated from here while it goes
+ * unanswered; a stub that uses CPU time without answering is killed.
+ */
+#include <asm/unistd.h>
+#include <linux/time_types.h>
+
+#include "engine/soft/layout.h"
+#include "engine/soft/run.h"
+#include "engine/soft/vcpu/handover.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/stubs.h"
+#include "engine/soft/vcpu/user.h"
+
+#define CLOCK_MONOTONIC 1
+#define ETIMEDOUT 110
+
+#define MS 1000000ull
+#define WATCH_NS (50 * MS)       /* how often a waiting V looks whether the stub lives */
+#define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
+#define KICK_CPU_NS (20 * MS)    /* CPU time a kicked stub may use without stopping */
+#define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
+#define START_NS (10000 * MS)
+#define SUBDUE_NS (50 * MS)
+#define SPIN_US 20
+
+static struct stub *volatile running; /* released and not yet stopped */
+static volatile bool kick_pending;
+static struct handover v_waits, s_waits;
+
+int stub_signal(int pidfd, int sig)
+{
+    return (int)sys_call(__NR_pidfd_send_signal, pidfd, sig, 0, 0);
+}
+
+static int clock_read(int clock, uint64_t *ret_ns)
+{
+    struct __kernel_timespec ts;
+
+    if (sys_call(__NR_clock_gettime, clock, &ts, 0, 0))
+        return -1;
+    *ret_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+    return 0;
+}
+
+static uint64_t now_ns(void)
+{
+    uint64_t ns = 0;
+
+    clock_read(CLOCK_MONOTONIC, &ns);
+    return ns;
+}
+
+/* CPU clock of another process, as clock_getcpuclockid() builds it. */
+static int cpu_clock(uint32_t pid)
+{
+    return (int)(~pid << 3 | 2);
+}
+
+void stub_run_init(unsigned int nr_cpus)
+{
+    const struct dom_shared *shared = (const struct dom_shared *)V_SHARED;
+    uint32_t budget = nr_cpus > 1 ? shared->tsc_khz / 1000 * SPIN_US : 0;
+
+    handover_init(&v_waits, budget);
+    handover_init(&s_waits, budget);
+}
+
+/* ---- kick ---- */
+
+void stubs_kick(void)
+{
+    struct stub *s = running;
+
+    kick_pending = true;
+    if (!s || s->kicked)
+        return;
+    s->kicked = true;
+    user_stats.kicks++;
+    stub_signal(s->fd_s, STUB_SIGUSR1);
+}
+
+bool stubs_kick_pending(void)
+{
+    return kick_pending;
+}
+
+void stubs_kick_clear(void)
+{
+    kick_pending = false;
+}
+
+/* ---- waiting for the stub ---- */
+
+static bool has_stopped(struct stub *s)
+{
+    return __atomic_load_n(&s->x->turn, __ATOMIC_ACQUIRE) != 0;
+}
+
+static bool spin_for_stop(struct stub *s, uint32_t budget)
+{
+    uint64_t start = rt_rdtsc();
+
+    do {
+        if (has_stopped(s))
+            return true;
+        rt_pause();
+    } while (rt_rdtsc() - start < budget);
+    return has_stopped(s);
+}
+
+/* How long a kick has gone unanswered. */
+struct patience {
+    bool started, has_cpu;
+    uint64_t wall, cpu;
+};
+
+/* The stub did not stop for a while. Is it dead, or past all patience? */
+static bool is_lost(struct stub *s, struct patience *p)
+{
+    uint64_t cpu = 0, wall;
+
+    if (stub_signal(s->fd_s, 0))
+        return true;
+    sys_futex_wake(&s->q->go, 1); /* in case it lied about being awake */
+    if (!s->kicked)
+        return false;
+    wall = now_ns();
+    if (!p->started) {
+        p->started = true;
+        p->wall = wall;
+        p->has_cpu = !clock_read(cpu_clock(s->pid_s), &p->cpu);
+        return false;
+    }
+    if (!p->has_cpu || clock_read(cpu_clock(s->pid_s), &cpu))
+        return wall - p->wall > KICK_WALL_NS;
+    if (cpu - p->cpu > KICK_CPU_NS)
+        return true;
+    stub_signal(s->fd_s, STUB_SIGUSR1);
+    return false;
+}
+
+static bool sleep_for_stop(struct stub *s)
+{
+    struct patience p = {0};
+
+    __atomic_store_n(&s->q->hwait, 1, __ATOMIC_SEQ_CST);
+    while (!has_stopped(s)) {
+        long r = sys_futex_wait(&s->x->turn, 0, s->kicked ? KICKED_NS : WATCH_NS);
+
+        if (r == -ETIMEDOUT && !has_stopped(s) && is_lost(s, &p))
+            return false;
+    }
+    s->q->hwait = 0;
+    return true;
+}
+
+static bool wait_for_stop(struct stub *s)
+{
+    uint32_t budget = handover_budget(&v_waits);
+
+    if (budget) {
+        bool hit = spin_for_stop(s, budget);
+
+        handover_result(&v_waits, hit);
+        if (hit)
+            return true;
+    }
+    return sleep_for_stop(s);
+}
+
+/* ---- run ---- */
+
+static void release(struct stub *s)
+{
+    bool asleep = __atomic_load_n(&s->x->sleep, __ATOMIC_RELAXED) != 0;
+
+    if (s->q->spin)
+        handover_result(&s_waits, !asleep);
+    s->q->spin = handover_budget(&s_waits);
+    s->q->reset = 0;
+    s->kicked = false;
+    __atomic_store_n(&s->x->turn, 0, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&s->q->go, 1, __ATOMIC_SEQ_CST);
+    running = s;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (s->parked && sys_futex_wake(&s->park_word, 1) == 1)
+        asleep = false;
+    else
+        asleep = __atomic_load_n(&s->x->sleep, __ATOMIC_SEQ_CST) != 0;
+    s->parked = false;
+    /* Asleep on Q.go itself, or put back there by a SIGSTOP while parked. */
+    if (asleep)
+        sys_futex_wake(&s->q->go, 1);
+}
+
+enum stub_outcome stub_run(struct stub *s)
+{
+    bool ok;
+
+    release(s);
+    if (kick_pending)
+        stubs_kick();
+    ok = wait_for_stop(s);
+    running = NULL;
+    return ok ? STUB_HAS_STOPPED : STUB_HAS_DIED;
+}
+
+void stub_rest(struct stub *s)
+{
+    s->q->spin = 0;
+    for (int i = 0; i < 8 && !stub_prove_parked(s); i++)
+        rt_pause();
+}
+
+int stub_await_start(struct stub *s)
+{
+    uint64_t end = now_ns() + START_NS;
+
+    s->q->hwait = 1;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    while (!has_stopped(s)) {
+        sys_futex_wait(&s->x->turn, 0, WATCH_NS);
+        if (!has_stopped(s) && (stub_signal(s->fd_s, 0) || now_ns() > end))
+            return -1;
+    }
+    s->q->hwait = 0;
+    return 0;
+}
+
+int stub_subdue(struct stub *s)
+{
+    uint64_t end = now_ns() + SUBDUE_NS;
+
+    s->q->spin = 0;
+    __atomic_store_n(&s->q->reset, 1, __ATOMIC_SEQ_CST);
+    /* Whoever sleeps on Q.go now may sleep with a hostile program's registers: move it out of
+     * the way, so that the proof below is of a wait that began after the kick. */
+    s->kicked = false;
+    stub_prove_parked(s);
+    if (stub_signal(s->fd_s, STUB_SIGUSR1))
+        return -1;
+    s->parked = false;
+    while (!stub_prove_parked(s)) {
+        if (now_ns() > end)
+            return -1;
+        sys_call(__NR_sched_yield, 0, 0, 0, 0);
+    }
+    return 0;
+}

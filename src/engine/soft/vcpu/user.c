@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * user.c - guest user mode (see user.h): picks the stub of an address space, runs it, and turns
+ * what stopped it into what a CPU would have reported to the guest kernel.
+ */
+#include "engine/soft/vcpu/user.h"
+
+#include <asm/unistd.h>
+
+#include "engine/soft/vcpu/patch.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/stubs.h"
+#include "engine/soft/vcpu/user_fpu.h"
+#include "engine/soft/vcpu/user_regs.h"
+#include "engine/soft/vcpu/user_tlb.h"
+
+/* Host signal numbers, as X.why claims them. */
+enum {
+    SIG_ILL = 4,
+    SIG_TRAP = 5,
+    SIG_BUS = 7,
+    SIG_FPE = 8,
+    SIG_USR1 = 10,
+    SIG_SEGV = 11,
+    SIG_SYS = 31
+};
+
+#define VSYSCALL_PAGE 0xffffffffff600000ull
+#define ARCH_I386 0x40000003u
+#define INT80_GP_ERROR (0x80 * 8 + 2)
+
+struct user_stats user_stats;
+
+static struct space *current;
+static uint64_t run_count;
+
+/* The last #PF that was delivered: when its handler returns to the same instruction the page is
+ * mapped before the program faults again. */
+static struct {
+    bool valid;
+    mfn_t root;
+    gva_t va, rip;
+    enum access access;
+} last_fault;
+
+/* ---- spaces ---- */
+
+static struct space *space_find(mfn_t root)
+{
+    if (root == INVALID_MFN)
+        return NULL;
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        if (spaces[i].root == root)
+            return &spaces[i];
+    return NULL;
+}
+
+static void space_release(struct space *sp)
+{
+    user_fpu_rescue(sp->stub);
+    user_tlb_forget(sp);
+    stub_put(sp->stub);
+    sp->root = INVALID_MFN;
+    if (current == sp)
+        current = NULL;
+}
+
+static void space_evict(void)
+{
+    struct space *oldest = NULL;
+
+    for (unsigned int i = 0; i < STUB_MAX; i++) {
+        struct space *sp = &spaces[i];
+
+        if (sp->root != INVALID_MFN && (!oldest || sp->used < oldest->used))
+            oldest = sp;
+    }
+    if (oldest)
+        space_release(oldest);
+}
+
+static struct stub *stub_or_crash(struct vcpu *v)
+{
+    struct stub *s = stub_get();
+
+    if (!s) {
+        space_evict();
+        s = stub_get();
+    }
+    if (!s)
+        env_domain_crash(v, "no stub process for a guest program: the stub maker has failed");
+    return s;
+}
+
+/* The stub is dead or its memory is in an unknown state: go on with another, empty one. */
+static void space_rebuild(struct vcpu *v, struct space *sp)
+{
+    user_fpu_rescue(sp->stub);
+    user_tlb_forget(sp);
+    sp->windows = false;
+    stub_kill(sp->stub);
+    sp->stub = stub_or_crash(v);
+}
+
+static struct space *space_new(struct vcpu *v)
+{
+    struct stub *s = stub_or_crash(v);
+    struct space *sp = spaces;
+
+    while (sp->root != INVALID_MFN)
+        sp++; /* there are as many as stubs */
+    *sp = (struct space){.root = v->cr3_user, .stub = s};
+    return sp;
+}
+
+/* The space of v's user mode, up to date. */
+static struct space *space_enter(struct vcpu *v)
+{
+    struct space *sp = current;
+
+    if (!sp || sp->root != v->cr3_user) {
+        if (current)
+            stub_rest(current->stub);
+        current = NULL;
+        sp = space_find(v->cr3_user);
+        if (sp)
+            sp->stale = true;
+        else
+            sp = space_new(v);
+        current = sp;
+    }
+    if (sp->stale) {
+        sp->stale = false;
+        user_tlb_revalidate(sp); /* carried out before it runs */
+    }
+    sp->used = ++run_count;
+    return sp;
+}
+
+/* Have queued changes done. An error means that the host refused a mapping (too many of them):
+ * start again from nothing; if even that fails the stub is replaced. */
+static void space_sync(struct vcpu *v, struct space *sp)
+{
+    int r = stub_sync(sp->stub);
+
+    if (!r)
+        return;
+    user_tlb_forget(sp);
+    sp->windows = false;
+    stub_unmap_all(sp->stub);
+    if (stub_sync(sp->stub))
+        space_rebuild(v, sp);
+}
+
+int user_init(void)
+{
+    uint64_t cpus[128] = {0};
+    unsigned int nr_cpus = 0;
+    long r = sys_call(__NR_sched_getaffinity, 0, sizeof(cpus), cpus, 0);
+
+    for (long i = 0; i < r / 8; i++)
+        for (uint64_t left = cpus[i]; left; left &= left - 1)
+            nr_cpus++;
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        spaces[i].root = INVALID_MFN;
+    stub_run_init(nr_cpus);
+    user_fpu_init();
+    return stubs_init();
+}
+
+/* ---- why it stopped ---- */
+
+static enum user_stop fault_stop(struct fault *f, uint8_t vector, bool has_error, uint32_t error)
+{
+    *f = (struct fault){.vector = vector, .has_error = has_error, .error = error};
+    return USER_FAULT;
+}
+
+static enum user_stop page_fault_stop(struct fault *f, gva_t va, uint32_t error)
+{
+    *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error | PF_U, .cr2 = va};
+    return USER_FAULT;
+}
+
+static enum user_stop on_syscall(struct vcpu *v)
+{
+    v->gpr[RCX] = v->rip;
+    v->gpr[R11] = v->rflags;
+    return USER_SYSCALL;
+}
+
+/* The host emulates calls into its vsyscall page and asks seccomp first; by then it has undone
+ * the call. The guest has a page of its own there, or not: let it have the fault. */
+static enum user_stop on_vsyscall(struct vcpu *v, gva_t va, struct fault *f)
+{
+    v->rip = va;
+    v->gpr[RSP] -= 8;
+    return page_fault_stop(f, va, PF_I);
+}
+
+/* A 32-bit system call. Only `int 0x80` gets a vector; `sysenter` and AMD's compat `syscall`
+ * are #UD, as where the CPU lacks them: rip behind them is not to be had. */
+static enum user_stop on_i386(struct vcpu *v, struct fault *f)
+{
+    uint8_t op[2];
+    struct fault ignored;
+
+    if (env_read(v, v->rip - 2, op, 2, &ignored) || op[0] != 0xcd || op[1] != 0x80)
+        return fault_stop(f, VEC_UD, false, 0);
+    return fault_stop(f, 0x80, false, 0);
+}
+
+static enum user_stop on_sigsys(struct vcpu *v, struct space *sp, uint64_t addr, uint32_t arch,
+                                struct fault *f)
+{
+    if ((addr & PAGE_MASK) == VSYSCALL_PAGE)
+        return on_vsyscall(v, addr, f);
+    if (arch == ARCH_I386)
+        return on_i386(v, f);
+    user_stats.syscalls_trap++;
+    patch_note_trap(sp, v->rip, v->gpr[RAX]);
+    return on_syscall(v);
+}
+
+/* Returns USER_EVENT when the page is mapped now. */
+static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, uint32_t claim,
+                                    struct fault *f)
+{
+    enum access access = claim & PF_W ? ACCESS_WRITE : claim & PF_I ? ACCESS_EXEC : ACCESS_READ;
+    uint32_t error;
+
+    user_stats.faults++;
+    if (va >= STUB_USER_END) {
+        if ((int64_t)va > 0 && va >> 47)
+            return fault_stop(f, VEC_GP, true, 0);
+        return page_fault_stop(f, va, claim & (PF_W | PF_I));
+    }
+    if (user_in_stub(va))
+        return fault_stop(f, VEC_GP, true, 0);
+    if (user_tlb_fill(sp, va, access, &error))
+        return USER_EVENT;
+    last_fault.valid = true;
+    last_fault.root = sp->root;
+    last_fault.va = va;
+    last_fault.rip = v->rip;
+    last_fault.access = access;
+    return page_fault_stop(f, va, error);
+}
+
+/* SIGSEGV and SIGBUS that are not page faults. */
+static enum user_stop on_protection(struct vcpu *v, uint32_t trapno, uint64_t err, struct fault *f)
+{
+    uint8_t op[2];
+    struct fault ignored;
+
+    switch (trapno) {
+    case VEC_AC:
+    case VEC_TS:
+    case VEC_NP:
+    case VEC_SS:
+        return fault_stop(f, (uint8_t)trapno, true, (uint16_t)err);
+    case VEC_OF:
+    case VEC_BR:
+        return fault_stop(f, (uint8_t)trapno, false, 0);
+    default:
+        break;
+    }
+    /* A host without 32-bit emulation. */
+    if (err == INT80_GP_ERROR && !env_read(v, v->rip, op, 2, &ignored) && op[0] == 0xcd &&
+        op[1] == 0x80) {
+        v->rip += 2;
+        return fault_stop(f, 0x80, false, 0);
+    }
+    return fault_stop(f, VEC_GP, true, (uint16_t)err);
+}
+
+static enum user_stop on_fpe(uint32_t trapno, struct fault *f)
+{
+    if (trapno == VEC_MF || trapno == VEC_XM)
+        return fault_stop(f, (uint8_t)trapno, false, 0);
+    return fault_stop(f, VEC_DE, false, 0);
+}
+
+/* Act on a stop. USER_EVENT: nothing to deliver. */
+static enum user_stop on_stop(struct vcpu *v, struct space *sp, struct fault *f)
+{
+    const volatile struct stub_x *x = sp->stub->x;
+    uint32_t why = x->why, trapno = x->trapno, arch = x->arch;
+    uint64_t err = x->err, addr = x->addr;
+
+    user_regs_load(v, sp);
+    switch (why) {
+    case STUB_WHY_FAST:
+        user_stats.syscalls_fast++;
+        return on_syscall(v);
+    case SIG_SYS:
+        return on_sigsys(v, sp, addr, arch, f);
+    case SIG_USR1:
+    case STUB_WHY_START:
+        return USER_EVENT;
+    case SIG_SEGV:
+        if (trapno == VEC_PF)
+            return on_page_fault(v, sp, addr, (uint32_t)err, f);
+        return on_protection(v, trapno, err, f);
+    case SIG_BUS:
+        return on_protection(v, trapno, err, f);
+    case SIG_ILL:
+        return fault_stop(f, VEC_UD, false, 0);
+    case SIG_TRAP:
+        return fault_stop(f, trapno == VEC_BP ? VEC_BP : VEC_DB, false, 0);
+    case SIG_FPE:
+        return on_fpe(trapno, f);
+    default:
+        return fault_stop(f, VEC_GP, true, 0);
+    }
+}
+
+static void map_last_fault(const struct vcpu *v, struct space *sp)
+{
+    uint32_t error;
+
+    if (!last_fault.valid)
+        return;
+    last_fault.valid = false;
+    if (last_fault.root == sp->root && last_fault.rip == v->rip)
+        user_tlb_fill(sp, last_fault.va, last_fault.access, &error);
+}
+
+enum user_stop user_run(struct vcpu *v, struct fault *ret_fault)
+{
+    struct space *sp;
+    enum user_stop stop;
+
+    if (stubs_kick_pending()) {
+        stubs_kick_clear();
+        return USER_EVENT;
+    }
+    user_stats.runs++;
+    patch_init(v->id);
+    sp = space_enter(v);
+    map_last_fault(v, sp);
+    if (v->rflags & EFLAGS_TF)
+        user_tlb_give_up_patching(sp);
+    do {
+        space_sync(v, sp);
+        if (!user_regs_store(v, sp, ret_fault))
+            return USER_FAULT;
+        user_fpu_give(sp->stub);
+        if (stub_run(sp->stub) == STUB_HAS_DIED) {
+            space_rebuild(v, sp);
+            return fault_stop(ret_fault, VEC_GP, true, 0);
+        }
+        stop = on_stop(v, sp, ret_fault);
+    } while (stop == USER_EVENT && !stubs_kick_pending());
+    if (stop == USER_EVENT)
+        stubs_kick_clear();
+    return stop;
+}
+
+/* ---- TLB duties ---- */
+
+static void revoke(struct space *sp)
+{
+    /* Errors: the queue is gone, the rights may not be. Nothing of it survives. */
+    if (stub_revoke(sp->stub)) {
+        user_fpu_rescue(sp->stub);
+        user_tlb_forget(sp);
+        stub_kill(sp->stub);
+        sp->root = INVALID_MFN;
+        if (current == sp)
+            current = NULL;
+    }
+}
+
+void user_flush(mfn_t root)
+{
+    struct space *sp = space_find(root);
+
+    if (!sp)
+        return;
+    if (sp != current && stub_prove_parked(sp->stub)) {
+        sp->stale = true;
+        return;
+    }
+    if (user_tlb_revalidate(sp))
+        revoke(sp);
+}
+
+void user_invlpg(mfn_t root, gva_t va)
+{
+    struct space *sp = space_find(root);
+
+    if (sp && va < STUB_USER_END && user_tlb_revalidate_page(sp, va))
+        revoke(sp);
+}
+
+void user_release(mfn_t root)
+{
+    struct space *sp = space_find(root);
+
+    if (sp)
+        space_release(sp);
+}
+
+void user_frame_written(mfn_t mfn)
+{
+    patch_drop_frame(mfn);
+}
+
+void user_kick(void)
+{
+    stubs_kick();
+}

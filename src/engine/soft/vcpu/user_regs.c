@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * user_regs.c - see user_regs.h.
+ *
+ * Selectors: the guest's flat ring-3 segments exist on the host under the same numbers (0x33,
+ * 0x2b, compat 0x23) or are Xen's (0xe033, 0xe02b, 0xe023), which the host has not. Data
+ * selectors that the host does not know are replaced by a flat one and shown unchanged.
+ */
+#include "engine/soft/vcpu/user_regs.h"
+
+#include "engine/soft/vcpu/patch.h"
+
+#define HOST_CS64 0x33
+#define HOST_CS32 0x23
+#define HOST_DS 0x2b
+#define XEN_CS64 0xe033
+#define XEN_CS32 0xe023
+#define XEN_DS 0xe02b
+
+static uint16_t host_cs(uint16_t guest)
+{
+    return guest == HOST_CS32 || guest == XEN_CS32 ? HOST_CS32 : HOST_CS64;
+}
+
+static uint16_t host_data(uint16_t guest)
+{
+    if (guest <= 3 || guest == HOST_DS || guest == HOST_CS32 || guest == HOST_CS64)
+        return guest;
+    return HOST_DS;
+}
+
+static uint64_t canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16);
+}
+
+static bool rip_is_possible(gva_t rip, struct fault *f)
+{
+    if (rip < STUB_USER_END && !user_in_stub(rip))
+        return true;
+    if (rip != canonical(rip) || user_in_stub(rip))
+        *f = (struct fault){.vector = VEC_GP, .has_error = true};
+    else
+        *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = PF_U | PF_I, .cr2 = rip};
+    return false;
+}
+
+bool user_regs_store(const struct vcpu *v, const struct space *sp, struct fault *f)
+{
+    struct stub_x *x = sp->stub->x;
+    struct stub_regs *r = &x->regs;
+    uint16_t ds = host_data(v->ds), es = host_data(v->es);
+    uint16_t fs = host_data(v->fs), gs = host_data(v->gs);
+    uint16_t cs = host_cs(v->cs);
+    uint32_t mode = 0;
+
+    if (!rip_is_possible(v->rip, f))
+        return false;
+    for (int i = 0; i < 16; i++)
+        r->gpr[i] = v->gpr[i];
+    r->rip = patch_rip_enter(sp, v->rip);
+    r->rsp = v->gpr[RSP];
+    r->cs = cs;
+    r->ss = HOST_DS;
+    r->rflags = (v->rflags & EFLAGS_USER) | EFLAGS_IF | 2;
+    r->fs_base = canonical(v->fs_base);
+    r->gs_base = canonical(v->gs_base);
+    if (cs != HOST_CS64 || (v->rflags & (EFLAGS_TF | EFLAGS_RF)))
+        mode |= STUB_MODE_IRET;
+    if (cs == HOST_CS32) {
+        ds = ds <= 3 ? HOST_DS : ds;
+        es = es <= 3 ? HOST_DS : es;
+    }
+    if (r->ds != ds || r->es != es || r->fs != fs || r->gs != gs) {
+        mode |= STUB_MODE_SEGS;
+        r->ds = ds;
+        r->es = es;
+        r->fs = fs;
+        r->gs = gs;
+    }
+    x->mode = mode;
+    return true;
+}
+
+/* What the guest sees: its own number, unless the program has loaded another. */
+static uint16_t guest_data(uint16_t guest, uint16_t host)
+{
+    return host_data(guest) == host || (guest <= 3 && host == HOST_DS) ? guest : host;
+}
+
+void user_regs_load(struct vcpu *v, const struct space *sp)
+{
+    struct stub_regs r = sp->stub->x->regs;
+    uint16_t cs = (uint16_t)r.cs;
+
+    for (int i = 0; i < 16; i++)
+        v->gpr[i] = r.gpr[i];
+    v->gpr[RSP] = r.rsp;
+    v->rip = patch_rip_leave(r.rip);
+    v->rflags = (r.rflags & EFLAGS_USER) | EFLAGS_IF | 2;
+    v->fs_base = canonical(r.fs_base);
+    v->gs_base = canonical(r.gs_base);
+    if (host_cs(v->cs) != cs)
+        v->cs = cs == HOST_CS32 ? HOST_CS32 : HOST_CS64;
+    if (v->ss != HOST_DS && v->ss != XEN_DS)
+        v->ss = HOST_DS;
+    v->ds = guest_data(v->ds, r.ds);
+    v->es = guest_data(v->es, r.es);
+    v->fs = guest_data(v->fs, r.fs);
+    v->gs = guest_data(v->gs, r.gs);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * zygote.h - the domain process's end of a zygote: the process that makes stubs for one vCPU
+ * process. The zygote lives until it is killed, or until V's end of the socket is closed, and
+ * its stubs and mappers die with it.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "engine/ram.h"
+
+struct zygote {
+    pid_t pid; /* 0 = none */
+    int pidfd;
+};
+
+/* Start a zygote for one vCPU process. *ret_v_socket: V's end (V_FD_ZYGOTE), close-on-exec,
+ * the caller's to pass on and close. The zygote is killed when the calling *thread* ends.
+ * 0 or -errno; -ENOTSUP if this host lacks something that stubs need. */
+int zygote_start(struct zygote *z, const struct ram *ram, int *ret_v_socket, struct err *err);
+
+/* Kill it, stubs included; does not wait. Zeroed struct is fine. */
+void zygote_kill(struct zygote *z);
+/* Kill and reap; z is zeroed. Zeroed struct is fine. */
+void zygote_done(struct zygote *z);
