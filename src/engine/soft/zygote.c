@@ -67,7 +67,6 @@ static _Noreturn void zygote_exec(int blob, int ram, int sock)
     sock_high = fcntl(sock, F_DUPFD_CLOEXEC, FD_HIGH);
     if (exe < 0 || dup2(ram_high, STUB_FD_RAM) < 0 || dup2(sock_high, STUB_FD_SOCK) < 0)
         _exit(126);
-    syscall(SYS_close_range, 0, STUB_FD_RAM - 1, 0);
     syscall(SYS_close_range, STUB_FD_SOCK + 1, exe - 1, 0);
     syscall(SYS_close_range, exe + 1, ~0u, 0);
     fexecve(exe, argv, argv + 1);

@@ -37,7 +37,7 @@ G(g_flags)		push %rdi; popfq; syscall; pushfq; pop %rbx; syscall; hlt
 G(g_regs)		syscall; hlt
 G(g_compat)		pushq $0x23; lea 1f(%rip), %rax; push %rax; lretq
 	.code32
-1:			mov $0x1234, %ebx; mov (%edi), %ecx; mov $20, %eax; int $0x80; nop; hlt
+1:			mov $0x2b, %ebx; mov %ebx, %ds; mov $0x1234, %ebx; mov (%edi), %ecx; mov $20, %eax; int $0x80; nop; hlt
 	.code64
 G(g_fsgs)		wrfsbase %rdi; wrgsbase %rsi; syscall; rdfsbase %rax; rdgsbase %rbx; syscall; hlt
 G(g_touch)		1: movb $1, (%rdi); add $4096, %rdi; cmp %rsi, %rdi; jb 1b; syscall; hlt

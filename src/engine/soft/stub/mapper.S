@@ -36,11 +36,6 @@ mapper_entry:
 	mov	$9, %esi
 	syscall
 	mov	$SYS_close_range, %eax
-	xor	%edi, %edi
-	mov	$(STUB_FD_RAM - 1), %esi
-	xor	%edx, %edx
-	syscall
-	mov	$SYS_close_range, %eax
 	mov	$(STUB_FD_RAM + 1), %edi
 	mov	$(STUB_FD_R - 1), %esi
 	xor	%edx, %edx

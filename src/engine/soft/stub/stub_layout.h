@@ -47,12 +47,12 @@
 #define PATCH_TABLE 0x050f0000
 #define PATCH_TABLE_SIZE 0x2000
 
-/* Descriptors of the zygote; M keeps RAM and R, S keeps none. */
-#define STUB_FD_RAM 3
-#define STUB_FD_SOCK 4
-#define STUB_FD_R 5
-#define STUB_FD_Q 6
-#define STUB_FD_X 7
+/* Descriptors of the zygote, from 0 without a gap so that new ones get the next number; M keeps RAM and R, S keeps none. */
+#define STUB_FD_RAM 0
+#define STUB_FD_SOCK 1
+#define STUB_FD_R 2
+#define STUB_FD_Q 3
+#define STUB_FD_X 4
 
 /* Offsets in Q. */
 #define Q_SEQ 0 /* V to M: number of the current batch */

@@ -413,6 +413,7 @@ void patch_note_trap(struct space *sp, gva_t rip, uint64_t nr)
     }
     if (!site_patch(sp, site & PAGE_MASK, (unsigned int)(site & ~PAGE_MASK), nr))
         return;
+    hits[i].rip = 0;
     user_tlb_drop_page(sp, site);
     user_tlb_fill(sp, site, ACCESS_EXEC, &error);
 }
