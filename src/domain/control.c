@@ -298,6 +298,9 @@ int control_adopt(struct control *c, int fd)
     cn->next = c->connections;
     c->connections = cn;
     c->nr_connections++;
+    /* What was sent already counts from now, not from the loop's next turn: a guest may have
+     * come and gone by then. */
+    on_connection(cn, EPOLLIN);
     return 0;
 }
 

@@ -69,7 +69,7 @@ static void dump_registers(struct domain *d, unsigned int id, const struct vcpu 
     line(d, "r9:  %016lx   r10: %016lx   r11: %016lx", r[R9], r[R10], r[R11]);
     line(d, "r12: %016lx   r13: %016lx   r14: %016lx", r[R12], r[R13], r[R14]);
     line(d, "r15: %016lx   cr2: %016lx   cr4: %016lx", r[R15], v->cr2, v->cr4);
-    line(d, "cr3: %09lx000   user cr3: %09lx000", v->cr3_kernel, v->cr3_user);
+    line(d, "cr3 frame: %lx   user cr3 frame: %lx", v->cr3_kernel, v->cr3_user);
     line(d, "fsb: %016lx   gsb: %016lx   gso: %016lx", v->fs_base, v->gs_base, v->gs_base_other);
     line(d, "ds: %04x   es: %04x   fs: %04x   gs: %04x   ss: %04x   cs: %04x", v->ds, v->es, v->fs,
          v->gs, v->ss, v->cs);

@@ -137,17 +137,17 @@ void process_done(struct process *p)
 int process_start(struct process *p, struct err *err)
 {
     const struct domain_options *o = &p->options;
-    int rc = life_start(&p->life, &p->d, o, &p->first_tsc, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
-    log_msg(LOG_INFO, "domain", "domain %u '%s' runs: %lu MiB, %u vcpus", o->domid, o->name,
-            o->memory_pages / 256, o->vcpus);
     pthread_mutex_lock(&p->d.lock);
     console_dmesg_printf(p->d.console, "Domain %u '%s': %lu MiB, %u vcpus, kernel %s", o->domid,
                          o->name, o->memory_pages / 256, o->vcpus, o->kernel);
     pthread_mutex_unlock(&p->d.lock);
-    return 0;
+    rc = life_start(&p->life, &p->d, o, &p->first_tsc, err);
+    if (rc == 0)
+        log_msg(LOG_INFO, "domain", "domain %u '%s' runs: %lu MiB, %u vcpus", o->domid, o->name,
+                o->memory_pages / 256, o->vcpus);
+    return rc;
 }
 
 /* Milliseconds until a watchdog of the guest may bite, -1 = none is armed. Lock held. */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * help.c - xm help.
+ */
+#include <stdio.h>
+
+#include "xm/verbs.h"
+
+static int run_help(const struct verb *self, int argc, char **argv)
+{
+    struct err err = {0};
+    const struct verb *v;
+
+    if (argc == 2 && argv[1][0] != '-') {
+        v = verbs_find(argv[1], &err);
+        if (!v)
+            return verb_error(&err);
+        verb_print_usage(v);
+        return XM_OK;
+    }
+    printf("Usage: xm <subcommand> [args]\n\n"
+           "Runs Xen guests on this machine. Subcommands:\n\n");
+    for (size_t i = 0; verbs[i]; i++)
+        printf(" %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+    printf("\n<Domain> is a domain's name or id. 'xm help <subcommand>' tells more; xm --version "
+           "tells the version.\n");
+    return XM_OK;
+}
+
+const struct verb verb_help = {
+    .name = "help",
+    .arguments = "[subcommand]",
+    .summary = "Show this list, or how a subcommand is used.",
+    .details = "",
+    .run = run_help,
+};

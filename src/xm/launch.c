@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * launch.c - see launch.h. The double fork leaves a process that is nobody's child here and
+ * no session leader with a terminal; descriptors are moved to fixed numbers, all others and
+ * the signal state of the caller do not reach it.
+ */
+#define _GNU_SOURCE
+#include "xm/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+enum { FD_CONFIG = 3, FD_READY, FD_LISTEN, FD_LOCK, FD_CLIENTS };
+
+#define ANSWER_MAX 8192
+#define NR_FDS (FD_CLIENTS - FD_CONFIG + LAUNCH_MAX_CLIENTS)
+
+/* A file in memory that holds the document, at its start. */
+static int make_config_fd(const json_t *config, struct err *err)
+{
+    CLEANUP_FREE char *line = json_to_line(config);
+    CLEANUP_CLOSE int fd = memfd_create("domain-config", MFD_CLOEXEC);
+    int rc;
+
+    if (!line || fd < 0)
+        return err_set(err, ENOMEM, "cannot pass the configuration: %s", strerror(errno));
+    rc = io_write_all(fd, line, strlen(line));
+    if (rc < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        return err_set(err, EIO, "cannot pass the configuration");
+    return STEAL_FD(fd);
+}
+
+/* In the new process: put fds[i] at FD_CONFIG + i. First above all targets, so that none is
+ * overwritten before it was moved. */
+static bool place_descriptors(const int *fds, size_t count)
+{
+    int high[NR_FDS];
+    int null = open("/dev/null", O_RDWR);
+
+    if (null < 0)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        high[i] = fcntl(fds[i], F_DUPFD, FD_CONFIG + NR_FDS + 1);
+        if (high[i] < 0)
+            return false;
+    }
+    for (int i = 0; i < 3; i++)
+        if (dup2(null, i) < 0)
+            return false;
+    for (size_t i = 0; i < count; i++)
+        if (dup2(high[i], FD_CONFIG + (int)i) < 0)
+            return false;
+    return close_range((unsigned int)(FD_CONFIG + count), ~0u, 0) == 0;
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    for (int i = 1; i < NSIG; i++)
+        signal(i, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void run(const char *program, const int *fds, size_t count)
+{
+    static const char message[] = "{\"ok\":false,\"error\":\"cannot start the domain process\"}\n";
+    char numbers[NR_FDS][8];
+    const char *argv[2 * NR_FDS + 2] = {"xenolith-domain"};
+    static const char *const names[] = {"--config-fd", "--ready-fd", "--listen-fd", "--lock-fd"};
+    size_t n = 1;
+
+    for (size_t i = 0; i < count; i++) {
+        snprintf(numbers[i], sizeof(numbers[i]), "%zu", FD_CONFIG + i);
+        argv[n++] = i < ARRAY_SIZE(names) ? names[i] : "--client-fd";
+        argv[n++] = numbers[i];
+    }
+    reset_signals();
+    if (place_descriptors(fds, count) && chdir("/") == 0)
+        execv(program, (char *const *)argv);
+    if (write(FD_READY, message, sizeof(message) - 1) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+static int start(const char *program, const int *fds, size_t count, struct err *err)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child < 0)
+        return err_set(err, errno, "cannot fork: %s", strerror(errno));
+    if (child == 0) {
+        setsid();
+        child = fork();
+        if (child == 0) {
+            setsid(); /* a session of its own: what belongs to the domain can be told by it */
+            run(program, fds, count);
+        }
+        _exit(child < 0);
+    }
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return err_set(err, errno, "cannot wait for a child: %s", strerror(errno));
+    return status == 0 ? 0 : err_set(err, EAGAIN, "cannot start another process");
+}
+
+/* One line, or what there is until the end. Processes of the domain may keep the pipe open, so
+ * its end alone cannot be waited for. */
+static size_t read_ready(int fd, char text[static ANSWER_MAX])
+{
+    size_t len = 0;
+
+    while (len < ANSWER_MAX && !memchr(text, '\n', len)) {
+        ssize_t n = read(fd, text + len, ANSWER_MAX - len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    return len;
+}
+
+/* Wait for the line that tells whether the guest runs. */
+static int wait_ready(int fd, const json_t *config, struct err *err)
+{
+    char text[ANSWER_MAX];
+    json_t *answer = NULL;
+    struct err ignored;
+    size_t len = read_ready(fd, text);
+    int rc = 0;
+
+    if (len == 0 || json_parse_object(text, len, &answer, &ignored) < 0)
+        return err_set(err, EIO, "the domain process died while it started; see %s",
+                       json_get_string(config, "log", "its log"));
+    if (!json_get_bool(answer, "ok", false))
+        rc = err_set(err, EIO, "%s", json_get_string(answer, "error", "unknown error"));
+    json_decref(answer);
+    return rc;
+}
+
+int launch_domain(const char *program, const json_t *config, const struct registry_claim *claim,
+                  const int *clients, size_t nr_clients, struct err *err)
+{
+    CLEANUP_CLOSE int config_fd = make_config_fd(config, err);
+    CLEANUP_CLOSE int ready_fd = -1;
+    int ready[2], fds[NR_FDS];
+    size_t count = FD_CLIENTS - FD_CONFIG;
+    int rc;
+
+    if (config_fd < 0)
+        return config_fd;
+    if (nr_clients > LAUNCH_MAX_CLIENTS || pipe2(ready, O_CLOEXEC) < 0)
+        return err_set(err, EMFILE, "cannot make a pipe: %s", strerror(errno));
+    ready_fd = ready[0];
+    fds[FD_CONFIG - FD_CONFIG] = config_fd;
+    fds[FD_READY - FD_CONFIG] = ready[1];
+    fds[FD_LISTEN - FD_CONFIG] = claim->listen_fd;
+    fds[FD_LOCK - FD_CONFIG] = claim->lock_fd;
+    for (size_t i = 0; i < nr_clients; i++)
+        fds[count++] = clients[i];
+    rc = start(program, fds, count, err);
+    close(ready[1]);
+    return rc < 0 ? rc : wait_ready(ready_fd, config, err);
+}

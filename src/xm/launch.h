@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * launch.h - start a domain process: it gets a session of its own and outlives its creator.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "xm/registry.h"
+
+#define LAUNCH_MAX_CLIENTS 2
+
+/* Start `program` for a claimed domain and wait until its guest runs. `clients` are the
+ * domain's ends of control connections (borrowed). 0, or -errno with the domain process's own
+ * sentence. */
+int launch_domain(const char *program, const json_t *config, const struct registry_claim *claim,
+                  const int *clients, size_t nr_clients, struct err *err) MUST_CHECK;

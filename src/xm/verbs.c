@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * verbs.c - see verbs.h.
+ */
+#include "xm/verbs.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct verb *const verbs[] = {
+    &verb_create, &verb_list, &verb_console, &verb_destroy, &verb_dmesg, &verb_help, NULL,
+};
+
+const struct verb *verbs_find(const char *name, struct err *err)
+{
+    const struct verb *found = NULL;
+    size_t len = strlen(name);
+
+    for (size_t i = 0; verbs[i]; i++) {
+        if (strcmp(verbs[i]->name, name) == 0)
+            return verbs[i];
+        if (len < 2 || strncmp(verbs[i]->name, name, len) != 0)
+            continue;
+        if (found) {
+            err_set(err, EINVAL, "Subcommand %s is ambiguous: %s or %s?", name, found->name,
+                    verbs[i]->name);
+            return NULL;
+        }
+        found = verbs[i];
+    }
+    if (!found)
+        err_set(err, EINVAL, "Subcommand %s not found!", name);
+    return found;
+}
+
+void verb_print_usage(const struct verb *v)
+{
+    printf("Usage: xm %s %s\n\n%s\n", v->name, v->arguments, v->summary);
+    if (v->details[0])
+        printf("\n%s", v->details);
+}
+
+int verb_error(const struct err *err)
+{
+    fprintf(stderr, "Error: %s\n", err->msg);
+    return err->code == ESRCH ? XM_NO_DOMAIN : XM_FAILED;
+}
+
+int verb_usage_error(const struct verb *v, const char *fmt, ...)
+{
+    va_list ap;
+
+    fputs("Error: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "\nUsage: xm %s %s\n", v->name, v->arguments);
+    return XM_FAILED;
+}
+
+int verb_check_arguments(const struct verb *v, int argc, char **argv, int min, int max)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+            verb_print_usage(v);
+            return XM_OK;
+        }
+    }
+    if (argc - 1 >= min && argc - 1 <= max)
+        return -1;
+    if (min == max)
+        return verb_usage_error(v, "'xm %s' requires %d argument%s.", v->name, min,
+                                min == 1 ? "" : "s");
+    return verb_usage_error(v, "'xm %s' requires between %d and %d arguments.", v->name, min, max);
+}

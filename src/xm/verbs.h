@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * verbs.h - the commands of xm. Each has a file of its name with a function that gets its
+ * arguments (argv[0] is the verb) and returns the exit status.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/types.h"
+
+enum {
+    XM_OK = 0,
+    XM_FAILED = 1,
+    XM_NO_DOMAIN = 3, /* the domain named does not exist */
+};
+
+struct verb {
+    const char *name;
+    const char *arguments; /* for usage */
+    const char *summary;   /* one line */
+    const char *details;   /* option lines, "" = none */
+    int (*run)(const struct verb *self, int argc, char **argv);
+};
+
+extern const struct verb verb_console, verb_create, verb_destroy, verb_dmesg, verb_help, verb_list;
+
+/* All of them in the order of the help text, NULL at the end. */
+extern const struct verb *const verbs[];
+
+/* By name or unique prefix; NULL and a sentence if there is none. */
+const struct verb *verbs_find(const char *name, struct err *err);
+
+void verb_print_usage(const struct verb *v);
+/* "Error: ..." on standard error; returns the exit status that fits. */
+int verb_error(const struct err *err);
+/* An error of usage: also prints how to call the verb. */
+int verb_usage_error(const struct verb *v, const char *fmt, ...) PRINTF_FMT(2, 3);
+/* Handle -h and the number of arguments: returns -1 to go on, else the exit status. */
+int verb_check_arguments(const struct verb *v, int argc, char **argv, int min, int max);
