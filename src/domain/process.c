@@ -44,8 +44,13 @@ static uint64_t monotonic_ms(void)
 void process_destroy(struct process *p, const char *who)
 {
     p->destroy = true;
-    if (p->d.state == DOMAIN_RUNNING)
+    if (p->d.state == DOMAIN_RUNNING) {
         domain_shutdown(&p->d, SHUTDOWN_DESTROYED, "%s", who);
+    } else if (!p->preserved) {
+        /* Between two lives: the next one is not to come. */
+        p->d.reason = SHUTDOWN_DESTROYED;
+        snprintf(p->d.reason_text, sizeof(p->d.reason_text), "%s", who);
+    }
 }
 
 static void on_signal(void *arg, uint32_t events)

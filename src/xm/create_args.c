@@ -13,58 +13,91 @@
 #define DEFAULT_PATH ".:/etc/xen"
 #define DEFAULT_FILE "xmdefconfig"
 
-static bool is(const char *arg, const char *letter, const char *word)
+static const struct {
+    const char *word;
+    char letter;
+    bool has_value;
+} options[] = {
+    {"help", 'h', false},        {"console_autoconnect", 'c', false},
+    {"console", 'c', false},     {"quiet", 'q', false},
+    {"dryrun", 'n', false},      {"paused", 'p', false},
+    {"config", 'F', true},       {"defconfig", 'f', true},
+    {"path", 'P', true}, /* no letter in xm */
+    {"help_config", 'H', false}, {"help-config", 'H', false},
+};
+
+static int set_option(struct create_args *a, char letter, const char *value, struct err *err)
 {
-    return strcmp(arg, letter) == 0 || strcmp(arg, word) == 0;
-}
-
-/* An option with a value: "-f V", "--word V" or "--word=V". Advances *i. 1 if it was this
- * option, 0 if not. */
-static int take_value(int argc, char **argv, int *i, const char *letter, const char *word,
-                      const char **ret, struct err *err)
-{
-    size_t n = strlen(word);
-
-    if (strncmp(argv[*i], word, n) == 0 && argv[*i][n] == '=') {
-        *ret = argv[*i] + n + 1;
-        return 1;
-    }
-    if (!is(argv[*i], letter, word))
-        return 0;
-    if (*i + 1 >= argc)
-        return err_set(err, EINVAL, "option %s needs a value", argv[*i]);
-    *ret = argv[++*i];
-    return 1;
-}
-
-static int take_option(struct create_args *a, int argc, char **argv, int *i, struct err *err)
-{
-    const char *arg = argv[*i];
-    int rc;
-
-    if (is(arg, "-h", "--help"))
+    switch (letter) {
+    case 'h':
         a->help = true;
-    else if (is(arg, "-c", "--console_autoconnect") || strcmp(arg, "--console") == 0)
+        return 0;
+    case 'c':
         a->console = true;
-    else if (is(arg, "-q", "--quiet"))
+        return 0;
+    case 'q':
         a->quiet = true;
-    else if (is(arg, "-n", "--dryrun"))
+        return 0;
+    case 'n':
         a->dry_run = true;
-    else if (is(arg, "--help_config", "--help-config"))
+        return 0;
+    case 'H':
         a->help_config = true;
-    else if (is(arg, "-p", "--paused"))
-        return err_set(err, ENOTSUP, "option %s (start paused) is not available yet", arg);
-    else if (is(arg, "-F", "--config"))
-        return err_set(err, ENOTSUP, "option %s (S-expression configs) is not available yet", arg);
-    else {
-        rc = take_value(argc, argv, i, "-f", "--defconfig", &a->file, err);
-        if (rc == 0)
-            rc = take_value(argc, argv, i, "--path", "--path", &a->path, err);
-        if (rc == 0)
-            return err_set(err, EINVAL, "unknown option '%s'", arg);
-        return rc < 0 ? rc : 0;
+        return 0;
+    case 'f':
+        a->file = value;
+        return 0;
+    case 'P':
+        a->path = value;
+        return 0;
+    case 'p':
+        return err_set(err, ENOTSUP, "option -p (start paused) is not available yet");
+    default:
+        return err_set(err, ENOTSUP, "option -F (S-expression configs) is not available yet");
     }
-    return 0;
+}
+
+/* "--word", "--word=VALUE", "--word VALUE". Advances *i over a value. */
+static int take_long(struct create_args *a, int argc, char **argv, int *i, struct err *err)
+{
+    const char *word = argv[*i] + 2;
+    size_t n = strcspn(word, "=");
+    const char *value = word[n] ? word + n + 1 : NULL;
+
+    for (size_t k = 0; k < ARRAY_SIZE(options); k++) {
+        if (strlen(options[k].word) != n || strncmp(options[k].word, word, n) != 0)
+            continue;
+        if (value && !options[k].has_value)
+            return err_set(err, EINVAL, "option --%s takes no value", options[k].word);
+        if (!value && options[k].has_value && *i + 1 < argc)
+            value = argv[++*i];
+        if (!value && options[k].has_value)
+            return err_set(err, EINVAL, "option --%s needs a value", options[k].word);
+        return set_option(a, options[k].letter, value, err);
+    }
+    return err_set(err, EINVAL, "unknown option '%s'", argv[*i]);
+}
+
+/* "-c", "-qc", "-f VALUE", "-fVALUE". Advances *i over a value. */
+static int take_short(struct create_args *a, int argc, char **argv, int *i, struct err *err)
+{
+    int rc = 0;
+
+    for (const char *p = argv[*i] + 1; *p && rc == 0; p++) {
+        const char *value = NULL;
+
+        if (!strchr("hcqnpFf", *p))
+            return err_set(err, EINVAL, "unknown option '-%c'", *p);
+        if (*p == 'f' || *p == 'F') {
+            value = p[1] ? p + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+            if (!value)
+                return err_set(err, EINVAL, "option -%c needs a value", *p);
+        }
+        rc = set_option(a, *p, value, err);
+        if (value)
+            break;
+    }
+    return rc;
 }
 
 static int take_word(struct create_args *a, const char *arg, struct err *err)
@@ -87,18 +120,20 @@ static int take_word(struct create_args *a, const char *arg, struct err *err)
 
 int create_args_parse(struct create_args *a, int argc, char **argv, struct err *err)
 {
-    bool options = true;
+    bool words_only = false;
     int rc = 0;
 
     memset(a, 0, sizeof(*a));
     a->path = DEFAULT_PATH;
     for (int i = 1; i < argc && rc == 0; i++) {
-        if (options && strcmp(argv[i], "--") == 0)
-            options = false;
-        else if (options && argv[i][0] == '-' && argv[i][1])
-            rc = take_option(a, argc, argv, &i, err);
-        else
+        if (words_only || argv[i][0] != '-' || !argv[i][1])
             rc = take_word(a, argv[i], err);
+        else if (strcmp(argv[i], "--") == 0)
+            words_only = true;
+        else if (argv[i][1] == '-')
+            rc = take_long(a, argc, argv, &i, err);
+        else
+            rc = take_short(a, argc, argv, &i, err);
     }
     return rc;
 }
