@@ -9,6 +9,7 @@
 #include "domain/evtchn.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,12 +42,18 @@ struct evtchn_table {
     bool has_control[DOMAIN_MAX_VCPUS];
 };
 
+static void yield(void)
+{
+    (void)sched_yield();
+}
+
 static struct evtchn_ctx context(const struct domain *d)
 {
     return (struct evtchn_ctx){.sh = &d->shared->evtchn,
                                .ram = d->ram.base,
                                .nr_frames = d->ram.nr_frames,
-                               .nr_vcpus = d->nr_vcpus};
+                               .nr_vcpus = d->nr_vcpus,
+                               .relax = yield};
 }
 
 static struct evtchn_port *get_port(struct domain *d, port_t port)

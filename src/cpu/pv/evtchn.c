@@ -4,9 +4,9 @@
  *
  * Several processes and the guest itself change the same words, so every step is one
  * lock-prefixed operation and the order of steps is the ABI's. The queue locks of the FIFO
- * ABI live in memory that the guest kernel may overwrite, and their holder may be stopped or
- * dead: a lock is waited for only so long, then taken for granted. What that can spoil is
- * the guest's own queues.
+ * ABI live in memory that the guest kernel may overwrite, so waiting for one has an end:
+ * after LOCK_CYCLES, far longer than any holder that is merely preempted needs, the lock is
+ * taken by force. What that can spoil is the guest's own queues.
  */
 #ifndef __XEN_INTERFACE_VERSION__
 #define __XEN_INTERFACE_VERSION__ 0x00040e00
@@ -16,7 +16,8 @@
 #include <xen/xen.h>
 #include <xen/event_channel.h>
 
-#define LOCK_SPINS 20000
+#define LOCK_CYCLES (1ull << 30)
+#define LOCK_SPINS 200 /* between two looks at the clock */
 #define LINK_TRIES 4
 
 #define WORD_PENDING (1u << EVTCHN_FIFO_PENDING)
@@ -165,12 +166,17 @@ static struct evtchn_fifo_control_block *fifo_control(const struct evtchn_ctx *c
 static void queue_lock(const struct evtchn_ctx *c, struct queue q)
 {
     uint32_t *lock = &c->sh->fifo_vcpu[q.vcpu].lock[q.priority];
+    uint64_t start = __builtin_ia32_rdtsc();
 
-    for (unsigned int spins = 0; spins < LOCK_SPINS; spins++) {
-        if (!load32(lock) && !__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
-            return;
-        __builtin_ia32_pause();
-    }
+    do {
+        for (unsigned int spins = 0; spins < LOCK_SPINS; spins++) {
+            if (!load32(lock) && !__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+                return;
+            __builtin_ia32_pause();
+        }
+        if (c->relax)
+            c->relax();
+    } while (__builtin_ia32_rdtsc() - start < LOCK_CYCLES);
     __atomic_store_n(lock, 1, __ATOMIC_SEQ_CST);
 }
 
