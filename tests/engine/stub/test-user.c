@@ -324,7 +324,8 @@ static void test_spaces(void)
     user_release(vcpu.cr3_user);
     vcpu.cr3_user = first;
     go(AT(g_xmm_get));
-    ok(good && vcpu.gpr[RDI] == 4711 && vcpu.gpr[RSI] == 4711, "it follows from a patched call too");
+    ok(good && vcpu.gpr[RDI] == 4711 && vcpu.gpr[RSI] == 4711,
+       "it follows from a patched call too");
 }
 
 int main(void)
