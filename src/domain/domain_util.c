@@ -11,7 +11,8 @@
 
 #include "base/log.h"
 
-static void domain_end(struct domain *d, enum shutdown_reason reason, const char *fmt, va_list ap)
+static void PRINTF_FMT(3, 0)
+    domain_end(struct domain *d, enum shutdown_reason reason, const char *fmt, va_list ap)
 {
     const uint64_t one = 1;
 
