@@ -156,13 +156,31 @@ void console_guest_notify(struct domain *d)
     console_out_resume_input(d->console->out);
 }
 
+/* The hypercall's text goes to a terminal here, on real machines to a line printer of sorts:
+ * its lines end with a bare newline. */
+static void write_with_returns(struct console *c, const char *buf, size_t n)
+{
+    while (n > 0) {
+        const char *newline = memchr(buf, '\n', n);
+        size_t part = newline ? (size_t)(newline - buf) : n;
+
+        console_out_write(c->out, buf, part);
+        if (!newline)
+            break;
+        console_out_write(c->out, part > 0 && buf[part - 1] == '\r' ? "\n" : "\r\n",
+                          part > 0 && buf[part - 1] == '\r' ? 1 : 2);
+        buf += part + 1;
+        n -= part + 1;
+    }
+}
+
 void console_io_write(struct domain *d, const void *buf, size_t n)
 {
     console_dmesg_guest(&d->console->dmesg, d->domid, buf, n);
     /* Guests that print early through the hypercall print the same text to the ring as soon
      * as they have one; showing both would double every line. */
     if (!d->console->ring_used)
-        console_out_write(d->console->out, buf, n);
+        write_with_returns(d->console, buf, n);
 }
 
 void console_dmesg_printf(struct console *c, const char *fmt, ...)
