@@ -236,10 +236,25 @@ uint64_t cache_chain_pc(uint64_t record)
     return (CACHE_PC_LIMIT & ~0xffffffffull) + chains[record].pc;
 }
 
+bool cache_in_dead_entry(const uint8_t *rel)
+{
+    uint32_t at = (uint32_t)((uintptr_t)rel - V_CACHE);
+    const struct cache_block *b = find_block(at);
+
+    return b && b->dead && at < b->host + ENTRY_SIZE;
+}
+
 void cache_chain_link(uint64_t record, void *host)
 {
-    if (record < nr_chains)
-        emit_patch_rel32(host_ptr(chains[record].rel), host);
+    const struct cache_block *b;
+
+    if (record >= nr_chains)
+        return;
+    b = find_block(chains[record].rel);
+    /* A dead block's entry is spoken for, unless this is the jump that was put there. */
+    if (b && b->dead && chains[record].rel < b->host + ENTRY_SIZE && chains[record].pc != b->pc)
+        return;
+    emit_patch_rel32(host_ptr(chains[record].rel), host);
 }
 
 /* Turn a dead block's entry into a jump that asks for a new translation. */

@@ -70,6 +70,8 @@ void *cache_chain_stub(uint8_t *rel, uint64_t pc);
 /* SOFT_CHAIN: guest pc wanted by record; and make its jump direct. */
 uint64_t cache_chain_pc(uint64_t record);
 void cache_chain_link(uint64_t record, void *host);
+/* The rel32 is in bytes that killing its block has overwritten: leave it alone. */
+bool cache_in_dead_entry(const uint8_t *rel);
 
 /* Forget translations: of one frame (its content is about to change), or of the block that a
  * host pc is in. The block that soft.running is in goes on to its end if it was entered. */

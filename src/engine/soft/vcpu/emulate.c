@@ -29,7 +29,9 @@ enum emu_result emu_load(struct emu *e, gva_t va, unsigned int size, uint64_t *r
 
 enum emu_result emu_store(struct emu *e, gva_t va, unsigned int size, uint64_t value)
 {
-    if (emu_probe_write(e, va, size))
+    bool straddles = (va & ~PAGE_MASK) + size > PAGE_SIZE;
+
+    if (straddles && emu_probe_write(e, va, size))
         return EMU_FAULT;
     return env_write(e->v, va, &value, size, e->f) ? EMU_FAULT : EMU_OK;
 }
@@ -38,9 +40,9 @@ enum emu_result emu_probe_write(struct emu *e, gva_t va, unsigned int size)
 {
     gva_t last = va + size - 1;
 
-    if ((va & PAGE_MASK) == (last & PAGE_MASK))
-        return EMU_OK; /* the write itself finds out */
-    if (!env_translate(e->v, va, ACCESS_WRITE, e->f) ||
+    if (!env_translate(e->v, va, ACCESS_WRITE, e->f))
+        return EMU_FAULT;
+    if ((va & PAGE_MASK) != (last & PAGE_MASK) &&
         !env_translate(e->v, last & PAGE_MASK, ACCESS_WRITE, e->f))
         return EMU_FAULT;
     return EMU_OK;

@@ -33,7 +33,8 @@ enum emu_result emu_gp(struct emu *e, uint32_t error);
 /* Guest memory by linear address. */
 enum emu_result emu_load(struct emu *e, gva_t va, unsigned int size, uint64_t *ret);
 enum emu_result emu_store(struct emu *e, gva_t va, unsigned int size, uint64_t value);
-/* Both parts of a write that may straddle two pages can be written. */
+/* Can all of it be written? For read-modify-write, whose faults are write faults, and for
+ * stores in several parts. */
 enum emu_result emu_probe_write(struct emu *e, gva_t va, unsigned int size);
 enum emu_result emu_push(struct emu *e, unsigned int size, uint64_t value);
 /* Value at rsp + *offset; *offset grows. The caller adds it to rsp at the end. */

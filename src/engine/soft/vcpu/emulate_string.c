@@ -260,10 +260,8 @@ enum emu_result emulate_string(struct emu *e)
 
 static enum emu_result ins(struct string *s, uint16_t port)
 {
-    if (emu_probe_write(s->e, target(s), s->size) ||
-        !env_translate(s->e->v, target(s), ACCESS_WRITE, s->e->f))
-        return EMU_FAULT;
-    if (emu_store(s->e, target(s), s->size, ports_read(s->e->v, port, s->size)))
+    if (emu_probe_write(s->e, target(s), s->size) || /* before the port is read */
+        emu_store(s->e, target(s), s->size, ports_read(s->e->v, port, s->size)))
         return EMU_FAULT;
     advance(s, 1, false, true);
     return EMU_OK;

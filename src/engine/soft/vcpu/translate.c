@@ -241,28 +241,27 @@ static void region_end_block(struct region *r)
     r->block = NULL;
 }
 
-/* Start a block at r->pc. False: it is translated already, a jump there was emitted. */
-static bool region_begin_block(struct region *r, mfn_t frame)
+/* The page of code at va is in `frame`: stores to it and changes of its mapping are to be
+ * noticed. May drop translations and so emit exit stubs: no block may be open. */
+static void watch_code(struct vcpu *v, uint64_t va, mfn_t frame)
 {
-    region_end_block(r);
-    r->block = cache_block_begin(r->pc, frame);
-    r->simd_tested = false;
+    vtlb_touch(v, va);
     if (!(vcpu_frame_flags[frame] & FRAME_CODE)) {
         vcpu_frame_flags[frame] |= FRAME_CODE;
         vtlb_protect_frame(frame);
     }
-    vtlb_touch(r->v, r->pc);
-    return true;
 }
 
-static void region_second_frame(struct region *r, mfn_t frame, uint64_t va)
+/* Start a block at r->pc, whose first instruction may reach into a second frame. */
+static void region_begin_block(struct region *r, const mfn_t frame[2], bool crosses)
 {
-    cache_block_frame(r->block, frame);
-    if (!(vcpu_frame_flags[frame] & FRAME_CODE)) {
-        vcpu_frame_flags[frame] |= FRAME_CODE;
-        vtlb_protect_frame(frame);
-    }
-    vtlb_touch(r->v, va);
+    watch_code(r->v, r->pc, frame[0]);
+    if (crosses)
+        watch_code(r->v, (r->pc | ~PAGE_MASK) + 1, frame[1]);
+    r->block = cache_block_begin(r->pc, frame[0]);
+    if (crosses)
+        cache_block_frame(r->block, frame[1]);
+    r->simd_tested = false;
 }
 
 /* The FPU state may still be in the stub; checked once a block, without touching flags. */
@@ -315,6 +314,8 @@ static void region_finish(struct region *r)
     for (unsigned int i = 0; i < nr_jumps; i++) {
         void *host = cache_lookup(jumps[i].pc);
 
+        if (cache_in_dead_entry(jumps[i].rel))
+            continue;
         emit_patch_rel32(jumps[i].rel, host ? host : cache_chain_stub(jumps[i].rel, jumps[i].pc));
     }
 }
@@ -338,6 +339,17 @@ static bool region_goes_on(struct region *r, enum flow flow)
     return true;
 }
 
+/* Decode at r->pc. Length, 0 with *f if it can't be fetched, -1 if it is undefined or its
+ * tail is unmapped: the emulator raises that fault. */
+static int region_decode(struct region *r, struct insn *in, uint8_t *bytes, mfn_t frame[2],
+                         struct fault *f)
+{
+    unsigned int avail = fetch(r->v, r->pc, bytes, frame, f);
+    int len = avail ? insn_decode(bytes, avail, in) : 0;
+
+    return avail && len <= 0 ? -1 : len;
+}
+
 void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
 {
     struct region r = {.v = v, .pc = pc};
@@ -348,29 +360,25 @@ void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
         uint8_t bytes[INSN_MAX];
         struct insn in;
         mfn_t frame[2];
+        int len = region_decode(&r, &in, bytes, frame, f);
+        bool crosses = len > 0 && (r.pc & ~PAGE_MASK) + (unsigned int)len > PAGE_SIZE;
         enum flow flow;
-        unsigned int avail = fetch(v, r.pc, bytes, frame, f);
-        int len;
 
-        if (r.block && (!avail || !(r.pc & ~PAGE_MASK))) {
-            emit_jmp_guest(r.pc); /* a new page: a block of its own */
-            if (!avail)
-                break;
+        /* What is in another page, or leads there, is a block of its own. */
+        if (r.block && (!len || crosses || !(r.pc & ~PAGE_MASK))) {
+            emit_jmp_guest(r.pc);
             region_end_block(&r);
         }
-        if (!avail)
+        if (!len)
             break;
         if (!r.block)
-            region_begin_block(&r, frame[0]);
+            region_begin_block(&r, frame, crosses);
         r.count++;
-        len = insn_decode(bytes, avail, &in);
-        if (len <= 0) { /* undefined, or its tail is unmapped: the emulator raises the fault */
+        if (len < 0) {
             cache_insn_add(r.block, r.pc);
             emit_exit(r.pc, SOFT_EMULATE);
             break;
         }
-        if ((r.pc & ~PAGE_MASK) + (unsigned int)len > PAGE_SIZE)
-            region_second_frame(&r, frame[1], r.pc + (unsigned int)len - 1);
         flow = region_insn(&r, &in, bytes);
         r.pc += (unsigned int)len;
         if (!region_goes_on(&r, flow))
