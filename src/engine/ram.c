@@ -77,10 +77,23 @@ static int fill_m2p(int fd, uint64_t nr_pages, uint64_t nr_frames)
     return 0;
 }
 
-static void mark_allocated(struct ram *ram, mfn_t mfn)
+/* Words of the allocation bitmap. */
+static uint64_t bitmap_words(const struct ram *ram)
 {
-    ram->allocated[mfn / BITS_PER_WORD] |= 1ull << (mfn % BITS_PER_WORD);
-    ram->nr_allocated++;
+    return (ram->max_pages + BITS_PER_WORD - 1) / BITS_PER_WORD;
+}
+
+static void set_allocated(struct ram *ram, mfn_t mfn, bool allocated)
+{
+    uint64_t *word = &ram->allocated[mfn / BITS_PER_WORD];
+    uint64_t bit = 1ull << (mfn % BITS_PER_WORD);
+
+    *word = allocated ? *word | bit : *word & ~bit;
+    __atomic_store_n(&ram->allocated_copy[mfn / BITS_PER_WORD], *word, __ATOMIC_RELAXED);
+    if (allocated)
+        ram->nr_allocated++;
+    else
+        ram->nr_allocated--;
 }
 
 static uint64_t ram_bytes(const struct ram *ram)
@@ -90,7 +103,7 @@ static uint64_t ram_bytes(const struct ram *ram)
 
 static uint64_t m2p_bytes(const struct ram *ram)
 {
-    return (ram->nr_frames * sizeof(ram->m2p[0]) + PAGE_SIZE - 1) & PAGE_MASK;
+    return ram_bitmap_offset(ram->nr_frames) + bitmap_words(ram) * sizeof(ram->allocated[0]);
 }
 
 static void set_frame_numbers(struct ram *ram, uint64_t nr_pages, uint64_t max_pages)
@@ -127,8 +140,8 @@ int ram_init(struct ram *ram, uint64_t nr_pages, uint64_t max_pages, struct err 
     if (rc < 0)
         goto fail;
 
-    ram->allocated =
-        calloc((max_pages + BITS_PER_WORD - 1) / BITS_PER_WORD, sizeof(ram->allocated[0]));
+    ram->allocated_copy = (uint64_t *)((uint8_t *)ram->m2p + ram_bitmap_offset(ram->nr_frames));
+    ram->allocated = calloc(bitmap_words(ram), sizeof(ram->allocated[0]));
     if (!ram->allocated) {
         rc = -ENOMEM;
         goto fail;
@@ -136,6 +149,7 @@ int ram_init(struct ram *ram, uint64_t nr_pages, uint64_t max_pages, struct err 
     memset(ram->allocated, 0xff, nr_pages / 8);
     for (mfn_t mfn = nr_pages & ~7ull; mfn < nr_pages; mfn++)
         ram->allocated[mfn / BITS_PER_WORD] |= 1ull << (mfn % BITS_PER_WORD);
+    memcpy(ram->allocated_copy, ram->allocated, bitmap_words(ram) * sizeof(ram->allocated[0]));
     ram->nr_allocated = nr_pages;
     ram->first_free = nr_pages;
     return 0;
@@ -177,7 +191,7 @@ void *ram_frame(const struct ram *ram, mfn_t mfn)
 
 mfn_t ram_alloc(struct ram *ram)
 {
-    uint64_t words = (ram->max_pages + BITS_PER_WORD - 1) / BITS_PER_WORD;
+    uint64_t words = bitmap_words(ram);
 
     if (ram->nr_allocated >= ram->max_pages)
         return INVALID_MFN;
@@ -189,7 +203,7 @@ mfn_t ram_alloc(struct ram *ram)
         mfn = i * BITS_PER_WORD + (unsigned int)__builtin_ctzll(~ram->allocated[i]);
         if (mfn >= ram->max_pages)
             break;
-        mark_allocated(ram, mfn);
+        set_allocated(ram, mfn, true);
         ram->first_free = mfn + 1;
         return mfn;
     }
@@ -221,7 +235,7 @@ mfn_t ram_alloc_order(struct ram *ram, unsigned int order)
         if (!range_is_free(ram, first, count))
             continue;
         for (mfn_t mfn = first; mfn < first + count; mfn++)
-            mark_allocated(ram, mfn);
+            set_allocated(ram, mfn, true);
         return first;
     }
     return INVALID_MFN;
@@ -237,8 +251,7 @@ int ram_free(struct ram *ram, mfn_t mfn)
     /* The next owner relies on finding zeros. */
     if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, where, PAGE_SIZE) < 0)
         memset(ram->base + where, 0, PAGE_SIZE);
-    ram->allocated[mfn / BITS_PER_WORD] &= ~(1ull << (mfn % BITS_PER_WORD));
-    ram->nr_allocated--;
+    set_allocated(ram, mfn, false);
     if (mfn < ram->first_free)
         ram->first_free = mfn;
     return 0;

@@ -19,8 +19,8 @@
 struct ram {
     int fd;
     int m2p_fd;
-    uint8_t *base;  /* linear map of all frames */
-    uint64_t *m2p;  /* nr_frames entries */
+    uint8_t *base;      /* linear map of all frames */
+    uint64_t *m2p;      /* nr_frames entries */
     uint64_t nr_pages;  /* given at start: memory= */
     uint64_t max_pages; /* maxmem= */
     uint64_t nr_frames; /* everything that a guest may name */
@@ -28,9 +28,18 @@ struct ram {
     mfn_t grant_first, status_first;
     mfn_t patch_first;
     uint64_t *allocated; /* bitmap over [0, max_pages): frame is the guest's */
+    /* Copy of it for the vCPU processes, in the m2p memfd from ram_bitmap_offset() on.
+     * They can write it, so it is never read here. */
+    uint64_t *allocated_copy;
     uint64_t nr_allocated;
     uint64_t first_free; /* no free frame below this one */
 };
+
+/* Where the copy of the bitmap starts in the m2p memfd: behind the table, page-aligned. */
+static inline uint64_t ram_bitmap_offset(uint64_t nr_frames)
+{
+    return (nr_frames * sizeof(uint64_t) + PAGE_SIZE - 1) & PAGE_MASK;
+}
 
 /* Make the memory of a domain: all pages zero, m2p identity for [0, nr_pages), invalid
  * elsewhere. 0 or -errno. */

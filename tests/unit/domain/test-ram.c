@@ -105,6 +105,19 @@ static void test_free_gives_memory_back(void **state)
     assert_int_equal(((uint8_t *)frame(20))[99], 0);
 }
 
+static void test_bitmap_copy(void **state)
+{
+    ram_free(ram(), 20);
+    ram_alloc_order(ram(), 2);
+    for (mfn_t mfn = 0; mfn < MAX_PAGES; mfn++)
+        assert_int_equal(ram()->allocated_copy[mfn / 64] >> (mfn % 64) & 1,
+                         ram_is_allocated(ram(), mfn));
+    /* What a vCPU process writes there is nothing to us. */
+    memset(ram()->allocated_copy, 0xff, (MAX_PAGES + 7) / 8);
+    assert_false(ram_is_allocated(ram(), 20));
+    assert_null(ram_frame(ram(), MAX_PAGES - 1));
+}
+
 static void test_alloc_order(void **state)
 {
     mfn_t mfn = ram_alloc_order(ram(), 3);
@@ -207,6 +220,7 @@ int main(void)
         T(test_sealed),
         T(test_alloc_until_full),
         T(test_free_gives_memory_back),
+        T(test_bitmap_copy),
         T(test_alloc_order),
         T(test_copy_across_pages),
         T(test_faults),
