@@ -23,6 +23,9 @@
 #define MAX_PORT 1023
 #define HOST_DOMID 0
 #define NR_GUEST_VIRQS 24
+/* Queue locks that we take by force before we call it sabotage; each costs a fraction of a
+ * second under the domain's lock. */
+#define MAX_FORCED_LOCKS 8
 
 struct evtchn_port {
     enum evtchn_kind kind;
@@ -40,6 +43,7 @@ struct evtchn_table {
     bool fifo;
     unsigned int nr_array_pages;
     bool has_control[DOMAIN_MAX_VCPUS];
+    unsigned int forced_locks;
 };
 
 static void yield(void)
@@ -53,7 +57,8 @@ static struct evtchn_ctx context(const struct domain *d)
                                .ram = d->ram.base,
                                .nr_frames = d->ram.nr_frames,
                                .nr_vcpus = d->nr_vcpus,
-                               .relax = yield};
+                               .relax = yield,
+                               .forced = &d->evtchn->forced_locks};
 }
 
 static struct evtchn_port *get_port(struct domain *d, port_t port)
@@ -81,14 +86,26 @@ static void kick_pollers(struct domain *d)
     }
 }
 
-static void raise_port(struct domain *d, port_t port)
+/* Raise or unmask, and tell the vCPU. */
+static void deliver(struct domain *d, port_t port,
+                    int (*how)(const struct evtchn_ctx *c, port_t port))
 {
     struct evtchn_ctx c = context(d);
-    int vcpu = evtchn_raise(&c, port);
+    int vcpu;
 
+    if (d->evtchn->forced_locks > MAX_FORCED_LOCKS)
+        return;
+    vcpu = how(&c, port);
     if (vcpu >= 0)
         engine_vcpu_kick(d->engine, (unsigned int)vcpu);
     kick_pollers(d);
+    if (d->evtchn->forced_locks > MAX_FORCED_LOCKS)
+        domain_crash(d, "the guest keeps the locks of its event queues");
+}
+
+static void raise_port(struct domain *d, port_t port)
+{
+    deliver(d, port, evtchn_raise);
 }
 
 /* Take the lowest free port. Returns its number, or -ENOSPC. */
@@ -414,14 +431,9 @@ static int op_bind_vcpu(const struct hypercall *h, union evtchn_args *u)
 
 static int op_unmask(const struct hypercall *h, union evtchn_args *u)
 {
-    struct evtchn_ctx c = context(h->d);
-    int vcpu;
-
     if (u->unmask.port >= EVTCHN_MAX_PORTS)
         return -EINVAL;
-    vcpu = evtchn_unmask(&c, u->unmask.port);
-    if (vcpu >= 0)
-        engine_vcpu_kick(h->d->engine, (unsigned int)vcpu);
+    deliver(h->d, u->unmask.port, evtchn_unmask);
     return 0;
 }
 

@@ -178,6 +178,8 @@ static void queue_lock(const struct evtchn_ctx *c, struct queue q)
             c->relax();
     } while (__builtin_ia32_rdtsc() - start < LOCK_CYCLES);
     __atomic_store_n(lock, 1, __ATOMIC_SEQ_CST);
+    if (c->forced)
+        ++*c->forced;
 }
 
 static void queue_unlock(const struct evtchn_ctx *c, struct queue q)

@@ -17,7 +17,8 @@ struct evtchn_ctx {
     uint8_t *ram;       /* linear map of frames [0, nr_frames) */
     uint64_t nr_frames; /* what a guest may name */
     unsigned int nr_vcpus;
-    void (*relax)(void); /* gives the CPU away while a lock is busy; NULL = just spin */
+    void (*relax)(void);  /* gives the CPU away while a lock is busy; NULL = just spin */
+    unsigned int *forced; /* counts locks that were taken by force; may be NULL */
 };
 
 /* Make `port` pending, in the strict order of ABI section 9. Returns the vCPU that must

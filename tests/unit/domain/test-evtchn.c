@@ -810,6 +810,21 @@ static void test_dead_lock_holder(void **state)
     assert_int_equal(guest.seen[port], 1);
 }
 
+/* A vCPU process that takes every lock again and again ends the domain, not our time. */
+static void test_sabotaged_locks(void **state)
+{
+    port_t port = bind_ipi(0);
+
+    fifo_start();
+    for (unsigned int i = 0; i < 20; i++) {
+        fix->shared.evtchn.fifo_vcpu[0].lock[EVTCHN_FIFO_PRIORITY_DEFAULT] = 1;
+        send(port);
+        fifo_upcall(0);
+    }
+    assert_int_equal(fix->d.reason, SHUTDOWN_CRASH);
+    assert_in_range(guest.seen[port], 9, 9);
+}
+
 /* Table and mirror agree after random binds and closes. */
 static void test_mirror(void **state)
 {
@@ -888,6 +903,7 @@ int main(void)
         T(test_fifo_race),
         T(test_garbage),
         T(test_dead_lock_holder),
+        T(test_sabotaged_locks),
         T(test_mirror),
     };
 
