@@ -56,6 +56,8 @@ void pv_hypercall(struct vcpu *v)
     v->ss = FLAT_KERNEL_SS;
 
     ret = hypercall_run(v, (uint32_t)v->gpr[RAX], args);
+    if (ret == HYPERCALL_LEFT)
+        return;
     if (ret != HYPERCALL_CONTINUE) {
         v->gpr[RAX] = (uint64_t)ret;
         return;

@@ -15,6 +15,9 @@
 
 /* No handler result or guest value can be this one (it is not a canonical address). */
 #define HYPERCALL_CONTINUE INT64_MIN
+/* iret: the caller's context is gone, all registers are as they should be. Its rax can be any
+ * value, so it must not go through the result. */
+#define HYPERCALL_LEFT (INT64_MIN + 1)
 
 /* Elements of a guest array that are copied at a time. */
 #define HYPERCALL_CHUNK 32

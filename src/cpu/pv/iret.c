@@ -76,5 +76,5 @@ int64_t pv_do_iret(struct vcpu *v, uint64_t args[5])
             pv_inject(v, &f);
         }
     }
-    return (int64_t)v->gpr[RAX];
+    return HYPERCALL_LEFT;
 }

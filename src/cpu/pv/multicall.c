@@ -62,7 +62,7 @@ int64_t pv_do_multicall(struct vcpu *v, uint64_t args[5])
             /* The caller's context is gone; results before iret still count. */
             if (hypercall_copy_to(v, args[0], list, (i - 1) * sizeof(list[0])))
                 env_log("multicall: results before iret are lost");
-            return (int64_t)v->gpr[RAX];
+            return HYPERCALL_LEFT;
         }
         if (hypercall_copy_to(v, args[0], list, i * sizeof(list[0])))
             return -XEN_EFAULT;
