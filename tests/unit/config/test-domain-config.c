@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * test-domain-config.c - from options to the document for a domain process: defaults, the
+ * kernel's command line, refusals; and two config files as they are found in the field.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/types.h"
+#include "config/domain_config.h"
+
+/* A file that exists and can be read stands for a kernel. */
+#define KERNEL "kernel = '/proc/self/exe'\n"
+
+static int make(const char *text, json_t **ret, struct config **ret_config, struct err *err)
+{
+    struct config *c = config_new();
+    int rc = config_load_text(c, "dir/file", text, strlen(text), err);
+
+    if (rc == 0)
+        rc = domain_config_make(c, ret, err);
+    if (ret_config)
+        *ret_config = c;
+    else
+        config_free(c);
+    return rc;
+}
+
+static void test_defaults(void **state)
+{
+    json_t *doc = NULL;
+
+    assert_int_equal(make(KERNEL, &doc, NULL, NULL), 0);
+    assert_string_equal(json_get_string(doc, "name", ""), "file");
+    assert_int_equal(json_get_int(doc, "memory", 0), 128);
+    assert_int_equal(json_get_int(doc, "maxmem", 0), 128);
+    assert_int_equal(json_get_int(doc, "vcpus", 0), 1);
+    assert_string_equal(json_get_string(doc, "cmdline", "?"), "");
+    assert_null(json_object_get(doc, "ramdisk"));
+    assert_int_equal(json_get_string(doc, "kernel", "")[0], '/');
+    assert_int_equal(strlen(json_get_string(doc, "uuid", "")), 36);
+    assert_int_equal(json_get_string(doc, "uuid", "")[14], '4');
+    assert_string_equal(json_get_string(doc, "on_poweroff", ""), "destroy");
+    assert_string_equal(json_get_string(doc, "on_reboot", ""), "restart");
+    assert_string_equal(json_get_string(doc, "on_crash", ""), "destroy");
+    json_decref(doc);
+}
+
+static const struct {
+    const char *text, *cmdline;
+} cmdlines[] = {
+    {"root = '/dev/xvda1'\nextra = 'ro quiet'", "root=/dev/xvda1 ro quiet"},
+    {"root = 'root=/dev/xvda1'", "root=/dev/xvda1"},
+    {"root = '/dev/a'\nextra = 'root=/dev/b'", "root=/dev/b"},
+    {"extra = 4", "4"},
+    {"dhcp = 'dhcp'", "ip=:127.0.255.255::::eth0:dhcp"},
+    {"ip = '1.2.3.4'\nnetmask = '255.0.0.0'\ngateway = '1.2.3.1'\nhostname = 'h'\nextra = '3'",
+     "ip=1.2.3.4:127.0.255.255:1.2.3.1:255.0.0.0:h:eth0:off 3"},
+    {"nfs_server = '1.1.1.1'\nnfs_root = '/r'\nroot = '/dev/nfs'",
+     "root=/dev/nfs nfsroot=1.1.1.1:/r"},
+    {"cmdline = 'all of it'\nextra = 'no'", "all of it"},
+};
+
+static void test_cmdline(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(cmdlines); i++) {
+        struct err err = {0};
+        json_t *doc = NULL;
+        char text[500];
+
+        snprintf(text, sizeof(text), KERNEL "%s\n", cmdlines[i].text);
+        if (make(text, &doc, NULL, &err) < 0)
+            fail_msg("<%s>: %s", cmdlines[i].text, err.msg);
+        assert_string_equal(json_get_string(doc, "cmdline", "?"), cmdlines[i].cmdline);
+        json_decref(doc);
+    }
+}
+
+static const struct {
+    const char *text, *message;
+} refused[] = {
+    {"", "dir/file: no kernel is given; add kernel = \"/path/to/vmlinuz\""},
+    {"kernel = '/nowhere'", "Kernel image does not exist: /nowhere (dir/file:1: kernel)"},
+    {"kernel = '/tmp'", "Kernel image is not a file: /tmp"},
+    {KERNEL "ramdisk = '/nowhere'", "Ramdisk image does not exist: /nowhere (dir/file:2: ramdisk)"},
+    {"bootloader = '/usr/bin/pygrub'", "dir/file:1: bootloader = '/usr/bin/pygrub': booting from"},
+    {KERNEL "builder = 'hvm'", "dir/file:2: builder = 'hvm': only paravirtualized"},
+    {KERNEL "type = 'pvh'", "dir/file:2: type = 'pvh': only paravirtualized"},
+    {KERNEL "builder = 'bhyve'", "dir/file:2: builder = 'bhyve' is unknown"},
+    {KERNEL "name = 'a b'", "dir/file:2: name 'a b': only letters, digits"},
+    {KERNEL "name = ''", "1 to 63 characters"},
+    {KERNEL "name = 'x' * 64", "1 to 63 characters"},
+    {KERNEL "name = '../x'", "only letters, digits"},
+    {KERNEL "memory = 2", "dir/file:2: memory = 2 is not within 8..262144"},
+    {KERNEL "memory = -1", "memory = -1 is not within"},
+    {KERNEL "memory = 64\nmaxmem = 32", "dir/file:3: maxmem = 32 is less than memory = 64"},
+    {KERNEL "vcpus = 0", "dir/file:2: vcpus = 0 is not within 1..8"},
+    {KERNEL "vcpus = 9", "vcpus = 9 is not within 1..8"},
+    {KERNEL "uuid = '123'", "dir/file:2: uuid '123': 32 hexadecimal digits"},
+    {KERNEL "on_crash = 'explode'", "dir/file:2: on_crash = 'explode' is none of"},
+    {KERNEL "restart = 'perhaps'", "restart = 'perhaps' is none of"},
+    {KERNEL "nfs_root = '/r'", "nfs_root needs nfs_server"},
+    {KERNEL "extra = 'x' * 1024", "has 1024 characters, more than the 1023"},
+};
+
+static void test_refusals(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        struct err err = {0};
+        json_t *doc = NULL;
+
+        if (make(refused[i].text, &doc, NULL, &err) == 0)
+            fail_msg("<%s> was accepted", refused[i].text);
+        if (!strstr(err.msg, refused[i].message))
+            fail_msg("<%s>: <%s>", refused[i].text, err.msg);
+    }
+}
+
+static void test_actions(void **state)
+{
+    json_t *doc = NULL;
+
+    assert_int_equal(make(KERNEL "restart = 'always'\non_crash = 'preserve'", &doc, NULL, NULL), 0);
+    assert_string_equal(json_get_string(doc, "on_poweroff", ""), "restart");
+    assert_string_equal(json_get_string(doc, "on_reboot", ""), "restart");
+    assert_string_equal(json_get_string(doc, "on_crash", ""), "preserve");
+    json_decref(doc);
+    assert_int_equal(make(KERNEL "restart = 'never'\non_shutdown='preserve'", &doc, NULL, NULL), 0);
+    assert_string_equal(json_get_string(doc, "on_poweroff", ""), "preserve");
+    assert_string_equal(json_get_string(doc, "on_reboot", ""), "destroy");
+    json_decref(doc);
+}
+
+/* A PV guest as an installer of 2007 wrote it. */
+static const char pv_file[] =
+    "# Automatically generated xen config file\n"
+    "name = \"pvguest\"\n"
+    "memory = \"512\"\n"
+    "disk = [ 'tap:aio:/images/master.img,xvda,w', 'tap:aio:/images/slave.img,xvdb,w', ]\n"
+    "vif = [ 'mac=00:16:3e:11:b6:ec, bridge=xenbr0', ]\n"
+    "uuid = \"734f2dbb-934e-ba83-d45d-ef656ecfbefc\"\n"
+    "bootloader=\"/usr/bin/pygrub\"\n"
+    "vcpus=1\n"
+    "on_reboot = 'restart'\n"
+    "on_crash = 'restart'\n";
+
+/* A fully virtualized one. */
+static const char hvm_file[] =
+    "# Automatically generated xen config file\n"
+    "import os, re\n"
+    "arch = os.uname()[4]\n"
+    "if re.search('64', arch):\n"
+    "    arch_libdir = 'lib64'\n"
+    "else:\n"
+    "    arch_libdir = 'lib'\n"
+    "name = \"hvmguest\"\n"
+    "builder = \"hvm\"\n"
+    "memory = \"1024\"\n"
+    "disk = [ 'file:/images/disk1.img,hda,w', 'file:/iso/x.iso,hdd:cdrom,r', ]\n"
+    "vif = [ 'type=ioemu, mac=00:16:3e:40:16:60, bridge=xenbr0', ]\n"
+    "device_model = \"/usr/lib/xen/bin/qemu-dm\"\n"
+    "kernel = \"/usr/lib/xen/boot/hvmloader\"\n"
+    "vnc=1\nvncunused=1\nvncdisplay=1\nvnclisten='0.0.0.0'\n"
+    "apic=0\nacpi=0\npae=1\nboot=\"c\"\nvcpus=1\n"
+    "serial = \"pty\" # enable serial console\n"
+    "on_reboot = 'restart'\non_crash = 'restart'\n";
+
+static void test_files_of_the_field(void **state)
+{
+    struct config *c = NULL;
+    struct err err = {0};
+    json_t *doc = NULL;
+
+    assert_int_not_equal(make(pv_file, &doc, &c, &err), 0);
+    assert_non_null(strstr(err.msg, "dir/file:7: bootloader"));
+    assert_int_equal(config_list_count(c, "disk"), 2);
+    assert_int_equal(config_int(c, "memory", 0), 512);
+    assert_int_equal(config_warning_count(c), 0);
+    config_free(c);
+    assert_int_not_equal(make(hvm_file, &doc, &c, &err), 0);
+    assert_non_null(strstr(err.msg, "dir/file:9: builder = 'hvm'"));
+    assert_string_equal(config_list_item(c, "disk", 1), "file:/iso/x.iso,hdd:cdrom,r");
+    assert_int_equal(config_warning_count(c), 0);
+    config_free(c);
+}
+
+/* The lost indentation of a copied file gets a line number and a reason. */
+static void test_lost_indentation(void **state)
+{
+    struct err err = {0};
+    json_t *doc = NULL;
+
+    assert_int_not_equal(make("import os, re\nif re.search('64', 'x64'):\narch_libdir = 'lib64'\n"
+                              "else:\narch_libdir = 'lib'\n",
+                              &doc, NULL, &err),
+                         0);
+    assert_string_equal(err.msg, "dir/file:3: expected an indented block after 'if'; put blanks "
+                                 "before this line");
+}
+
+static void test_devices_warn(void **state)
+{
+    struct config *c = NULL;
+    json_t *doc = NULL;
+
+    assert_int_equal(make(KERNEL "disk = ['phy:/dev/x,xvda,w']\nvif = ['']\nvfb = []\nvnc = 0\n",
+                          &doc, &c, NULL),
+                     0);
+    assert_int_equal(config_warning_count(c), 2);
+    assert_string_equal(config_warning(c, 0),
+                        "dir/file:2: disk is not available yet and is ignored");
+    assert_string_equal(config_warning(c, 1),
+                        "dir/file:3: vif is not available yet and is ignored");
+    json_decref(doc);
+    config_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),           cmocka_unit_test(test_cmdline),
+        cmocka_unit_test(test_refusals),           cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_files_of_the_field), cmocka_unit_test(test_lost_indentation),
+        cmocka_unit_test(test_devices_warn),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * test-registry.c - the run directory: ids, names in use, dead domains' files.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "xm/registry.h"
+
+/* Long enough that a socket path would not fit into sockaddr_un. */
+#define LONG_NAME "a-directory-with-a-name-that-is-longer-than-most-people-would-like-to-type-it-in"
+
+static char base[32], run[PATHS_MAX];
+
+static int setup(void **state)
+{
+    strcpy(base, "/tmp/xl-registry.XXXXXX");
+    assert_non_null(mkdtemp(base));
+    snprintf(run, sizeof(run), "%s/%s", base, LONG_NAME);
+    setenv("XENOLITH_RUN_DIR", run, 1);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char path[PATHS_MAX + 16];
+
+    snprintf(path, sizeof(path), "%s/lock", run);
+    unlink(path);
+    assert_int_equal(rmdir(run), 0); /* nothing was left behind */
+    rmdir(base);
+    return 0;
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static void test_claim_and_find(void **state)
+{
+    struct registry_claim a, b;
+    struct registry_entry entry, *list = NULL;
+    struct err err = {0};
+    size_t count = 0;
+
+    assert_int_equal(registry_claim(&a, "alpha", NULL), 0);
+    assert_int_equal(registry_claim(&b, "2", NULL), 0);
+    assert_int_equal(a.domid, 1);
+    assert_int_equal(b.domid, 2);
+    assert_int_equal(registry_claim(&(struct registry_claim){0}, "alpha", &err), -EEXIST);
+    assert_string_equal(err.msg, "VM name 'alpha' already exists as domain 1");
+    assert_int_equal(registry_list(&list, &count, NULL), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(list[0].name, "alpha");
+    free(list);
+    assert_int_equal(registry_find("alpha", &entry, NULL), 0);
+    assert_int_equal(entry.domid, 1);
+    assert_int_equal(registry_find("1", &entry, NULL), 0);
+    assert_string_equal(entry.name, "alpha");
+    assert_int_equal(registry_find("3", &entry, &err), -ESRCH);
+    assert_string_equal(err.msg, "Domain '3' does not exist.");
+    registry_claim_done(&a, true);
+    registry_claim_done(&b, true);
+}
+
+/* A name goes before an id. */
+static void test_name_before_id(void **state)
+{
+    struct registry_claim a, b;
+    struct registry_entry entry;
+
+    assert_int_equal(registry_claim(&a, "x", NULL), 0);
+    assert_int_equal(registry_claim(&b, "1", NULL), 0);
+    assert_int_equal(registry_find("1", &entry, NULL), 0);
+    assert_int_equal(entry.domid, 2);
+    registry_claim_done(&a, true);
+    registry_claim_done(&b, true);
+}
+
+static void test_connect(void **state)
+{
+    struct registry_claim a;
+    int fd;
+
+    assert_int_equal(registry_claim(&a, "alpha", NULL), 0);
+    fd = registry_connect(a.domid, NULL);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_true(registry_connect(99, NULL) < 0);
+    registry_claim_done(&a, true);
+}
+
+/* The owner is gone (its descriptors are closed) but its files are there. */
+static void test_dead_domain(void **state)
+{
+    struct registry_claim a, b;
+    struct registry_entry *list = NULL;
+    size_t count = 5;
+
+    assert_int_equal(registry_claim(&a, "alpha", NULL), 0);
+    registry_claim_done(&a, false);
+    assert_true(exists(a.lock_path) && exists(a.socket_path));
+    assert_int_equal(registry_list(&list, &count, NULL), 0);
+    assert_int_equal(count, 0);
+    free(list);
+    assert_int_equal(registry_claim(&b, "alpha", NULL), 0);
+    assert_int_equal(b.domid, 2); /* ids are not used again at once */
+    assert_false(exists(a.lock_path) || exists(a.socket_path));
+    registry_claim_done(&b, true);
+}
+
+static void test_ids_wrap(void **state)
+{
+    struct registry_claim a, b, c;
+    char path[PATHS_MAX + 16];
+    FILE *f;
+
+    assert_int_equal(registry_claim(&a, "a", NULL), 0);
+    snprintf(path, sizeof(path), "%s/lock", run);
+    f = fopen(path, "w");
+    fprintf(f, "%d\n", 0x7fee);
+    fclose(f);
+    assert_int_equal(registry_claim(&b, "b", NULL), 0);
+    assert_int_equal(b.domid, 0x7fef);
+    assert_int_equal(registry_claim(&c, "c", NULL), 0);
+    assert_int_equal(c.domid, 2); /* 1 is in use */
+    registry_claim_done(&a, true);
+    registry_claim_done(&b, true);
+    registry_claim_done(&c, true);
+}
+
+static void test_modes(void **state)
+{
+    struct registry_claim a;
+    struct stat st;
+
+    assert_int_equal(registry_claim(&a, "a", NULL), 0);
+    assert_int_equal(stat(run, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    assert_int_equal(stat(a.lock_path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    registry_claim_done(&a, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_claim_and_find, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_name_before_id, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_connect, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dead_domain, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ids_wrap, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
