@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "cpu/pv/evtchn.h"
+#include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/user.h"
 
 bool fake_present[ARENA_PAGES], fake_writable[ARENA_PAGES];
