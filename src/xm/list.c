@@ -4,7 +4,6 @@
  * the host.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,7 +45,21 @@ static json_t *host_info(void)
                      "state", "r-----", "cpu_time", host_cpu_time());
 }
 
-/* A domain that does not answer (it is starting or busy) is shown with what is known. */
+static bool still_lives(domid_t domid)
+{
+    CLEANUP_FREE struct registry_entry *entries = NULL;
+    size_t count = 0;
+
+    if (registry_list(&entries, &count, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].domid == domid)
+            return true;
+    return false;
+}
+
+/* A domain that does not answer (it is starting or busy) is shown with what is known; NULL if
+ * it has gone meanwhile. */
 static json_t *domain_info(const struct registry_entry *entry)
 {
     struct err err = {0};
@@ -54,10 +67,10 @@ static json_t *domain_info(const struct registry_entry *entry)
 
     if (client_call(entry->domid, json_pack("{s:s}", "verb", "info"), TIMEOUT_MS, &info, &err) == 0)
         return info;
-    if (err.code != ETIMEDOUT)
+    if (!still_lives(entry->domid))
         return NULL;
     return json_pack("{s:i, s:s, s:i, s:i, s:i, s:s, s:f}", "domid", entry->domid, "name",
-                     entry->name, "memory", -1, "maxmem", -1, "vcpus", -1, "state", "--p---",
+                     entry->name, "memory", -1, "maxmem", -1, "vcpus", -1, "state", "------",
                      "cpu_time", 0.0);
 }
 

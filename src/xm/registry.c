@@ -163,7 +163,8 @@ static bool is_used(const struct registry_entry *entries, size_t count, domid_t 
     return false;
 }
 
-/* The next id after the last one given out, as Xen counts. Keeps it in the lock file. */
+/* The next id after the last one given out, as Xen counts. Keeps it in the lock file, which is
+ * overwritten in one step of constant length: we may be killed at any time. */
 static domid_t next_domid(int lock_fd, const struct registry_entry *entries, size_t count)
 {
     char text[16] = "";
@@ -173,8 +174,8 @@ static domid_t next_domid(int lock_fd, const struct registry_entry *entries, siz
 
     while (is_used(entries, count, domid))
         domid = domid == LAST_DOMID ? FIRST_DOMID : (domid_t)(domid + 1);
-    n = snprintf(text, sizeof(text), "%u\n", domid);
-    if (ftruncate(lock_fd, 0) < 0 || pwrite(lock_fd, text, (size_t)n, 0) != n) {
+    n = snprintf(text, sizeof(text), "%-8u\n", domid);
+    if (pwrite(lock_fd, text, (size_t)n, 0) != n) {
         /* Ids then repeat earlier than they should, nothing worse. */
     }
     return domid;
