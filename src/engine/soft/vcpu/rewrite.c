@@ -13,6 +13,14 @@
 
 #define MINUS_OFFSET (0ull - KERNEL_OFFSET)
 
+bool rewrite_operand_is_odd(const struct insn *in)
+{
+    if (!in->mem)
+        return false;
+    /* gs: on top of rsp's host form would add KERNEL_OFFSET twice. */
+    return in->seg == 0x64 || in->prefix_67 || (in->seg == 0x65 && in->base == RSP);
+}
+
 uint8_t rewrite_segment(const struct insn *in)
 {
     if (in->seg == 0x65)
@@ -360,9 +368,7 @@ static bool rewrite_memory(const struct insn *in, const uint8_t *bytes, uint64_t
 {
     struct insn_edit e;
 
-    if (in->mem && in->seg == 0x64)
-        return false;
-    if (in->mem && in->prefix_67)
+    if (rewrite_operand_is_odd(in))
         return false;
     if (in->mem && cache_marked(pc))
         return rewrite_resolved(in, bytes, pc, record);
@@ -408,11 +414,11 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
         ok = rewrite_lea(in, bytes, pc);
         break;
     case INSN_PUSH:
-        ok = !(in->mem && (in->seg == 0x64 || in->prefix_67 || cache_marked(pc))) &&
+        ok = !rewrite_operand_is_odd(in) && !(in->mem && cache_marked(pc)) &&
              rewrite_push(in, bytes, pc, record);
         break;
     case INSN_POP:
-        ok = !(in->mem && (in->seg == 0x64 || in->prefix_67 || cache_marked(pc))) &&
+        ok = !rewrite_operand_is_odd(in) && !(in->mem && cache_marked(pc)) &&
              rewrite_pop(in, bytes, pc, record);
         break;
     case INSN_PUSHF:

@@ -204,7 +204,8 @@ static enum flow translate_flow(const struct insn *in, const uint8_t *bytes, uin
         return FLOW_CALL;
     case INSN_JMP_IND:
     case INSN_CALL_IND:
-        if (in->mem && (in->seg == 0x64 || in->opsize != 8))
+        if (rewrite_operand_is_odd(in) || (in->mem && (in->opsize != 8 || cache_marked(pc))) ||
+            in->rsp_data)
             break;
         translate_indirect(in, next, record);
         return in->cls == INSN_CALL_IND ? FLOW_CALL : FLOW_END;
