@@ -157,6 +157,13 @@ void kick_after(unsigned int us)
     setitimer(ITIMER_REAL, &it, NULL);
 }
 
+void kick_every(unsigned int us)
+{
+    struct itimerval it = {{0, us}, {0, us}};
+
+    setitimer(ITIMER_REAL, &it, NULL);
+}
+
 static void die(const char *what)
 {
     printf("Bail out! %s: %s\n", what, strerror(errno));

@@ -52,6 +52,8 @@ extern uint32_t frames_protected;
 
 /* Kick the running stub after so many microseconds (signal handler context). */
 void kick_after(unsigned int us);
+/* The same, again and again; 0 ends it. */
+void kick_every(unsigned int us);
 
 /* TAP. */
 bool ok(bool cond, const char *fmt, ...) PRINTF_FMT(2, 3);

@@ -271,13 +271,12 @@ kick_entry:
 	cmp	$kick_window_end, %rax
 	jae	roll_back
 	jmp	return_from_frame
-2:	/* Stopped: if V has released us meanwhile this is a kick for the new run. */
+2:	/* Stopped, or about to say so: if V has released us meanwhile this is a kick for the
+	 * new run, else one that came late. */
 	mov	Q(GO), %ecx
 	cmp	X(GO), %ecx
 	jne	roll_back
-	movl	$0, X(LIVE)
-	mov	$STUB_SERVE_SP, %esp
-	jmp	park
+	jmp	return_from_frame
 1:	movl	$STUB_ENTERING, X(PHASE)
 kick_window_end:
 	jmp	stop_from_frame
@@ -297,7 +296,7 @@ reset:
 	movl	$STUB_ENTERING, X(PHASE)
 	jmp	roll_back
 
-/* A kick hit stub code that will stop by itself: go on there. rdx = ucontext; nothing above it
+/* A kick hit stub code that has stopped or will stop by itself: go on there. rdx = ucontext; nothing above it
  * is touched, so that this may nest. */
 return_from_frame:
 	mov	%rdx, %rdi
