@@ -11,6 +11,7 @@ import hashlib
 import io
 import lzma
 import os
+import posixpath
 import re
 import stat
 import subprocess
@@ -22,6 +23,14 @@ from .cpio import Cpio
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUSYBOX_PATHS = ("/bin/busybox", "/usr/bin/busybox")
 POWER_VERBS = ("poweroff", "reboot", "halt")
+MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+
+def guest_path(name):
+    """Where a file goes. In every image /bin and the like are links into /usr, and an overlay
+    that named them as directories would replace the links."""
+    path = posixpath.normpath(name).lstrip("./").strip("/")
+    return "usr/" + path if path.split("/")[0] in MERGED else path
 
 
 def _busybox():
@@ -45,6 +54,12 @@ def padded(data):
     return data + b"\0" * (-len(data) % 4)
 
 
+def merge_usr(cpio):
+    for name in MERGED:
+        cpio.directory(f"usr/{name}")
+        cpio.symlink(name, f"usr/{name}")
+
+
 def skeleton(cpio, init):
     """Directories, nodes and the init script that every image has."""
     for name in ("dev", "proc", "sys", "tmp", "run", "root", "etc", "xenolith"):
@@ -57,7 +72,7 @@ def skeleton(cpio, init):
     cpio.file("etc/profile", b"PS1='xenolith:\\w# '\n")
     # Process 1 is our script, which does not know busybox init's signals.
     for verb in POWER_VERBS:
-        cpio.file(f"sbin/{verb}", f"#!/bin/sh\nexec busybox {verb} -f\n".encode(), 0o755)
+        cpio.file(f"usr/sbin/{verb}", f"#!/bin/sh\nexec busybox {verb} -f\n".encode(), 0o755)
 
 
 def base():
@@ -77,12 +92,13 @@ def base():
         raise GuestkitError(f"{path} is not statically linked; install busybox-static")
     raw = io.BytesIO()
     cpio = Cpio(raw)
+    merge_usr(cpio)
     skeleton(cpio, init)
-    cpio.file("bin/busybox", content, 0o755)
+    cpio.file("usr/bin/busybox", content, 0o755)
     applets = subprocess.run([path, "--list"], check=True, capture_output=True, text=True)
     for applet in applets.stdout.split():
         if applet not in POWER_VERBS + ("busybox",):
-            cpio.symlink(f"bin/{applet}", "busybox")
+            cpio.symlink(f"usr/bin/{applet}", "busybox")
     cpio.close()
     atomic_write(image, padded(gzip.compress(raw.getvalue(), 6, mtime=0)))
     return image
@@ -134,20 +150,11 @@ class Modules:
 
 
 def add_modules(cpio, kernel_dir, names):
-    """The named modules with all they depend on, and the tables that modprobe reads."""
+    """The named modules with all they depend on; the guest's init runs depmod over them."""
     modules = Modules(kernel_dir)
-    found = modules.closure(names)
-    into = f"lib/modules/{modules.release}"
-    dep_lines, alias_lines = [], []
-    for path, data in found.items():
+    into = f"usr/lib/modules/{modules.release}"
+    for path, data in modules.closure(names).items():
         cpio.file(f"{into}/{path}", data)
-        stem = os.path.basename(path)[:-3].replace("-", "_")
-        # modprobe loads the list from its end.
-        below = [other for other in reversed(modules.closure([stem])) if other != path]
-        dep_lines.append(f"{path}: {' '.join(below)}\n")
-        alias_lines += [f"alias {alias} {stem}\n" for alias in _module_info(data, "alias")]
-    cpio.file(f"{into}/modules.dep", "".join(dep_lines).encode())
-    cpio.file(f"{into}/modules.alias", "".join(alias_lines).encode())
     for name in ("modules.builtin", "modules.order", "modules.builtin.modinfo"):
         if os.path.exists(os.path.join(modules.root, name)):
             cpio.copy(os.path.join(modules.root, name), f"{into}/{name}")
@@ -168,7 +175,7 @@ def overlay(command=None, nonce=None, files=(), modules=None, tty=False):
     for source, target in files:
         if not os.path.exists(source):
             raise GuestkitError(f"no such file: {source}")
-        cpio.copy(source, target)
+        cpio.copy(source, guest_path(target))
     if modules:
         add_modules(cpio, *modules)
     cpio.close()
