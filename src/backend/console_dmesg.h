@@ -21,6 +21,7 @@ struct console_dmesg {
 };
 
 /* One line of ours; control characters are shown as '?'. */
-void console_dmesg_vprintf(struct console_dmesg *m, const char *fmt, va_list ap);
+void console_dmesg_vprintf(struct console_dmesg *m, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 /* Guest text, any bytes, any cut. */
 void console_dmesg_guest(struct console_dmesg *m, domid_t domid, const char *buf, size_t n);

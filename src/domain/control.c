@@ -105,7 +105,8 @@ static const char *reason_name(enum shutdown_reason reason)
 static bool is_idle(const struct domain *d)
 {
     for (unsigned int i = 0; i < d->nr_vcpus; i++)
-        if (!__atomic_load_n(&engine_run_page(d->engine, i)->v_blocked, __ATOMIC_RELAXED))
+        if (d->vcpus[i].up &&
+            !__atomic_load_n(&engine_run_page(d->engine, i)->v_blocked, __ATOMIC_RELAXED))
             return false;
     return true;
 }

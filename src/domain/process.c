@@ -182,6 +182,7 @@ static void serve_life(struct process *p)
 
         pthread_mutex_lock(&d->lock);
         sched_watchdog_check(d);
+        vcpu_threads_wake(p->life.threads);
         over = d->state == DOMAIN_DYING;
         if (!over)
             timeout = earlier(console_tick(d->console), watchdog_timeout(d));

@@ -24,12 +24,14 @@
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 struct vcpu_thread {
+    struct vcpu_threads *all;
     struct domain *d;
     unsigned int id;
     pthread_t thread;
 };
 
 struct vcpu_threads {
+    pthread_cond_t changed; /* a vCPU came up, or the domain is dying */
     unsigned int started;
     struct vcpu_thread vcpu[DOMAIN_MAX_VCPUS];
 };
@@ -88,13 +90,26 @@ static void handle_exit(struct domain *d, unsigned int id)
     }
 }
 
+/* Lock held. False when the domain is over. */
+static bool wait_until_up(struct vcpu_thread *t)
+{
+    struct domain *d = t->d;
+
+    while (!d->vcpus[t->id].up && d->state != DOMAIN_DYING)
+        pthread_cond_wait(&t->all->changed, &d->lock);
+    return d->state != DOMAIN_DYING;
+}
+
 static void *vcpu_main(void *arg)
 {
     struct vcpu_thread *t = arg;
     struct domain *d = t->d;
-    bool over = false;
+    bool goes_on;
 
-    while (!over) {
+    pthread_mutex_lock(&d->lock);
+    goes_on = wait_until_up(t);
+    pthread_mutex_unlock(&d->lock);
+    while (goes_on) {
         struct err err = {0};
         int rc = engine_vcpu_run(d->engine, t->id, &err);
 
@@ -105,7 +120,7 @@ static void *vcpu_main(void *arg)
             else
                 handle_exit(d, t->id);
         }
-        over = d->state == DOMAIN_DYING;
+        goes_on = wait_until_up(t);
         pthread_mutex_unlock(&d->lock);
     }
     return NULL;
@@ -118,10 +133,12 @@ int vcpu_threads_start(struct vcpu_threads **ret, struct domain *d, struct err *
 
     if (!t)
         return err_set(err, ENOMEM, "out of memory");
+    pthread_cond_init(&t->changed, NULL);
     for (unsigned int i = 0; i < d->nr_vcpus; i++) {
         struct vcpu_thread *v = &t->vcpu[i];
         char name[16];
 
+        v->all = t;
         v->d = d;
         v->id = i;
         rc = pthread_create(&v->thread, NULL, vcpu_main, v);
@@ -143,11 +160,18 @@ int vcpu_threads_start(struct vcpu_threads **ret, struct domain *d, struct err *
     return 0;
 }
 
+void vcpu_threads_wake(struct vcpu_threads *t)
+{
+    pthread_cond_broadcast(&t->changed);
+}
+
 void vcpu_threads_join(struct vcpu_threads *t)
 {
     if (!t)
         return;
+    vcpu_threads_wake(t);
     for (unsigned int i = 0; i < t->started; i++)
         pthread_join(t->vcpu[i].thread, NULL);
+    pthread_cond_destroy(&t->changed);
     free(t);
 }

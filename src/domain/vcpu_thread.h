@@ -12,6 +12,10 @@ struct vcpu_threads;
  * (then none is left). Without the lock. */
 int vcpu_threads_start(struct vcpu_threads **ret, struct domain *d, struct err *err) MUST_CHECK;
 
+/* A vCPU may have come up: let its thread look. With the lock, by the main loop whenever
+ * wake_fd was written. */
+void vcpu_threads_wake(struct vcpu_threads *t);
+
 /* Wait until all have ended, which they do once the domain is DOMAIN_DYING and the engine
  * is stopped. Without the lock; NULL is fine. */
 void vcpu_threads_join(struct vcpu_threads *t);
