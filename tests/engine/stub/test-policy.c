@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * test-policy.c - the seccomp programs of stub, mapper, zygote and vCPU process. Each is run by
+ * a small interpreter over every system call number and over hand-made arguments, and compared
+ * with the answer written down here; then the real kernel sweeps V's and M's.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/soft/stub/policy.h"
+#include "engine/soft/vcpu/jail_policy.h"
+
+#define KILL SECCOMP_RET_KILL_PROCESS
+#define TRAP SECCOMP_RET_TRAP
+#define ALLOW SECCOMP_RET_ALLOW
+#define NR_CALLS 1024
+
+static int tests, failures;
+
+static void ok(bool cond, const char *fmt, ...)
+{
+    va_list ap;
+
+    printf("%s %d - ", cond ? "ok" : "not ok", ++tests);
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    printf("\n");
+    failures += !cond;
+}
+
+/* ---- interpreter ---- */
+
+struct program {
+    struct sock_filter insns[BPF_MAX_INSNS];
+    size_t len;
+};
+
+/* Returns the action, or -1 where the kernel's checker would have refused the program. */
+static int64_t run(const struct program *p, const struct seccomp_data *d)
+{
+    uint32_t a = 0;
+
+    for (size_t pc = 0; pc < p->len; pc++) {
+        const struct sock_filter *f = &p->insns[pc];
+
+        switch (f->code) {
+        case BPF_LD | BPF_W | BPF_ABS:
+            if (f->k % 4 || f->k + 4 > sizeof(*d))
+                return -1;
+            memcpy(&a, (const uint8_t *)d + f->k, 4);
+            break;
+        case BPF_ALU | BPF_AND | BPF_K:
+            a &= f->k;
+            break;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+            pc += a == f->k ? f->jt : f->jf;
+            break;
+        case BPF_JMP | BPF_JGT | BPF_K:
+            pc += a > f->k ? f->jt : f->jf;
+            break;
+        case BPF_RET | BPF_K:
+            return f->k;
+        default:
+            return -1;
+        }
+    }
+    return -1;
+}
+
+static int64_t ask(const struct program *p, uint32_t arch, uint32_t nr, const uint64_t *args)
+{
+    struct seccomp_data d = {.nr = (int)nr, .arch = arch};
+
+    memcpy(d.args, args, sizeof(d.args));
+    return run(p, &d);
+}
+
+static void build(struct program *p, const struct bpf_rule *rules, size_t n, uint32_t action)
+{
+    p->len = bpf_build(p->insns, BPF_MAX_INSNS, rules, n, action);
+}
+
+/* ---- what is right ---- */
+
+struct call {
+    const char *what;
+    uint32_t nr;
+    uint64_t args[6];
+    bool allowed;
+};
+
+#define HIGH 0x100000000ull
+
+static const struct call stub_calls[] = {
+    {"wait for go", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT, 7, 0}, true},
+    {"wake turn", SYS_futex, {STUB_X, FUTEX_WAKE, 1}, true},
+    {"wait with timeout", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT, 7, 0x1000}, false},
+    {"wait with timeout, high", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT, 7, HIGH}, false},
+    {"wait privately", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT_PRIVATE, 7, 0}, false},
+    {"wait, op high", SYS_futex, {STUB_Q + Q_GO, HIGH | FUTEX_WAIT, 7, 0}, false},
+    {"wait elsewhere", SYS_futex, {STUB_Q + Q_SEQ, FUTEX_WAIT, 7, 0}, false},
+    {"wait on an alias", SYS_futex, {HIGH + STUB_Q + Q_GO, FUTEX_WAIT, 7, 0}, false},
+    {"wait on turn", SYS_futex, {STUB_X, FUTEX_WAIT, 7, 0}, false},
+    {"wake go", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAKE, 1}, false},
+    {"requeue turn", SYS_futex, {STUB_X, FUTEX_REQUEUE, 1}, false},
+    {"x32 futex", SYS_futex | 0x40000000, {STUB_X, FUTEX_WAKE, 1}, false},
+    {"sigreturn", SYS_rt_sigreturn, {0}, false},
+};
+
+static const struct call mapper_calls[] = {
+    {"map", SYS_mmap, {0x1000, 4096, 7, 0x11, STUB_FD_RAM, 0}, true},
+    {"map, prot 8", SYS_mmap, {0x1000, 4096, 8, 0x11, STUB_FD_RAM, 0}, false},
+    {"map, prot high", SYS_mmap, {0x1000, 4096, HIGH, 0x11, STUB_FD_RAM, 0}, false},
+    {"map anonymous", SYS_mmap, {0x1000, 4096, 7, 0x31, STUB_FD_RAM, 0}, false},
+    {"map private", SYS_mmap, {0x1000, 4096, 7, 0x12, STUB_FD_RAM, 0}, false},
+    {"map not fixed", SYS_mmap, {0x1000, 4096, 7, 0x01, STUB_FD_RAM, 0}, false},
+    {"map growing", SYS_mmap, {0x1000, 4096, 7, 0x111, STUB_FD_RAM, 0}, false},
+    {"map R", SYS_mmap, {0x1000, 4096, 7, 0x11, STUB_FD_R, 0}, false},
+    {"map, fd high", SYS_mmap, {0x1000, 4096, 7, 0x11, HIGH | STUB_FD_RAM, 0}, false},
+    {"unmap", SYS_munmap, {0x1000, 4096}, true},
+    {"acknowledge", SYS_pwrite64, {STUB_FD_R, STUB_Q + Q_SEQ, 4, 0}, true},
+    {"fail", SYS_pwrite64, {STUB_FD_R, STUB_Q + Q_ERR, 4, 0}, true},
+    {"write RAM", SYS_pwrite64, {STUB_FD_RAM, STUB_Q + Q_SEQ, 4, 0}, false},
+    {"write 8", SYS_pwrite64, {STUB_FD_R, STUB_Q + Q_SEQ, 8, 0}, false},
+    {"write at 4", SYS_pwrite64, {STUB_FD_R, STUB_Q + Q_SEQ, 4, 4}, false},
+    {"write from elsewhere", SYS_pwrite64, {STUB_FD_R, STUB_X, 4, 0}, false},
+    {"wait for a batch", SYS_futex, {STUB_Q + Q_SEQ, FUTEX_WAIT, 7}, true},
+    {"wake V", SYS_futex, {STUB_R, FUTEX_WAKE, 1}, true},
+    {"wake the stub", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAKE, 1}, false},
+    {"wait on R", SYS_futex, {STUB_R, FUTEX_WAIT, 1}, false},
+    {"mprotect", SYS_mprotect, {STUB_Q, 4096, 7}, false},
+    {"mremap", SYS_mremap, {0x1000, 4096, 4096, 3, 0x2000}, false},
+    {"exit", SYS_exit_group, {0}, false},
+};
+
+static const struct call vcpu_calls[] = {
+    {"map", SYS_mmap, {0x1000, 4096, 7, 0x11, 3, 0}, true},
+    {"map any descriptor", SYS_mmap, {0x1000, 4096, 3, 0x11, 77, 0}, true},
+    {"map anonymous", SYS_mmap, {0x1000, 4096, 3, 0x22, ~0ull, 0}, false},
+    {"map anonymous shared", SYS_mmap, {0x1000, 4096, 3, 0x31, ~0ull, 0}, false},
+    {"map private", SYS_mmap, {0x1000, 4096, 3, 0x12, 3, 0}, false},
+    {"map, flags high", SYS_mmap, {0x1000, 4096, 3, HIGH | 0x11, 3, 0}, false},
+    {"unmap", SYS_munmap, {0x1000, 4096}, true},
+    {"mprotect", SYS_mprotect, {0x1000, 4096, 5}, true},
+    {"mprotect growsdown", SYS_mprotect, {0x1000, 4096, 0x01000003}, false},
+    {"futex wait", SYS_futex, {0x1000, FUTEX_WAIT, 0}, true},
+    {"futex wake", SYS_futex, {0x1000, FUTEX_WAKE, 1}, true},
+    {"futex proof", SYS_futex, {0x1000, FUTEX_CMP_REQUEUE, 0, 1, 0x2000, 7}, true},
+    {"futex lock", SYS_futex, {0x1000, FUTEX_LOCK_PI, 0}, false},
+    {"futex wake op", SYS_futex, {0x1000, FUTEX_WAKE_OP, 0}, false},
+    {"futex realtime", SYS_futex, {0x1000, FUTEX_CLOCK_REALTIME, 0}, false},
+    {"kick", SYS_pidfd_send_signal, {9, SIGUSR1, 0, 0}, true},
+    {"kill", SYS_pidfd_send_signal, {9, SIGKILL, 0, 0}, true},
+    {"alive", SYS_pidfd_send_signal, {9, 0, 0, 0}, true},
+    {"stop", SYS_pidfd_send_signal, {9, SIGSTOP, 0, 0}, false},
+    {"kick with info", SYS_pidfd_send_signal, {9, SIGUSR1, 0x1000, 0}, false},
+    {"kick a group", SYS_pidfd_send_signal, {9, SIGUSR1, 0, 4}, false},
+    {"kill by number", SYS_kill, {1, SIGKILL}, false},
+    {"tgkill", SYS_tgkill, {1, 1, SIGUSR1}, false},
+    {"pidfd_open", SYS_pidfd_open, {1, 0}, false},
+    {"pidfd_getfd", SYS_pidfd_getfd, {3, 0, 0}, false},
+    {"ask the zygote", SYS_sendto, {V_FD_ZYGOTE, 0x1000, 1, 0x4000, 0, 0}, true},
+    {"send to an address", SYS_sendto, {V_FD_ZYGOTE, 0x1000, 1, 0, 0x2000, 16}, false},
+    {"send elsewhere", SYS_sendto, {V_FD_ZYGOTE + 1, 0x1000, 1, 0, 0, 0}, false},
+    {"hear the zygote", SYS_recvmsg, {V_FD_ZYGOTE, 0x1000, 0}, true},
+    {"hear another", SYS_recvmsg, {V_FD_RUN, 0x1000, 0}, false},
+    {"send descriptors", SYS_sendmsg, {V_FD_ZYGOTE, 0x1000, 0}, false},
+    {"log", SYS_write, {V_FD_LOG, 0x1000, 10}, true},
+    {"write memory", SYS_write, {V_FD_RAM, 0x1000, 10}, false},
+    {"open", SYS_open, {0x1000, 0}, false},
+    {"openat", SYS_openat, {0, 0x1000, 0}, false},
+    {"execve", SYS_execve, {0x1000}, false},
+    {"clone", SYS_clone, {0}, false},
+    {"fork", SYS_fork, {0}, false},
+    {"ptrace", SYS_ptrace, {16, 1}, false},
+    {"process_vm_readv", SYS_process_vm_readv, {1}, false},
+    {"socket", SYS_socket, {1, 1, 0}, false},
+    {"truncate memory", SYS_ftruncate, {V_FD_RAM, 0}, false},
+    {"punch memory", SYS_fallocate, {V_FD_RAM, 3, 0, 4096}, false},
+    {"fcntl", SYS_fcntl, {V_FD_RAM, 1033, 1}, false},
+    {"seccomp", SYS_seccomp, {1}, false},
+    {"io_uring_setup", SYS_io_uring_setup, {8}, false},
+    {"bpf", SYS_bpf, {0}, false},
+    {"userfaultfd", SYS_userfaultfd, {0}, false},
+    {"x32 mmap", SYS_mmap | 0x40000000, {0x1000, 4096, 3, 0x11, 3, 0}, false},
+};
+
+static void check_calls(const char *name, const struct program *p, const struct call *calls,
+                        size_t n, uint32_t otherwise)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t want = calls[i].allowed ? ALLOW : otherwise;
+        int64_t got = ask(p, AUDIT_ARCH_X86_64, calls[i].nr, calls[i].args);
+
+        ok(got == want, "%s: %s is %s", name, calls[i].what, want == ALLOW ? "allowed" : "not");
+        ok(ask(p, AUDIT_ARCH_I386, calls[i].nr, calls[i].args) == otherwise,
+           "%s: %s is not, as a 32-bit call", name, calls[i].what);
+    }
+}
+
+static bool contains(const uint32_t *list, size_t n, uint32_t nr)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == nr)
+            return true;
+    return false;
+}
+
+/* Numbers with all arguments 0 and all ones: only those listed may pass. */
+static void check_numbers(const char *name, const struct program *p, const uint32_t *list, size_t n,
+                          uint32_t otherwise)
+{
+    static const uint64_t zeros[6] = {0};
+    static const uint64_t ones[6] = {~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull};
+    unsigned int wrong = 0;
+
+    for (uint32_t nr = 0; nr < NR_CALLS; nr++) {
+        int64_t a = ask(p, AUDIT_ARCH_X86_64, nr, zeros);
+        int64_t b = ask(p, AUDIT_ARCH_X86_64, nr, ones);
+        bool allowed = a == ALLOW || b == ALLOW;
+
+        if ((a != ALLOW && a != otherwise) || (b != ALLOW && b != otherwise) ||
+            (allowed && !contains(list, n, nr))) {
+            printf("# %s: number %u\n", name, nr);
+            wrong++;
+        }
+    }
+    ok(!wrong, "%s: no number passes that should not", name);
+}
+
+/* ---- the kernel itself ---- */
+
+/* A child under the filter makes call nr with all arguments -1. Was it stopped by the filter? */
+static bool kernel_stops(const struct program *p, int nr)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (!pid) {
+        struct sock_fprog prog = {(unsigned short)p->len, (struct sock_filter *)p->insns};
+        struct rlimit none = {0, 0};
+
+        setrlimit(RLIMIT_CORE, &none);
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
+            __builtin_trap();
+        syscall(nr, -1l, -1l, -1l, -1l, -1l, -1l);
+        __builtin_trap();
+    }
+    for (int i = 0; i < 2000; i++) {
+        pid_t r = waitpid(pid, &status, WNOHANG);
+
+        if (r == pid)
+            return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+        usleep(200);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    return false;
+}
+
+static void check_kernel(const char *name, const struct program *p, const uint32_t *list, size_t n)
+{
+    unsigned int wrong = 0;
+
+    for (int nr = 0; nr < 470; nr++) {
+        if (nr == 335 || nr == 336) /* uretprobe, uprobe: exempt from seccomp on some kernels */
+            continue;
+        if (!kernel_stops(p, nr) && !contains(list, n, (uint32_t)nr)) {
+            printf("# %s: the kernel lets %d pass\n", name, nr);
+            wrong++;
+        }
+    }
+    ok(!wrong, "%s: the kernel stops all others", name);
+}
+
+#define CHECK(name, p, calls, list, otherwise)                                                     \
+    do {                                                                                           \
+        check_calls(name, &(p), calls, ARRAY_SIZE(calls), otherwise);                              \
+        check_numbers(name, &(p), list, ARRAY_SIZE(list), otherwise);                              \
+    } while (0)
+
+int main(void)
+{
+    /* Calls that pass with some silly arguments. */
+    static const uint32_t none[] = {SYS_futex};
+    static const uint32_t mapper[] = {SYS_munmap};
+    static const uint32_t zygote[] = {
+        SYS_clone,      SYS_memfd_create, SYS_ftruncate,   SYS_close,          SYS_close_range,
+        SYS_munmap,     SYS_rt_sigaction, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl,
+        SYS_arch_prctl, SYS_pidfd_open,   SYS_getpid,      SYS_seccomp,        SYS_futex,
+        SYS_pwrite64,   SYS_exit_group,   SYS_kill};
+    static const uint32_t vcpu[] = {SYS_futex,
+                                    SYS_munmap,
+                                    SYS_mprotect,
+                                    SYS_rt_sigreturn,
+                                    SYS_pidfd_send_signal,
+                                    SYS_timer_settime,
+                                    SYS_clock_gettime,
+                                    SYS_sched_yield,
+                                    SYS_rt_sigprocmask,
+                                    SYS_close,
+                                    SYS_exit_group,
+                                    SYS_restart_syscall};
+    static struct program s, m, z, v;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    build(&s, policy_stub, ARRAY_SIZE(policy_stub), TRAP);
+    build(&m, policy_mapper, ARRAY_SIZE(policy_mapper), KILL);
+    build(&z, policy_zygote, ARRAY_SIZE(policy_zygote), TRAP);
+    build(&v, jail_policy, ARRAY_SIZE(jail_policy), KILL);
+    ok(s.len && m.len && z.len && v.len, "programs fit: %zu %zu %zu %zu instructions", s.len, m.len,
+       z.len, v.len);
+    CHECK("stub", s, stub_calls, none, TRAP);
+    CHECK("mapper", m, mapper_calls, mapper, KILL);
+    CHECK("vcpu", v, vcpu_calls, vcpu, KILL);
+    check_numbers("zygote", &z, zygote, ARRAY_SIZE(zygote), TRAP);
+    check_kernel("vcpu", &v, vcpu, ARRAY_SIZE(vcpu));
+    check_kernel("mapper", &m, mapper, ARRAY_SIZE(mapper));
+    printf("1..%d\n", tests);
+    return failures != 0;
+}
