@@ -156,6 +156,8 @@ int create_args_find_file(const struct create_args *a, char *buf, size_t size, s
             return 0;
         dir += n + (dir[n] == ':');
     }
-    return err_set(err, ENOENT, "Unable to open config file: %s (looked in: %s)", file,
-                   file[0] == '/' ? "/" : a->path);
+    if (file[0] == '/')
+        return err_set(err, ENOENT, "Unable to open config file: %s: %s", file, strerror(ENOENT));
+    return err_set(err, ENOENT, "Unable to open config file: %s (looked in: %s)%s", file, a->path,
+                   a->file ? "" : "; no file was named, see 'xm help create'");
 }

@@ -130,6 +130,9 @@ static void test_find_file(void **state)
     unlink(file);
     assert_int_not_equal(create_args_find_file(&a, buf, sizeof(buf), &err), 0);
     assert_string_equal(err.msg, "Unable to open config file: guest (looked in: .:/etc/xen)");
+    a.file = "/nowhere";
+    assert_int_not_equal(create_args_find_file(&a, buf, sizeof(buf), &err), 0);
+    assert_string_equal(err.msg, "Unable to open config file: /nowhere: No such file or directory");
     assert_int_equal(chdir("/"), 0);
     rmdir(dir);
 }

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * test-base.c - arena, files, JSON helpers, paths and event loop.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/paths.h"
+
+static void test_err_wrap_keeps_a_long_cause(void **state)
+{
+    struct err err = {0};
+
+    assert_int_equal(err_set(&err, EINVAL, "cause %d", 5), -EINVAL);
+    assert_int_equal(err_wrap(&err, "file %s", "f"), -EINVAL);
+    assert_string_equal(err.msg, "file f: cause 5");
+    assert_int_equal(err_set(NULL, EIO, "nobody reads this"), -EIO);
+}
+
+static void test_arena(void **state)
+{
+    struct arena a = {0};
+    char *big, *text;
+
+    for (int i = 0; i < 2000; i++) {
+        char *p = arena_alloc(&a, (size_t)i);
+
+        assert_int_equal((uintptr_t)p % 16, 0);
+        for (int k = 0; k < i; k++)
+            assert_int_equal(p[k], 0);
+        memset(p, 0xff, (size_t)i);
+    }
+    big = arena_alloc(&a, 1 << 20);
+    assert_int_equal(big[(1 << 20) - 1], 0);
+    text = arena_printf(&a, "%s-%d", "x", 7);
+    assert_string_equal(text, "x-7");
+    assert_string_equal(arena_strndup(&a, "abcdef", 3), "abc");
+    assert_true(arena_used(&a) > 1 << 20);
+    arena_done(&a);
+    assert_int_equal(arena_used(&a), 0);
+}
+
+static void test_files(void **state)
+{
+    char dir[] = "/tmp/xl-base.XXXXXX", path[64];
+    struct err err = {0};
+    char *text = NULL;
+    struct stat st;
+    size_t n;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/f", dir);
+    assert_int_equal(io_write_file_atomic(path, "hello", 5, &err), 0);
+    assert_int_equal(io_write_file_atomic(path, "again", 5, &err), 0);
+    assert_int_equal(io_read_file(path, 100, &text, &n, &err), 0);
+    assert_int_equal(n, 5);
+    assert_string_equal(text, "again");
+    free(text);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(io_read_file(path, 5, &text, &n, &err), 0);
+    free(text);
+    assert_int_equal(io_read_file(path, 4, &text, &n, &err), -EFBIG);
+    assert_non_null(strstr(err.msg, path));
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0); /* no temporary file was left */
+    assert_int_equal(io_read_file(path, 4, &text, &n, &err), -ENOENT);
+    assert_int_not_equal(io_write_file_atomic(path, "x", 1, &err), 0);
+}
+
+/* A file that grows while it is read does not exceed the cap. */
+static void test_endless_file(void **state)
+{
+    struct err err = {0};
+    char *text = NULL;
+    size_t n;
+
+    assert_int_equal(io_read_file("/dev/zero", 1 << 16, &text, &n, &err), -EFBIG);
+}
+
+static void test_json(void **state)
+{
+    static const char good[] = "{\"s\":\"x\",\"i\":5,\"b\":true}";
+    static const char *const bad[] = {"", "[1]", "5", "{", "{\"a\":1,\"a\":2}", "{\"a\":\"\xff\"}"};
+    struct err err = {0};
+    json_t *v = NULL;
+    json_int_t n = 0;
+    char *line;
+
+    assert_int_equal(json_parse_object(good, sizeof(good) - 1, &v, &err), 0);
+    assert_string_equal(json_get_string(v, "s", "?"), "x");
+    assert_string_equal(json_get_string(v, "i", "?"), "?");
+    assert_int_equal(json_get_int(v, "i", -1), 5);
+    assert_int_equal(json_get_int(v, "s", -1), -1);
+    assert_true(json_get_bool(v, "b", false));
+    assert_int_equal(json_need_int(v, "i", 1, 5, &n, &err), 0);
+    assert_int_equal(n, 5);
+    assert_int_equal(json_need_int(v, "i", 6, 9, &n, &err), -EINVAL);
+    assert_string_equal(err.msg, "i: 5 is not within 6..9");
+    assert_int_equal(json_need_int(v, "s", 6, 9, &n, &err), -EINVAL);
+    line = json_to_line(v);
+    assert_int_equal(line[strlen(line) - 1], '\n');
+    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+    free(line);
+    json_decref(v);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(json_parse_object(bad[i], strlen(bad[i]), &v, &err), -EINVAL);
+}
+
+static void test_paths(void **state)
+{
+    char base[] = "/tmp/xl-base.XXXXXX", dir[64], buf[PATHS_MAX];
+    struct err err = {0};
+    struct stat st;
+
+    assert_non_null(mkdtemp(base));
+    snprintf(dir, sizeof(dir), "%s/a/b", base);
+    setenv("XENOLITH_RUN_DIR", dir, 1);
+    assert_int_equal(paths_run_dir(buf, &err), 0);
+    assert_string_equal(buf, dir);
+    assert_int_equal(stat(dir, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    rmdir(dir);
+    /* Somebody's link in place of the directory. */
+    assert_int_equal(symlink("/tmp", dir), 0);
+    assert_int_equal(paths_run_dir(buf, &err), -EPERM);
+    unlink(dir);
+    snprintf(dir, sizeof(dir), "%s/a", base);
+    rmdir(dir);
+    rmdir(base);
+    assert_int_equal(paths_helper(buf, "no-such-program", &err), -ENOENT);
+    unsetenv("XENOLITH_RUN_DIR");
+}
+
+struct watcher {
+    struct loop *loop;
+    struct loop_watch *self, *other;
+    int calls;
+};
+
+static void on_event_remove_other(void *arg, uint32_t events)
+{
+    struct watcher *w = arg;
+
+    w->calls++;
+    loop_remove(w->self);
+    loop_remove(w->other);
+    w->self = w->other = NULL;
+}
+
+/* Two descriptors are ready at once; whoever comes first removes both: no second callback. */
+static void test_loop_removal(void **state)
+{
+    struct watcher w = {0};
+    int a[2], b[2];
+
+    assert_int_equal(loop_create(&w.loop, NULL), 0);
+    assert_int_equal(pipe(a) | pipe(b), 0);
+    w.self = loop_add(w.loop, a[0], EPOLLIN, on_event_remove_other, &w);
+    w.other = loop_add(w.loop, b[0], EPOLLIN, on_event_remove_other, &w);
+    assert_true(w.self && w.other);
+    assert_int_equal(write(a[1], "x", 1) + write(b[1], "x", 1), 2);
+    assert_int_equal(loop_run_once(w.loop, 100), 0);
+    assert_int_equal(w.calls, 1);
+    assert_int_equal(loop_run_once(w.loop, 0), 0);
+    assert_int_equal(w.calls, 1);
+    loop_destroy(w.loop);
+    for (int i = 0; i < 2; i++) {
+        close(a[i]);
+        close(b[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_err_wrap_keeps_a_long_cause),
+        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_endless_file),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_loop_removal),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
