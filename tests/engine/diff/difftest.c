@@ -19,7 +19,7 @@
 
 #define DEFAULT_COUNT 100000
 #define CHUNKS 10
-#define MAX_REPORTS 5
+#define MAX_REPORTS 20
 
 _Noreturn void difftest_main(const uint64_t *initial_stack);
 
@@ -83,12 +83,17 @@ static void report(uint64_t seed, unsigned int mode)
 {
     unsigned int limit, items = gen.nr_items;
 
-    for (limit = 1; limit < items; limit++)
+    fake_print("# difftest %lu 1: differs, %s\n", (unsigned long)seed, mode_names[mode]);
+    results_differ(&native_result, &guest_result, true);
+    for (limit = 1; limit <= items; limit++)
         if (differs(seed, mode, limit, false))
             break;
-    fake_print("# difftest %lu 1: differs, %s, item %u\n", (unsigned long)seed, mode_names[mode],
-               limit);
-    differs(seed, mode, limit, true);
+    if (limit <= items)
+        fake_print("#   first by item %u:\n", limit);
+    else
+        fake_print("#   not when repeated: a matter of time\n");
+    if (limit < items)
+        differs(seed, mode, limit, true);
     fake_print("#   registers at the start (rax rcx rdx rbx rsp rbp rsi rdi r8..r15):\n");
     print_start();
     print_items(0);

@@ -8,8 +8,10 @@
 
 #define STACK_START (AT(W_STACK) + 0x1800)
 #define MAX_LENGTH 24
+#define POOL_WORDS 16384
 
 bool gen_has_avx, gen_has_avx512;
+static uint64_t pool[POOL_WORDS]; /* memory content comes from here */
 
 uint64_t gen_random(struct gen *g)
 {
@@ -234,12 +236,14 @@ static void init_memory(struct gen *g)
 {
     static const uint8_t pages[] = {W_DATA, W_DATA + 1, W_RO, W_POINTERS, W_STACK, W_STACK + 1};
 
-    for (unsigned int i = 0; i < ARRAY_SIZE(pages); i++) {
-        uint64_t *p = (uint64_t *)g->s->page[pages[i]];
+    if (!pool[0]) {
+        struct gen p = {.rng = 1};
 
-        for (unsigned int k = 0; k < PAGE_SIZE / 8; k++)
-            p[k] = gen_chance(g, 12) ? gen_value(g) : gen_random(g);
+        for (unsigned int k = 0; k < ARRAY_SIZE(pool); k++)
+            pool[k] = gen_chance(&p, 12) ? gen_value(&p) : gen_random(&p);
     }
+    for (unsigned int i = 0; i < ARRAY_SIZE(pages); i++)
+        memcpy(g->s->page[pages[i]], pool + gen_below(g, POOL_WORDS - PAGE_SIZE / 8), PAGE_SIZE);
 }
 
 /* Legacy area, AVX and AVX-512 components at their standard offsets. */

@@ -26,7 +26,7 @@
 #include "random.h"
 
 #define TIMER_US 50
-#define HANG_TICKS 40000 /* kicks during one run */
+#define HANG_TICKS 4000 /* kicks during one run */
 #define MAX_STOPS 256
 #define INT3 0xcc
 
@@ -309,8 +309,10 @@ static bool guest_step(struct result *r)
 
 static void guest_prepare(const struct start *s, const struct stress *how)
 {
-    if (how->flush_cache)
-        emit_at = (uint8_t *)(V_CACHE + V_CACHE_SIZE - (300ull << 10));
+    uint8_t *nearly_full = (uint8_t *)(V_CACHE + V_CACHE_SIZE - (258ull << 10));
+
+    if (how->flush_cache && emit_at < nearly_full)
+        emit_at = nearly_full;
     if (how->flush_tlb)
         memory_flush_tlb();
     memory_set_marks(how->marked);
@@ -323,6 +325,7 @@ static void guest_prepare(const struct start *s, const struct stress *how)
     user_fpu_here = !how->fpu_away;
     stop_rng = how->seed;
     stop_rate = how->stops;
+    stop_generation = cache_generation();
     ticks = 0;
     fake_logged = false;
     set_bases(KERNEL_OFFSET, s->gs_base + KERNEL_OFFSET);
