@@ -50,6 +50,8 @@ static void handle_hypercall(struct domain *d, unsigned int id, struct run *run)
         return;
     }
     WRITE_ONCE(run->ret, domain_hypercall(d, id, nr, args, cr3));
+    if (d->state == DOMAIN_DYING && d->reason == SHUTDOWN_CRASH)
+        crashdump_log(d, id, run);
 }
 
 /* The engine gave up on the guest, or the guest on itself without saying so to Xen. */

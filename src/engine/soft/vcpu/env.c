@@ -6,6 +6,7 @@
 #include "cpu/env.h"
 
 #include <asm/unistd.h>
+#include <xen/xen.h>
 
 #include "cpu/pv/evtchn.h"
 #include "engine/soft/layout.h"
@@ -194,6 +195,11 @@ unsigned int env_pin_level(mfn_t mfn)
     return (vcpu_frame_flags[mfn] & FRAME_LEVEL_MASK) >> FRAME_LEVEL_SHIFT;
 }
 
+static void yield(void)
+{
+    sys_call(__NR_sched_yield, 0, 0, 0, 0);
+}
+
 const struct evtchn_ctx *env_evtchn(void)
 {
     static struct evtchn_ctx c;
@@ -201,7 +207,8 @@ const struct evtchn_ctx *env_evtchn(void)
     c = (struct evtchn_ctx){.sh = &shared->evtchn,
                             .ram = (uint8_t *)V_RAM,
                             .nr_frames = shared->nr_frames,
-                            .nr_vcpus = shared->nr_vcpus};
+                            .nr_vcpus = shared->nr_vcpus,
+                            .relax = yield};
     return &c;
 }
 
@@ -213,6 +220,8 @@ int64_t env_domain_hypercall(struct vcpu *v, uint64_t nr, const uint64_t args[5]
     for (int i = 0; i < 5; i++)
         run->args[i] = args[i];
     run->cr3 = v->cr3_kernel;
+    if (nr == __HYPERVISOR_sched_op) /* may be the guest's last call: D dumps its state then */
+        run->state = *v;
     exit_to_domain(EXIT_HYPERCALL);
     ret = run->ret;
     if (run->vcpu_info && !(run->vcpu_info & 7))
@@ -261,7 +270,7 @@ void env_wait(struct vcpu *v, uint64_t deadline)
 
 void env_relax(struct vcpu *v)
 {
-    sys_call(__NR_sched_yield, 0, 0, 0, 0);
+    yield();
 }
 
 void env_domain_crash(struct vcpu *v, const char *fmt, ...)
