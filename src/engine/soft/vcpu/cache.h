@@ -21,6 +21,7 @@ enum insn_fixup {
     FIX_SCRATCH = 2, /* `reg` is in soft.scratch */
     FIX_RSI = 4,     /* rsi holds the host form (string instruction) */
     FIX_RDI = 8,
+    FIX_RESOLVED = 16, /* nothing to undo; the memory operand is a resolved host address */
 };
 
 struct cache_insn {

@@ -322,8 +322,7 @@ static bool rewrite_string(const struct insn *in, const uint8_t *bytes, uint64_t
     return true;
 }
 
-/* bt bts btr btc with the bit number in a register: it may name a bit far from the operand. */
-static bool is_bit_string(const struct insn *in)
+bool rewrite_is_bit_string(const struct insn *in)
 {
     return in->enc == ENC_LEGACY && in->map == 1 && (in->opcode & 0xe7) == 0xa3;
 }
@@ -338,7 +337,8 @@ static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64
     int32_t disp = in->disp;
 
     if (x < 0 || in->vsib || in->prefix_67 || in->rsp_data || in->base == RSP || in->seg >= 0x64 ||
-        !in->mem_size || in->mem_size > 64 || is_bit_string(in))
+        !in->mem_size || in->mem_size > 64 ||
+        rewrite_is_bit_string(in))
         return false;
     e.base = (uint8_t)x;
     if (insn_reencode(in, bytes, &e, trial) < 0)
@@ -364,7 +364,7 @@ static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64
     if (!emit_reencoded(in, bytes, &e))
         return false;
     emit_load(x, &soft.scratch);
-    record->fixup = FIX_SCRATCH;
+    record->fixup = FIX_SCRATCH | FIX_RESOLVED;
     record->reg = (uint8_t)x;
     return true;
 }

@@ -15,6 +15,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/rewrite.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/translate.h"
@@ -180,7 +181,11 @@ static void on_general_protection(struct sigcontext *mc, const struct cache_pos 
     unsigned int n = 0;
 
     recover(mc, pos);
-    if (fetch_decode(&vcpu, pos->pc, &in, bytes, &f) > 0) {
+    if (!(pos->fixup & FIX_RESOLVED) && fetch_decode(&vcpu, pos->pc, &in, bytes, &f) > 0) {
+        if (in.mem && rewrite_is_bit_string(&in)) { /* only the emulator knows where it was */
+            mark(mc, pos);
+            return;
+        }
         if (in.cls == INSN_STRING) {
             ea[n++] = vcpu.gpr[RDI];
             ea[n++] = vcpu.gpr[RSI];
