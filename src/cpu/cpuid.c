@@ -14,6 +14,7 @@
 #define MAX_CACHES 8
 #define XEN_BASE 0x40000000u
 #define XEN_LEAVES 5
+#define MAX_MACHINE_WIDTH 44u /* 32-bit frame numbers */
 
 #define BIT(n) (1u << (n))
 
@@ -277,6 +278,15 @@ static struct leaf xen_time_leaf(uint32_t sub)
     }
 }
 
+/* Linux chooses grant table version 2, which is slower, where frame numbers may have more than
+ * 32 bits. Ours never have. */
+static uint32_t machine_width(void)
+{
+    uint32_t width = extended[8].r[EAX] & 0xff;
+
+    return width < MAX_MACHINE_WIDTH ? width : MAX_MACHINE_WIDTH;
+}
+
 static struct leaf xen_leaf(uint32_t leaf, uint32_t sub)
 {
     switch (leaf - XEN_BASE) {
@@ -288,8 +298,8 @@ static struct leaf xen_leaf(uint32_t leaf, uint32_t sub)
         return (struct leaf){{1, 0x40000000, BIT(0), 0}};
     case 3:
         return xen_time_leaf(sub);
-    case 5:
-        return (struct leaf){{0, extended[8].r[EAX] & 0xff, 0, 0}};
+    case 5: /* PV: width of machine addresses */
+        return (struct leaf){{0, machine_width(), 0, 0}};
     default:
         return (struct leaf){{0}};
     }
