@@ -16,7 +16,10 @@ static void load_pattern(void)
     for (unsigned int i = 0; i < sizeof(pattern); i++)
         pattern[i] = (uint8_t)(i * 37 + 11);
     asm volatile("movups (%0), %%xmm0; movups 16(%0), %%xmm1; movups 32(%0), %%xmm7\n"
-                 "movups 48(%0), %%xmm8; movups 64(%0), %%xmm15" : : "r"(pattern) : "memory");
+                 "movups 48(%0), %%xmm8; movups 64(%0), %%xmm15"
+                 :
+                 : "r"(pattern)
+                 : "memory");
 }
 
 static bool pattern_holds(void)
@@ -24,7 +27,10 @@ static bool pattern_holds(void)
     static uint8_t now_there[80];
 
     asm volatile("movups %%xmm0, (%0); movups %%xmm1, 16(%0); movups %%xmm7, 32(%0)\n"
-                 "movups %%xmm8, 48(%0); movups %%xmm15, 64(%0)" : : "r"(now_there) : "memory");
+                 "movups %%xmm8, 48(%0); movups %%xmm15, 64(%0)"
+                 :
+                 : "r"(now_there)
+                 : "memory");
     return !memcmp(now_there, pattern, sizeof(now_there));
 }
 
@@ -96,8 +102,11 @@ extern char user_fpu[];
 
 static void check_user(void)
 {
-    struct trap_frame f = {.rip = 0x400000 + (uintptr_t)user_fpu % PAGE_SIZE, .cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS, .rsp = 0x500000, .rflags = 0x202,
+    struct trap_frame f = {.rip = 0x400000 + (uintptr_t)user_fpu % PAGE_SIZE,
+                           .cs = FLAT_USER_CS,
+                           .ss = FLAT_USER_SS,
+                           .rsp = 0x500000,
+                           .rflags = 0x202,
                            .rdi = 0x600000};
     uint8_t *data = page_alloc(), back[16];
 

@@ -61,8 +61,8 @@ static void check_entries(void)
 
 static void check_bad(void)
 {
-    struct gnttab_map_grant_ref map_ref = {.host_addr = 0x1000, .ref = 0xffffffff,
-                                           .flags = GNTMAP_host_map, .dom = DOMID_SELF};
+    struct gnttab_map_grant_ref map_ref = {
+        .host_addr = 0x1000, .ref = 0xffffffff, .flags = GNTMAP_host_map, .dom = DOMID_SELF};
     struct gnttab_unmap_grant_ref unmap_ref = {.handle = 0xfffffff0};
     struct gnttab_copy copy = {.len = 5000, .flags = 0};
     struct gnttab_query_size query = {.dom = 0x1234};

@@ -19,16 +19,16 @@ static uint64_t evil[] = {
     1,
     0x7fffffff,
     0xffffffff,
-    0x1000,               /* not mapped, user half */
-    0x00007ffffffff000,   /* last user page */
-    0x0000800000000000,   /* not canonical */
-    0xffff7fffffffffff,   /* not canonical */
-    0xffff800000000000,   /* the hypervisor's hole (m2p) */
-    0xffff87fffffffff8,   /* its end */
-    0xfffffffffffff000,   /* wraps */
+    0x1000,             /* not mapped, user half */
+    0x00007ffffffff000, /* last user page */
+    0x0000800000000000, /* not canonical */
+    0xffff7fffffffffff, /* not canonical */
+    0xffff800000000000, /* the hypervisor's hole (m2p) */
+    0xffff87fffffffff8, /* its end */
+    0xfffffffffffff000, /* wraps */
     0xffffffffffffffff,
-    0,                    /* [12]: a good page */
-    0,                    /* [13]: its last byte */
+    0, /* [12]: a good page */
+    0, /* [13]: its last byte */
 };
 
 struct target {
@@ -54,8 +54,8 @@ static const struct target targets[] = {
     {__HYPERVISOR_xsm_op, 0, 0},
     {__HYPERVISOR_nmi_op, 4, 0},
     /* not shutdown, and poll and watchdog would wait or end us */
-    {__HYPERVISOR_sched_op, 8, 1 << SCHEDOP_block | 1 << SCHEDOP_shutdown | 1 << SCHEDOP_poll |
-                                   1 << SCHEDOP_watchdog},
+    {__HYPERVISOR_sched_op, 8,
+     1 << SCHEDOP_block | 1 << SCHEDOP_shutdown | 1 << SCHEDOP_poll | 1 << SCHEDOP_watchdog},
     {__HYPERVISOR_xenoprof_op, 4, 0},
     /* not reset: it would close the console's port */
     {__HYPERVISOR_event_channel_op, 16, 1 << EVTCHNOP_reset | 1 << EVTCHNOP_close},
@@ -77,6 +77,13 @@ static bool fault_hook(struct trap_frame *frame)
     return false;
 }
 
+/* update_va_mapping may rightly have unmapped the good page. */
+static void repair(unsigned int nr)
+{
+    if (nr == __HYPERVISOR_update_va_mapping || nr == __HYPERVISOR_update_va_mapping_otherdomain)
+        remap(page, PTE_P | PTE_RW);
+}
+
 static void sweep(const struct target *t)
 {
     unsigned int first = t->commands ? t->commands : ARRAY_SIZE(evil);
@@ -89,6 +96,7 @@ static void sweep(const struct target *t)
             for (unsigned int c = 0; c < ARRAY_SIZE(evil); c++) {
                 memset(page, 0xff, PAGE_SIZE);
                 hypercall5(t->nr, t->commands ? a : evil[a], evil[b], evil[c], 0, DOMID_SELF);
+                repair(t->nr);
                 calls++;
             }
         }

@@ -58,9 +58,13 @@ static bool hook(struct trap_frame *frame)
 
 static struct iret_words words(uint64_t rflags, uint64_t flags)
 {
-    return (struct iret_words){.rax = 0x1122334455667788, .r11 = 0x99aabbccddeeff00,
-                               .rcx = 0x0102030405060708, .flags = flags, .cs = 0xe030,
-                               .rflags = rflags, .rsp = (uintptr_t)stack + 2048,
+    return (struct iret_words){.rax = 0x1122334455667788,
+                               .r11 = 0x99aabbccddeeff00,
+                               .rcx = 0x0102030405060708,
+                               .flags = flags,
+                               .cs = 0xe030,
+                               .rflags = rflags,
+                               .rsp = (uintptr_t)stack + 2048,
                                .ss = FLAT_KERNEL_SS};
 }
 
@@ -150,7 +154,7 @@ static bool bad_cs_hook(struct trap_frame *frame)
     bad_cs_seen = true;
     print("bad cs: vector %lu error 0x%lx rip 0x%lx\n", frame->vector, frame->error, frame->rip);
     frame->rip = (uintptr_t)iret_target;
-    frame->cs = FLAT_KERNEL_CS;
+    frame->cs = FLAT_KERNEL_CS & ~3ul; /* RPL 0: stay in kernel mode */
     frame->ss = FLAT_KERNEL_SS;
     return true;
 }

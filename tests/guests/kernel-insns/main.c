@@ -27,28 +27,37 @@ static void check_stack(void)
     CHECK_EQ(c, rsp, "add rsp");
     asm volatile("mov %%rsp, %%rbx\n push %[x]\n push %%rsp\n pop %%rsp\n pop %[a]\n"
                  "mov %%rsp, %[b]\n mov %%rbx, %%rsp\n"
-                 : [a] "=&r"(a), [b] "=&r"(b) : [x] "r"(0x77ul) : "rbx", "memory");
+                 : [a] "=&r"(a), [b] "=&r"(b)
+                 : [x] "r"(0x77ul)
+                 : "rbx", "memory");
     CHECK_EQ(a, 0x77, "pop rsp");
     asm volatile("mov %%rsp, %%rbx\n and $-4096, %%rsp\n mov %%rsp, %[a]\n mov %%rbx, %%rsp\n"
-                 : [a] "=&r"(a) : : "rbx", "cc");
+                 : [a] "=&r"(a)
+                 :
+                 : "rbx", "cc");
     CHECK_EQ(a & 4095, 0, "and rsp");
     asm volatile("push %[x]\n push %[y]\n mov (%%rsp), %[a]\n mov 8(%%rsp), %[b]\n"
                  "mov %%rsp, %%rbx\n mov $0x1234, %[c]\n xchg %%rsp, %[c]\n mov %%rbx, %%rsp\n"
                  "add $16, %%rsp\n"
-                 : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c) : [x] "r"(1ul), [y] "r"(2ul)
+                 : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+                 : [x] "r"(1ul), [y] "r"(2ul)
                  : "rbx", "memory", "cc");
     CHECK(a == 2 && b == 1, "operands relative to rsp");
     CHECK_EQ(c + 16, rsp, "xchg rsp");
     asm volatile("push %%rbp\n mov %%rsp, %[b]\n enter $32, $0\n mov %%rbp, %[c]\n"
                  "mov %%rsp, %[a]\n leave\n pop %%rbp\n"
-                 : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c) : : "memory");
+                 : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+                 :
+                 : "rbp", "memory");
     CHECK_EQ(c, b - 8, "rbp by enter");
     CHECK_EQ(a, b - 8 - 32, "rsp by enter");
     asm volatile("pushq %[m]\n popq %[n]\n" : [n] "=m"(table[8]) : [m] "m"(cell) : "memory");
     CHECK_EQ(*(uint64_t *)&table[8], cell, "push and pop of memory");
     /* The address of pop's operand is computed with rsp already raised. */
     asm volatile("push $1\n push %[x]\n popq (%%rsp)\n pop %[a]\n"
-                 : [a] "=&r"(a) : [x] "r"(5ul) : "memory");
+                 : [a] "=&r"(a)
+                 : [x] "r"(5ul)
+                 : "memory");
     CHECK_EQ(a, 5, "pop to the top of the stack");
 }
 
@@ -57,24 +66,38 @@ static void check_branches(void)
     uint64_t a = 0, count = 0;
 
     asm volatile("lea 1f(%%rip), %%rax\n push %%rax\n ret\n ud2\n 1: mov $1, %[a]"
-                 : [a] "=r"(a) : : "rax", "memory");
+                 : [a] "=r"(a)
+                 :
+                 : "rax", "memory");
     CHECK_EQ(a, 1, "push and ret");
     asm volatile("lea 1f(%%rip), %%rax\n mov %%rax, %[m]\n jmp *%[m]\n ud2\n 1: mov $2, %[a]"
-                 : [a] "=r"(a), [m] "=m"(table[64]) : : "rax", "memory");
+                 : [a] "=r"(a), [m] "=m"(table[64])
+                 :
+                 : "rax", "memory");
     CHECK_EQ(a, 2, "jmp through memory");
     asm volatile("lea 1f(%%rip), %%rax\n push %%rax\n call *(%%rsp)\n jmp 2f\n"
-                 "1: mov $3, %[a]\n ret\n 2: add $8, %%rsp" : [a] "=&r"(a) : : "rax", "memory");
+                 "1: mov $3, %[a]\n ret\n 2: add $8, %%rsp"
+                 : [a] "=&r"(a)
+                 :
+                 : "rax", "memory");
     CHECK_EQ(a, 3, "call through the stack");
     asm volatile("mov $0xe033, %%eax\n push %%rax\n lea 1f(%%rip), %%rax\n push %%rax\n lretq\n"
-                 "1: mov $4, %[a]" : [a] "=r"(a) : : "rax", "memory");
+                 "1: mov $4, %[a]"
+                 : [a] "=r"(a)
+                 :
+                 : "rax", "memory");
     CHECK_EQ(a, 4, "far return");
     asm volatile("call 1f\n 3: jmp 2f\n 1: mov (%%rsp), %[a]\n ret $0\n 2: lea 3b(%%rip), %[b]\n"
-                 : [a] "=&r"(a), [b] "=&r"(count) : : "memory");
+                 : [a] "=&r"(a), [b] "=&r"(count)
+                 :
+                 : "memory");
     CHECK_EQ(a, count, "return address on the stack");
     count = 5;
     a = 0;
     asm volatile("1: inc %[a]\n loop 1b\n jrcxz 2f\n mov $99, %[a]\n 2:"
-                 : [a] "+r"(a), "+c"(count) : : "cc");
+                 : [a] "+r"(a), "+c"(count)
+                 :
+                 : "cc");
     CHECK_EQ(a, 5, "loop and jrcxz");
     /* All sixteen conditions with all flag values, against setcc on the same flags. */
     uint64_t wrong = 0;
@@ -85,13 +108,16 @@ static void check_branches(void)
         uint8_t set, taken;                                                                        \
         asm volatile("push %[f]\n popfq\n set" cc " %[s]\n mov $1, %[t]\n push %[f]\n popfq\n"     \
                      "j" cc " 1f\n mov $0, %[t]\n 1:"                                              \
-                     : [s] "=&q"(set), [t] "=&q"(taken) : [f] "r"(flags) : "cc", "memory");        \
+                     : [s] "=&q"(set), [t] "=&q"(taken)                                            \
+                     : [f] "r"(flags)                                                              \
+                     : "cc", "memory");                                                            \
         wrong += set != taken;                                                                     \
     }
-    CONDITION("o") CONDITION("no") CONDITION("c") CONDITION("nc") CONDITION("z") CONDITION("nz")
-    CONDITION("be") CONDITION("a") CONDITION("s") CONDITION("ns") CONDITION("p") CONDITION("np")
-    CONDITION("l") CONDITION("ge") CONDITION("le") CONDITION("g")
-    CHECK_EQ(wrong, 0, "conditional branches that differ from setcc");
+    CONDITION("o")
+    CONDITION("no") CONDITION("c") CONDITION("nc") CONDITION("z") CONDITION("nz") CONDITION("be")
+        CONDITION("a") CONDITION("s") CONDITION("ns") CONDITION("p") CONDITION("np") CONDITION("l")
+            CONDITION("ge") CONDITION("le") CONDITION("g")
+                CHECK_EQ(wrong, 0, "conditional branches that differ from setcc");
 }
 
 static void check_operands(void)
@@ -107,8 +133,10 @@ static void check_operands(void)
     asm volatile("xlatb" : "=a"(byte) : "0"((uint8_t)7), "b"(table));
     CHECK_EQ(byte, 248, "xlat");
     memset(table, 0, sizeof(table));
-    asm volatile("bts %[bit], %[m]\n setc %[c]" : [c] "=q"(flag), [m] "+m"(table[0])
-                 : [bit] "r"(2000ul) : "cc", "memory");
+    asm volatile("bts %[bit], %[m]\n setc %[c]"
+                 : [c] "=q"(flag), [m] "+m"(table[0])
+                 : [bit] "r"(2000ul)
+                 : "cc", "memory");
     CHECK_EQ(table[250], 1, "bts with a large bit offset");
     asm volatile("bts %[bit], (%[m])" : : [m] "r"(&table[256]), [bit] "r"(-64l) : "cc", "memory");
     CHECK_EQ(table[248], 1, "bts with a negative bit offset");
@@ -117,7 +145,8 @@ static void check_operands(void)
     pair[1] = 2;
     asm volatile("lock cmpxchg16b %[m]\n setz %[z]"
                  : [m] "+m"(*(__int128 *)pair), [z] "=q"(flag), "+a"(low), "+d"(high)
-                 : "b"(3ul), "c"(4ul) : "cc", "memory");
+                 : "b"(3ul), "c"(4ul)
+                 : "cc", "memory");
     CHECK(flag && pair[0] == 3 && pair[1] == 4, "cmpxchg16b");
     asm volatile("movabs %%al, cell\n" : : "a"(0x99));
     CHECK_EQ(cell & 0xff, 0x99, "mov to an absolute address");
@@ -126,7 +155,9 @@ static void check_operands(void)
     asm volatile("mov %%gs:(%[at]), %[a]" : [a] "=r"(a) : [at] "r"(&cell));
     CHECK_EQ(a, cell, "a gs operand with base 0");
     asm volatile("nopl 0x1000(%%rax)\n nopw %%cs:0x0(%%rax,%%rax,1)\n prefetchnta (%%rax)\n"
-                 "endbr64\n pause" : : "a"(0x1000));
+                 "endbr64\n pause"
+                 :
+                 : "a"(0x1000));
     asm volatile("mov $0xd5, %%ah\n sahf\n lahf\n mov %%ah, %[a]" : [a] "=r"(byte) : : "rax", "cc");
     CHECK_EQ(byte, 0xd7, "sahf and lahf");
     asm volatile("pushfq\n pop %[a]\n push %[a]\n popfq\n cld" : [a] "=r"(a) : : "cc", "memory");
@@ -142,7 +173,10 @@ static void check_refused(void)
 
 #define REFUSED(insn, want)                                                                        \
     trap_reset();                                                                                  \
-    asm volatile(EX_TRY(insn) : : "a"(zero), "c"(0), "d"(0) : "memory");                           \
+    asm volatile("mov %[zero], %%rax\n xor %%ecx, %%ecx\n" EX_TRY(insn)                            \
+                 :                                                                                 \
+                 : [zero] "r"(zero)                                                                \
+                 : "rax", "rcx", "rdx", "memory", "cc");                                           \
     CHECK_EQ(last_trap.vector, want, insn)
     REFUSED("lgdt (%%rax)", 13);
     REFUSED("lidt (%%rax)", 13);
@@ -153,11 +187,11 @@ static void check_refused(void)
     REFUSED("sysretq", 13);
     REFUSED("invlpg (%%rax)", 13);
     REFUSED(".byte 0x0f, 0x0b", 6);
-    REFUSED(".byte 0x0f, 0xff, 0x00", 6);  /* ud0 */
-    REFUSED(".byte 0x06", 6);              /* push es: not in 64-bit code */
-    REFUSED(".byte 0xf0, 0x90", 6);        /* lock nop */
-    REFUSED(".byte 0xf0, 0x89, 0xc8", 6);  /* lock mov */
-    REFUSED(".byte 0xce", 6);              /* into */
+    REFUSED(".byte 0x0f, 0xff, 0x00", 6); /* ud0 */
+    REFUSED(".byte 0x06", 6);             /* push es: not in 64-bit code */
+    REFUSED(".byte 0xf0, 0x90", 6);       /* lock nop */
+    REFUSED(".byte 0xf0, 0x89, 0xc8", 6); /* lock mov */
+    REFUSED(".byte 0xce", 6);             /* into */
     trap_reset();
     asm volatile(EX_TRY("wbinvd"));
     CHECK_EQ(last_trap.vector, -1, "wbinvd");

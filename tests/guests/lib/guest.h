@@ -29,7 +29,7 @@ void test_main(void);
 
 /* ---- reports (report.c) ---------------------------------------------------------------- */
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
-void print(const char *fmt, ...) PRINTF(1, 2); /* %s %c %d %u %x %l.. %p, widths with 0 */
+void print(const char *fmt, ...) PRINTF(1, 2);   /* %s %c %d %u %x %l.. %p, widths with 0 */
 void failure(const char *fmt, ...) PRINTF(1, 2); /* the claim does not hold */
 void error(const char *fmt, ...) PRINTF(1, 2);   /* the test itself could not be done */
 void skip(const char *fmt, ...) PRINTF(1, 2);
@@ -97,6 +97,7 @@ extern char boot_stack_top[];
     ".pushsection .ex_table, \"a\"\n"                                                              \
     ".quad 661b, 662b\n"                                                                           \
     ".popsection\n"
+
 static inline void trap_reset(void)
 {
     last_trap.vector = -1;
@@ -121,11 +122,13 @@ extern volatile unsigned long upcall_count;
 extern volatile unsigned long spurious_upcalls; /* with no port pending */
 vcpu_info_t *vcpu0(void);
 void event_scan(void);
+
 static inline void events_off(void)
 {
     vcpu0()->evtchn_upcall_mask = 1;
     barrier();
 }
+
 /* Unmask, and make the hypercall that lets a pending upcall come. */
 void events_on(void);
 void event_mask(unsigned int port);
@@ -149,10 +152,12 @@ long block(void);
 /* A zeroed page of the initially mapped region; never given back. */
 void *page_alloc(void);
 uint64_t va_to_mfn(const void *va);
+
 static inline uint64_t va_to_maddr(const void *va)
 {
     return va_to_mfn(va) << PAGE_SHIFT | ((uintptr_t)va & (PAGE_SIZE - 1));
 }
+
 void *mfn_to_va(uint64_t mfn); /* of a frame in the initial region */
 const uint64_t *m2p(void);
 /* Pointer (through the region's mapping) to the entry of `level` that maps va, or NULL. */
@@ -167,6 +172,7 @@ void user_root_init(void);
 /* ---- time (time.c) ---------------------------------------------------------------------- */
 uint64_t now(void); /* system time, ns */
 void spin_ns(uint64_t ns);
+
 static inline uint64_t rdtsc(void)
 {
     uint32_t low, high;
@@ -183,7 +189,8 @@ size_t strlen(const char *text);
 
 static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
-    asm volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+    asm volatile("cpuid"
+                 : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
                  : "0"(leaf), "2"(sub));
 }
 

@@ -14,8 +14,8 @@ void guest_main(void)
 {
     shared_info = (shared_info_t *)shared_info_page;
     console_init();
-    if (update_va_mapping((uintptr_t)shared_info_page,
-                          start_info->shared_info | PTE_P | PTE_RW, UVMF_INVLPG)) {
+    if (update_va_mapping((uintptr_t)shared_info_page, start_info->shared_info | PTE_P | PTE_RW,
+                          UVMF_INVLPG)) {
         error("cannot map shared_info");
         finish();
     }

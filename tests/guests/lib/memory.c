@@ -22,7 +22,7 @@ const uint64_t *m2p(void)
 
     if (!start)
         start = memory_op(XENMEM_machphys_mapping, &mapping) == 0 ? mapping.v_start
-                                                                   : 0xffff800000000000ul;
+                                                                  : 0xffff800000000000ul;
     return (const uint64_t *)start;
 }
 
@@ -80,8 +80,8 @@ static long set_entry(uint64_t *entry, uint64_t value)
 static long add_table(uint64_t *entry)
 {
     void *table = page_alloc();
-    long rc = update_va_mapping((uintptr_t)table, va_to_mfn(table) << PAGE_SHIFT | PTE_P,
-                                UVMF_INVLPG);
+    long rc =
+        update_va_mapping((uintptr_t)table, va_to_mfn(table) << PAGE_SHIFT | PTE_P, UVMF_INVLPG);
 
     return rc ? rc : set_entry(entry, va_to_mfn(table) << PAGE_SHIFT | PTE_P | PTE_RW | PTE_U);
 }

@@ -56,8 +56,8 @@ static _Noreturn void unexpected(const struct trap_frame *f)
           f->vector, f->error, f->rip, f->cs, f->rflags, f->rsp, f->ss);
     print("rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx r8 %lx\n", f->rax, f->rbx,
           f->rcx, f->rdx, f->rsi, f->rdi, f->rbp, f->r8);
-    print("r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx cr2 %lx\n", f->r9, f->r10,
-          f->r11, f->r12, f->r13, f->r14, f->r15, (unsigned long)vcpu0()->arch.cr2);
+    print("r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx cr2 %lx\n", f->r9, f->r10, f->r11,
+          f->r12, f->r13, f->r14, f->r15, (unsigned long)vcpu0()->arch.cr2);
     failure("unexpected trap %lu", f->vector);
     finish();
 }
@@ -112,8 +112,7 @@ bool try_read(const volatile void *at, uint64_t *ret)
 bool try_write(volatile void *at, uint64_t value)
 {
     trap_reset();
-    asm volatile(EX_TRY("movb %b[value], (%[at])") : : [value] "q"(value), [at] "r"(at)
-                 : "memory");
+    asm volatile(EX_TRY("movb %b[value], (%[at])") : : [value] "q"(value), [at] "r"(at) : "memory");
     return last_trap.vector == -1;
 }
 

@@ -132,8 +132,9 @@ static void check_va_mapping(void)
 {
     volatile uint8_t *w = (volatile uint8_t *)WINDOW;
 
-    CHECK_EQ(update_va_mapping(WINDOW, va_to_mfn(page_b) << PAGE_SHIFT | PTE_P | PTE_RW,
-                               UVMF_INVLPG), 0, "update_va_mapping");
+    CHECK_EQ(
+        update_va_mapping(WINDOW, va_to_mfn(page_b) << PAGE_SHIFT | PTE_P | PTE_RW, UVMF_INVLPG), 0,
+        "update_va_mapping");
     CHECK_EQ(w[16], 0x88, "content");
     CHECK_EQ(update_va_mapping(WINDOW, 0, UVMF_TLB_FLUSH | UVMF_ALL), 0, "unmap, flush all");
     CHECK(!try_read(w, NULL), "mapped after that");
@@ -149,11 +150,13 @@ static void check_ptwr(void)
     uint64_t value = va_to_mfn(page_a) << PAGE_SHIFT | PTE_P | PTE_RW;
     struct mmuext_op invlpg = {.cmd = MMUEXT_INVLPG_LOCAL, .arg1.linear_addr = WINDOW};
 
-    CHECK_EQ(hypercall2(__HYPERVISOR_vm_assist, VMASST_CMD_enable,
-                        VMASST_TYPE_writable_pagetables), 0, "vm_assist");
+    CHECK_EQ(hypercall2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables),
+             0, "vm_assist");
     page_a[0] = 77;
     trap_reset();
-    asm volatile(EX_TRY("mov %[value], (%[pte])") : : [value] "r"(value), [pte] "r"(pte)
+    asm volatile(EX_TRY("mov %[value], (%[pte])")
+                 :
+                 : [value] "r"(value), [pte] "r"(pte)
                  : "memory");
     CHECK_EQ(last_trap.vector, -1, "vector at a plain store");
     CHECK_EQ(w[0], 77, "content through the entry");
@@ -176,8 +179,8 @@ static void check_ptwr(void)
 static void check_mmuext(void)
 {
     struct mmuext_op op = {.cmd = MMUEXT_CLEAR_PAGE, .arg1.mfn = va_to_mfn(page_b)};
-    struct mmuext_op ops[3] = {{.cmd = MMUEXT_TLB_FLUSH_LOCAL}, {.cmd = 99},
-                               {.cmd = MMUEXT_TLB_FLUSH_LOCAL}};
+    struct mmuext_op ops[3] = {
+        {.cmd = MMUEXT_TLB_FLUSH_LOCAL}, {.cmd = 99}, {.cmd = MMUEXT_TLB_FLUSH_LOCAL}};
     unsigned int done = 99;
 
     CHECK_EQ(mmuext_op(&op, 1, NULL), 0, "CLEAR_PAGE");

@@ -93,7 +93,7 @@ static void check_bitmap(void)
     uint32_t v;
 
     memset(bitmap, 0xff, 0x400 / 8);
-    bitmap[0x2f8 / 8] = (uint8_t)~(1u << 0x2f8 % 8);
+    bitmap[0x2f8 / 8] = (uint8_t) ~(1u << 0x2f8 % 8);
     set_xen_guest_handle(arg.bitmap, bitmap);
     CHECK_EQ(physdev_op(PHYSDEVOP_set_iobitmap, &arg), 0, "set_iobitmap");
     CHECK_EQ(try_in(0x2f8, &v), -1, "a port that the bitmap opens");

@@ -149,8 +149,8 @@ static void check_bases(void)
 static void check_ldt(void)
 {
     uint64_t *ldt = page_alloc();
-    struct mmuext_op op = {.cmd = MMUEXT_SET_LDT, .arg1.linear_addr = (uintptr_t)ldt,
-                           .arg2.nr_ents = 512};
+    struct mmuext_op op = {
+        .cmd = MMUEXT_SET_LDT, .arg1.linear_addr = (uintptr_t)ldt, .arg2.nr_ents = 512};
     uint32_t value;
 
     ldt[2] = with_base(DATA_DESC, 0x12345000);

@@ -24,7 +24,7 @@ static void put_function(uint8_t *at, uint32_t value)
 
 static uint32_t call(const void *at)
 {
-    return ((uint32_t (*)(void))(uintptr_t)at)();
+    return ((uint32_t(*)(void))(uintptr_t)at)();
 }
 
 static void check_rewrite(void)

@@ -66,7 +66,8 @@ static void check_moves(void)
 static void check_others(void)
 {
     uint8_t *s = (uint8_t *)LOW, *d = (uint8_t *)HIGH;
-    uint64_t rdi = (uintptr_t)d + 100, rsi = (uintptr_t)s + 100, rcx = 1700, rax = 0x0102030405060708;
+    uint64_t rdi = (uintptr_t)d + 100, rsi = (uintptr_t)s + 100, rcx = 1700,
+             rax = 0x0102030405060708;
 
     asm volatile("rep stosl" : "+D"(rdi), "+c"(rcx) : "a"(rax) : "memory");
     CHECK(d[100] == 8 && d[103] == 5 && d[6899] == 5, "stosl");

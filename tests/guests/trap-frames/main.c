@@ -141,8 +141,8 @@ static void check_masks(void)
     CHECK_EQ(seen.rflags & 0x200, 0x200, "IF with upcalls on");
     CHECK_EQ(seen_mask, 0, "mask in a handler that does not ask for it");
 
-    struct trap_info table[2] = {{.vector = 6, .flags = 4, .cs = FLAT_KERNEL_CS,
-                                  .address = trap_entries[6]}};
+    struct trap_info table[2] = {
+        {.vector = 6, .flags = 4, .cs = FLAT_KERNEL_CS, .address = trap_entries[6]}};
     CHECK_EQ(set_trap_table(table), 0, "set_trap_table");
     TRY("ud2", 2);
     CHECK_EQ(seen_mask, 1, "mask in a handler that asks for it");

@@ -50,8 +50,11 @@ static uint64_t at(const char *label)
 
 static struct trap_frame enter(const char *label)
 {
-    return (struct trap_frame){.rip = at(label), .cs = FLAT_USER_CS, .ss = FLAT_USER_SS,
-                               .rsp = STACK + 4000, .rflags = 0x202};
+    return (struct trap_frame){.rip = at(label),
+                               .cs = FLAT_USER_CS,
+                               .ss = FLAT_USER_SS,
+                               .rsp = STACK + 4000,
+                               .rflags = 0x202};
 }
 
 static void check_registers(void)
@@ -68,8 +71,8 @@ static void check_registers(void)
     CHECK_EQ(f.cs & 0xffff, FLAT_USER_CS, "cs");
     CHECK_EQ(f.ss & 0xffff, FLAT_USER_SS, "ss");
     CHECK_EQ(f.rcx, f.rip, "rcx of a syscall");
-    const uint64_t got[] = {f.rax, f.rbx, f.rdx, f.rsi, f.rdi, f.rbp, f.r8, f.r9, f.r10, f.r12,
-                            f.r13, f.r14, f.r15};
+    const uint64_t got[] = {f.rax, f.rbx, f.rdx, f.rsi, f.rdi, f.rbp, f.r8,
+                            f.r9,  f.r10, f.r12, f.r13, f.r14, f.r15};
     for (unsigned int i = 0; i < ARRAY_SIZE(got); i++)
         CHECK_EQ(got[i], 0x1000000000000001 + i, "register %u", i);
 }

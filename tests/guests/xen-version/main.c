@@ -46,10 +46,10 @@ void test_main(void)
     CHECK_EQ(platform.virt_start, 0xffff800000000000, "virt_start");
     CHECK_EQ(xen_version(XENVER_guest_handle, &handle), 0, "handle");
     CHECK_EQ(xen_version(XENVER_get_features, &features), 0, "features");
-    CHECK_EQ(features.submap & (1u << XENFEAT_writable_page_tables |
-                                1u << XENFEAT_auto_translated_physmap |
-                                1u << XENFEAT_supervisor_mode_kernel | 1u << XENFEAT_dom0), 0,
-             "features that a PV guest must not see: 0x%x", features.submap);
+    CHECK_EQ(features.submap &
+                 (1u << XENFEAT_writable_page_tables | 1u << XENFEAT_auto_translated_physmap |
+                  1u << XENFEAT_supervisor_mode_kernel | 1u << XENFEAT_dom0),
+             0, "features that a PV guest must not see: 0x%x", features.submap);
     features.submap_idx = 5;
     CHECK(xen_version(XENVER_get_features, &features) == -XEN_EINVAL || !features.submap,
           "feature map 5");

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs every test guest of this folder: one claim, one domain, one result line.
+
+A guest says "Test result: SUCCESS|SKIP|ERROR|FAILURE ..." and powers off. The crash-* guests
+must be reported as crashed instead.
+"""
+
+import os
+import re
+
+import pytest
+
+from guestkit.machine import Machine
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NAMES = sorted(name for name in os.listdir(HERE)
+               if name != "lib" and os.path.exists(os.path.join(HERE, name, "main.c")))
+MEMORY = 32
+
+
+def binary(build_dir, name):
+    path = os.path.join(build_dir, "tests", "guests", f"guest-{name}")
+    if not os.path.exists(path):
+        pytest.fail(f"{path} has not been built; is it in tests/guests/meson.build?")
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_guest(xm, build_dir, name):
+    with Machine("xm", kernel=binary(build_dir, name), memory=MEMORY) as machine:
+        result = machine.boot(timeout=60)
+    console = result.console_text()
+    assert not result.timed_out, f"still running after 60 s:\n{console[-3000:]}"
+    found = re.findall(r"^Test result: (\w+) ?(.*?)\r?$", console, re.MULTILINE)
+    if name.startswith("crash-"):
+        assert result.machine_status != 0, f"not reported as a crash:\n{console[-3000:]}"
+        assert not found, console[-3000:]
+        assert "crash" in console.lower().replace("expecting a crash", "")
+        return
+    assert found, f"no result (xm exited with {result.machine_status}):\n{console[-3000:]}"
+    word, text = found[-1]
+    if word == "SKIP":
+        pytest.skip(text)
+    assert word == "SUCCESS", f"{word}:\n{console[-5000:]}"
+    assert result.machine_status == 0
