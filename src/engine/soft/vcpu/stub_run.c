@@ -31,7 +31,7 @@
 
 static struct stub *volatile running; /* released and not yet stopped */
 static volatile bool kick_pending;
-static struct handover v_waits, s_waits;
+static struct handover handover;
 
 int stub_signal(int pidfd, int sig)
 {
@@ -65,10 +65,8 @@ static int cpu_clock(uint32_t pid)
 void stub_run_init(unsigned int nr_cpus)
 {
     const struct dom_shared *shared = (const struct dom_shared *)V_SHARED;
-    uint32_t budget = nr_cpus > 1 ? shared->tsc_khz / 1000 * SPIN_US : 0;
 
-    handover_init(&v_waits, budget);
-    handover_init(&s_waits, budget);
+    handover_init(&handover, shared->tsc_khz / 1000, nr_cpus > 1 ? SPIN_US : 0);
 }
 
 /* ---- kick ---- */
@@ -102,16 +100,14 @@ static bool has_stopped(struct stub *s)
     return __atomic_load_n(&s->x->turn, __ATOMIC_ACQUIRE) != 0;
 }
 
-static bool spin_for_stop(struct stub *s, uint32_t budget)
+static bool spin_for_stop(struct stub *s, uint64_t start, uint32_t budget)
 {
-    uint64_t start = rt_rdtsc();
-
-    do {
-        if (has_stopped(s))
-            return true;
+    while (!has_stopped(s)) {
+        if (rt_rdtsc() - start > budget)
+            return false;
         rt_pause();
-    } while (rt_rdtsc() - start < budget);
-    return has_stopped(s);
+    }
+    return true;
 }
 
 /* How long a kick has gone unanswered. */
@@ -162,36 +158,28 @@ static bool sleep_for_stop(struct stub *s)
 
 static bool wait_for_stop(struct stub *s)
 {
-    uint32_t budget = handover_budget(&v_waits);
+    uint64_t start = rt_rdtsc(), end;
+    bool ok = spin_for_stop(s, start, handover_budget(&handover)) || sleep_for_stop(s);
 
-    if (budget) {
-        bool hit = spin_for_stop(s, budget);
-
-        handover_result(&v_waits, hit);
-        if (hit)
-            return true;
-    }
-    return sleep_for_stop(s);
+    end = rt_rdtsc();
+    handover_result(&handover, end, end - start);
+    return ok;
 }
 
 /* ---- run ---- */
 
 static void release(struct stub *s)
 {
-    bool asleep = __atomic_load_n(&s->x->sleep, __ATOMIC_RELAXED) != 0;
+    bool asleep = false;
 
-    if (s->q->spin)
-        handover_result(&s_waits, !asleep);
-    s->q->spin = handover_budget(&s_waits);
+    s->q->spin = handover_budget(&handover);
     s->q->reset = 0;
     s->kicked = false;
     __atomic_store_n(&s->x->turn, 0, __ATOMIC_RELAXED);
     __atomic_fetch_add(&s->q->go, 1, __ATOMIC_SEQ_CST);
     running = s;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (s->parked && sys_futex_wake(&s->park_word, 1) == 1)
-        asleep = false;
-    else
+    if (!s->parked || sys_futex_wake(&s->park_word, 1) != 1)
         asleep = __atomic_load_n(&s->x->sleep, __ATOMIC_SEQ_CST) != 0;
     s->parked = false;
     /* Asleep on Q.go itself, or put back there by a SIGSTOP while parked. */
