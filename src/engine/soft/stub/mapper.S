@@ -6,7 +6,8 @@
  * believes no memory but the read-only page Q. Each operation is read into registers once and
  * checked there. The answer is pwrite(R): only the kernel, on M's behalf, can store there.
  *
- * r12 = last batch done, rbx = operation, r13 = operations left.
+ * At the entry r14 = number of the zygote. Then r12 = last batch done, rbx = operation, r13 =
+ * operations left.
  */
 #include "engine/soft/stub/stub_layout.h"
 
@@ -14,6 +15,7 @@
 #define SYS_munmap 11
 #define SYS_rt_sigprocmask 14
 #define SYS_pwrite64 18
+#define SYS_getppid 110
 #define SYS_prctl 157
 #define SYS_futex 202
 #define SYS_exit_group 231
@@ -31,10 +33,14 @@ mapper_entry:
 	xor	%edx, %edx
 	mov	$8, %r10d
 	syscall
-	mov	$SYS_prctl, %eax /* die with the zygote */
+	mov	$SYS_prctl, %eax /* die with the zygote, even if it is dead already */
 	mov	$1, %edi
 	mov	$9, %esi
 	syscall
+	mov	$SYS_getppid, %eax
+	syscall
+	cmp	%r14d, %eax
+	jne	die
 	mov	$SYS_close_range, %eax
 	mov	$(STUB_FD_RAM + 1), %edi
 	mov	$(STUB_FD_R - 1), %esi

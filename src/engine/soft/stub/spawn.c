@@ -167,8 +167,9 @@ static void stub_signals(void)
 }
 
 /* Start M in this address space. Returns its number, *ret_fd its pidfd. */
-static long mapper_clone(int32_t *ret_fd)
+static long mapper_clone(int32_t *ret_fd, long zygote)
 {
+    register long r14 __asm__("r14") = zygote; /* M looks whether that is its parent */
     register long r10 __asm__("r10") = 0;
     register long r8 __asm__("r8") = 0;
     long ret;
@@ -178,7 +179,7 @@ static long mapper_clone(int32_t *ret_fd)
                      "jz mapper_entry"
                      : "=a"(ret)
                      : "a"((long)__NR_clone), "D"((long)(CLONE_VM | CLONE_PIDFD | CLONE_PARENT)),
-                       "S"(0l), "d"(ret_fd), "r"(r10), "r"(r8)
+                       "S"(0l), "d"(ret_fd), "r"(r10), "r"(r8), "r"(r14)
                      : "rcx", "r11", "memory");
     return ret;
 }
@@ -194,12 +195,14 @@ static void hello_send(int32_t fd_s, int32_t fd_m, uint32_t pid_s, uint32_t pid_
     must(sys4(__NR_sendmsg, STUB_FD_SOCK, &msg, 0, 0));
 }
 
-static _Noreturn void stub_main(void)
+static _Noreturn void stub_main(long zygote)
 {
     int32_t fd_m = -1;
     long pid_s, pid_m, fd_s;
 
     must(sys4(__NR_prctl, PR_SET_PDEATHSIG, 9, 0, 0));
+    if (sys4(__NR_getppid, 0, 0, 0, 0) != zygote)
+        die(4); /* it was dead before */
     shared_map(STUB_Q, PAGE_SIZE, 1, STUB_FD_Q);
     shared_map(STUB_R, PAGE_SIZE, 1, STUB_FD_R);
     shared_map(STUB_X, STUB_X_SIZE, 3, STUB_FD_X);
@@ -208,7 +211,7 @@ static _Noreturn void stub_main(void)
     pid_s = sys4(__NR_getpid, 0, 0, 0, 0);
     fd_s = sys4(__NR_pidfd_open, pid_s, 0, 0, 0);
     must(fd_s);
-    pid_m = mapper_clone(&fd_m);
+    pid_m = mapper_clone(&fd_m, zygote);
     must(pid_m);
     hello_send((int32_t)fd_s, fd_m, (uint32_t)pid_s, (uint32_t)pid_m);
     /* Some system calls pass seccomp on some kernels (uretprobe); this one stops them first. */
@@ -238,6 +241,7 @@ static void refuse(void)
 
 static void stub_make(int32_t *pids)
 {
+    long self = sys4(__NR_getpid, 0, 0, 0, 0);
     int slot = slot_find(pids);
     long pid;
 
@@ -250,7 +254,7 @@ static void stub_make(int32_t *pids)
     shared_make(STUB_FD_X, STUB_X_SIZE);
     pid = sys6(__NR_clone, SIGCHLD, 0, 0, 0, 0, 0);
     if (!pid)
-        stub_main();
+        stub_main(self);
     if (pid > 0)
         pids[slot] = (int32_t)pid;
     else
