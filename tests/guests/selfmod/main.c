@@ -10,7 +10,7 @@
  */
 #include "guest.h"
 
-#define ALIAS 0x80000000ul
+#define ALIAS 0xffffffffc0000000ul /* where kernels put their modules */
 
 static uint8_t *page, *page2;
 

@@ -148,9 +148,7 @@ static void check_unknown(void)
 {
     CHECK_EQ(request(999, 0, "x", 2), XS_ERROR, "request 999");
     CHECK_EQ(request(XS_INTRODUCE, 0, "1\0002\0003", 6), XS_ERROR, "introduce");
-    CHECK_EQ(request(XS_READ, 0, "", 0), XS_ERROR, "read with no payload");
     CHECK_EQ(request(XS_READ, 0, "no-end", 6), XS_ERROR, "read without a NUL");
-    CHECK_EQ(request(XS_WRITE, 0, "", 0), XS_ERROR, "write with no payload");
     CHECK_EQ(request(XS_WATCH, 0, "a", 2), XS_ERROR, "watch with no token");
 }
 
@@ -159,6 +157,10 @@ static void check_abuse(void)
     static const uint32_t wild[] = {1025, 4096, 0x7fffffff, 0x80000000, 0xffffffff};
     struct xsd_sockmsg head = {.type = XS_WRITE, .len = 0xffffffff};
 
+    struct xsd_sockmsg empty = {.type = XS_READ};
+
+    put(&empty, sizeof(empty)); /* no payload at all; an answer is not promised */
+    spin_ns(1000000);
     put(&head, sizeof(head));
     for (unsigned int i = 0; i < ARRAY_SIZE(wild); i++) {
         ring->req_prod = ring->req_cons + wild[i];
