@@ -27,8 +27,8 @@ deps:
 
 # A guest with a shell on this terminal; with CMD="..." its output and exit status instead.
 # Build messages go to stderr, so that stdout is the command's alone.
-run: deps
-	@$(MAKE) --no-print-directory all >&2
+run: deps $(BUILD)/build.ninja
+	@ninja -C $(BUILD) xm xenolith-domain >&2
 	@scripts/run --kernel $(KERNEL) --flavour $(FLAVOUR) --memory $(MEMORY) --vcpus $(VCPUS) \
 		--extra '$(EXTRA)' $(if $(CMD),-- "$$RUN_CMD")
 run: export RUN_CMD = $(CMD)
