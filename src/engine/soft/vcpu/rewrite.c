@@ -420,11 +420,11 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
         ok = rewrite_lea(in, bytes, pc);
         break;
     case INSN_PUSH:
-        ok = !rewrite_operand_is_odd(in) && !(in->mem && cache_marked(pc)) &&
+        ok = !rewrite_operand_is_odd(in) && !cache_marked(pc) &&
              rewrite_push(in, bytes, pc, record);
         break;
     case INSN_POP:
-        ok = !rewrite_operand_is_odd(in) && !(in->mem && cache_marked(pc)) &&
+        ok = !rewrite_operand_is_odd(in) && !cache_marked(pc) &&
              rewrite_pop(in, bytes, pc, record);
         break;
     case INSN_PUSHF:
@@ -432,9 +432,10 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
         emit_copy(bytes, in->len);
         return true;
     case INSN_LEAVE:
-        rewrite_leave();
-        record->fixup = 0;
-        return true;
+        ok = !cache_marked(pc) && in->opsize == 8;
+        if (ok)
+            rewrite_leave();
+        break;
     case INSN_STRING:
         ok = rewrite_string(in, bytes, pc, record);
         break;

@@ -188,6 +188,10 @@ static enum flow translate_flow(const struct insn *in, const uint8_t *bytes, uin
     uint64_t next = pc + in->len;
 
     *done = true;
+    if (cache_marked(pc) && (in->cls == INSN_CALL || in->cls == INSN_RET)) { /* a user stack */
+        emit_exit(pc, SOFT_EMULATE);
+        return FLOW_END;
+    }
     switch (in->cls) {
     case INSN_JMP:
         emit_jmp_guest(next + (uint64_t)in->imm);
@@ -204,8 +208,8 @@ static enum flow translate_flow(const struct insn *in, const uint8_t *bytes, uin
         return FLOW_CALL;
     case INSN_JMP_IND:
     case INSN_CALL_IND:
-        if (rewrite_operand_is_odd(in) || (in->mem && (in->opsize != 8 || cache_marked(pc))) ||
-            in->rsp_data)
+        if (rewrite_operand_is_odd(in) || (in->mem && in->opsize != 8) || in->rsp_data ||
+            cache_marked(pc))
             break;
         translate_indirect(in, next, record);
         return in->cls == INSN_CALL_IND ? FLOW_CALL : FLOW_END;

@@ -170,6 +170,27 @@ static bool operand_address(const struct insn *in, uint64_t *ret)
     return true;
 }
 
+/* Where an instruction that uses the stack implicitly does so. */
+static bool stack_address(const struct insn *in, uint64_t *ret)
+{
+    switch (in->cls) {
+    case INSN_PUSH:
+    case INSN_POP:
+    case INSN_PUSHF:
+    case INSN_POPF:
+    case INSN_CALL:
+    case INSN_CALL_IND:
+    case INSN_RET:
+        *ret = vcpu.gpr[RSP];
+        return true;
+    case INSN_LEAVE:
+        *ret = vcpu.gpr[RBP];
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* A host #GP: an access to guest-user space or Xen's hole through a non-canonical host
  * address, or a guest #GP. */
 static void on_general_protection(struct sigcontext *mc, const struct cache_pos *pos)
@@ -189,8 +210,9 @@ static void on_general_protection(struct sigcontext *mc, const struct cache_pos 
         if (in.cls == INSN_STRING) {
             ea[n++] = vcpu.gpr[RDI];
             ea[n++] = vcpu.gpr[RSI];
-        } else if (operand_address(&in, &ea[0])) {
-            n = 1;
+        } else {
+            n += operand_address(&in, &ea[n]);
+            n += stack_address(&in, &ea[n]);
         }
     }
     for (unsigned int i = 0; i < n; i++)
