@@ -250,6 +250,10 @@ static void on_exception(int sig, struct sigcontext *mc, uint64_t addr)
 {
     struct cache_pos pos;
 
+    if (mc->trapno == VEC_AC && !cache_contains(mc->rip)) { /* the guest's flag, our access */
+        mc->eflags &= ~(uint64_t)EFLAGS_AC;
+        return;
+    }
     if (!cache_contains(mc->rip) || !cache_find(mc->rip, &pos))
         engine_fault(sig, mc, addr);
     switch (mc->trapno) {
@@ -266,8 +270,15 @@ static void on_exception(int sig, struct sigcontext *mc, uint64_t addr)
     }
 }
 
+/* Linux leaves the interrupted code's AC set in handlers. */
+static void clear_alignment_check(void)
+{
+    __asm__ volatile("pushfq\n\tandl %0, (%%rsp)\n\tpopfq" : : "i"(~EFLAGS_AC) : "cc", "memory");
+}
+
 static void on_signal(int sig, const siginfo_t *info, struct kernel_ucontext *uc)
 {
+    clear_alignment_check();
     if (sig == SIGALRM || sig == SIGUSR1)
         on_kick(&uc->mc);
     else
