@@ -17,6 +17,7 @@
 #define SYS_futex 202
 #define FUTEX_WAKE 1
 #define SIGUSR1 10
+#define SIGSYS 31
 
 /* Offsets in the signal frame's struct ucontext. */
 #define UC_R8 40
@@ -165,8 +166,14 @@ stopped:
 	mov	$FUTEX_WAKE, %esi
 	mov	$1, %edx
 	syscall
-park:
-	rdtsc
+park:	/* Spin only after a system call: after a fault the mapper has to run first, perhaps on
+	 * this CPU. */
+	mov	X(WHY), %eax
+	cmp	$SIGSYS, %eax
+	je	1f
+	cmp	$STUB_WHY_FAST, %eax
+	jne	sleep
+1:	rdtsc
 	mov	%eax, %ebx
 1:	mov	X(GO), %ecx
 	cmp	Q(GO), %ecx

@@ -7,7 +7,7 @@
  * checked there. The answer is pwrite(R): only the kernel, on M's behalf, can store there.
  *
  * At the entry r14 = number of the zygote. Then r12 = last batch done, rbx = operation, r13 =
- * operations left.
+ * operations left, r14 = wake the stub afterwards.
  */
 #include "engine/soft/stub/stub_layout.h"
 
@@ -78,6 +78,7 @@ wait:
 batch:
 	mov	Q(SEQ), %r12d
 	mov	Q(NOPS), %r13d
+	mov	Q(WAKE), %r14d
 	mov	$Q(ERR), %r15d
 	cmp	$Q_MAX_OPS, %r13d
 	ja	answer
@@ -125,7 +126,14 @@ answer:
 	mov	$4, %edx
 	xor	%r10d, %r10d
 	syscall
-	mfence
+	test	%r14d, %r14d
+	jz	1f
+	mov	$SYS_futex, %eax
+	mov	$Q(GO), %edi
+	mov	$1, %esi /* FUTEX_WAKE */
+	mov	$1, %edx
+	syscall
+1:	mfence
 	cmpl	$0, Q(VWAIT)
 	je	wait
 	mov	$SYS_futex, %eax

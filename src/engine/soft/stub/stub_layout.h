@@ -58,9 +58,10 @@
 #define Q_SEQ 0 /* V to M: number of the current batch */
 #define Q_NOPS 4
 #define Q_VWAIT 8  /* V sleeps on R */
+#define Q_WAKE 16 /* V to M: wake S when done */
 #define Q_ERR 12   /* what M answers in place of SEQ when an operation failed */
 #define Q_GO 64    /* V to S: changes when S is to run */
-#define Q_SPIN 68  /* TSC ticks that S may spin before it sleeps */
+#define Q_SPIN 68  /* TSC ticks that S may spin after a system call before it sleeps */
 #define Q_HWAIT 72 /* V sleeps on X.turn */
 #define Q_RESET 76 /* S is being taken away from its program: a kick always stops it */
 #define Q_OPS 256
@@ -123,8 +124,8 @@ struct stub_op {
 };
 
 struct stub_q {
-    uint32_t seq, nops, vwait, err;
-    uint32_t pad0[12];
+    uint32_t seq, nops, vwait, err, wake;
+    uint32_t pad0[11];
     uint32_t go, spin, hwait, reset;
     uint32_t pad1[44];
     struct stub_op ops[Q_MAX_OPS];
@@ -159,6 +160,7 @@ struct stub_hello {
 #define STUB_SLOT_SIZE 0x20000ul /* V maps Q, R, X of stub i at V_STUBS + i * this */
 
 _Static_assert(sizeof(struct stub_q) == 4096, "Q is one page");
+_Static_assert(offsetof(struct stub_q, wake) == Q_WAKE, "asm");
 _Static_assert(offsetof(struct stub_q, go) == Q_GO, "asm");
 _Static_assert(offsetof(struct stub_q, reset) == Q_RESET, "asm");
 _Static_assert(offsetof(struct stub_q, ops) == Q_OPS, "asm");

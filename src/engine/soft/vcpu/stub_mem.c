@@ -11,6 +11,7 @@
 
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/stubs.h"
+#include "engine/soft/vcpu/user.h"
 
 #define EIO 5
 #define ESRCH 3
@@ -101,26 +102,76 @@ static int wait_answer(struct stub *s)
     return -ESRCH;
 }
 
-int stub_sync(struct stub *s)
+/* Give the queue to M, without waiting. `wake`: M is to wake the stub when it is done. */
+static int batch_send(struct stub *s, bool wait, bool wake)
 {
-    bool failed = s->failed;
-    int r;
-
-    s->failed = false;
-    if (!s->nops)
-        return failed ? -EIO : 0;
     if (s->seq + 1 >= SEQ_ERROR)
         return -ESRCH;
+    user_stats.batches++;
+    user_stats.ops += s->nops;
     s->q->nops = s->nops;
     s->nops = 0;
     s->seq++;
+    s->unanswered = true;
     s->q->err = SEQ_ERROR | s->seq;
-    s->q->vwait = 1;
+    s->q->vwait = wait;
+    s->q->wake = wake;
     __atomic_store_n(&s->q->seq, s->seq, __ATOMIC_SEQ_CST);
     sys_futex_wake(&s->q->seq, 1);
+    return 0;
+}
+
+/* Wait for the answer to a batch that was sent before. */
+static int batch_finish(struct stub *s)
+{
+    int r;
+
+    if (!s->unanswered)
+        return 0;
+    s->unanswered = false;
+    __atomic_store_n(&s->q->vwait, 1, __ATOMIC_SEQ_CST);
     r = wait_answer(s);
     s->q->vwait = 0;
-    return r ? r : failed ? -EIO : 0;
+    return r;
+}
+
+int stub_sync(struct stub *s)
+{
+    int r = batch_finish(s);
+
+    if (s->failed)
+        r = r ? r : -EIO;
+    s->failed = false;
+    if (r || !s->nops)
+        return r;
+    r = batch_send(s, true, false);
+    return r ? r : batch_finish(s);
+}
+
+int stub_send(struct stub *s)
+{
+    int r = batch_finish(s);
+
+    return r || !s->nops ? r : batch_send(s, false, false);
+}
+
+/* Only for additions: with removals the stub must not run, for whatever reason, before they are
+ * done. And only while it seems to sleep where M can wake it. */
+bool stub_can_chain(const struct stub *s)
+{
+    if (!s->nops || s->failed || s->parked || !s->x->sleep)
+        return false;
+    for (uint32_t i = 0; i < s->nops; i++)
+        if (s->q->ops[i].op != STUB_OP_MAP)
+            return false;
+    return true;
+}
+
+int stub_send_chained(struct stub *s)
+{
+    int r = batch_finish(s);
+
+    return r ? r : batch_send(s, false, true);
 }
 
 bool stub_prove_parked(struct stub *s)

@@ -168,9 +168,11 @@ static bool wait_for_stop(struct stub *s)
 
 /* ---- run ---- */
 
-static void release(struct stub *s)
+/* Let it go on. With operations queued M does the waking. 0, or -errno of the mapper. */
+static int release(struct stub *s)
 {
-    bool asleep = false;
+    bool chain = s->nops != 0, asleep = false;
+    int r = 0;
 
     s->q->spin = handover_budget(&handover);
     s->q->reset = 0;
@@ -179,22 +181,24 @@ static void release(struct stub *s)
     __atomic_fetch_add(&s->q->go, 1, __ATOMIC_SEQ_CST);
     running = s;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (chain)
+        r = stub_send_chained(s);
     if (!s->parked || sys_futex_wake(&s->park_word, 1) != 1)
         asleep = __atomic_load_n(&s->x->sleep, __ATOMIC_SEQ_CST) != 0;
     s->parked = false;
     /* Asleep on Q.go itself, or put back there by a SIGSTOP while parked. */
-    if (asleep)
+    if (asleep && (!chain || r))
         sys_futex_wake(&s->q->go, 1);
+    return r;
 }
 
 enum stub_outcome stub_run(struct stub *s)
 {
-    bool ok;
+    bool ok = !release(s);
 
-    release(s);
     if (kick_pending)
         stubs_kick();
-    ok = wait_for_stop(s);
+    ok = ok && wait_for_stop(s);
     running = NULL;
     return ok ? STUB_HAS_STOPPED : STUB_HAS_DIED;
 }
@@ -223,19 +227,34 @@ int stub_await_start(struct stub *s)
 
 int stub_subdue(struct stub *s)
 {
-    uint64_t end = now_ns() + SUBDUE_NS;
-
     s->q->spin = 0;
     __atomic_store_n(&s->q->reset, 1, __ATOMIC_SEQ_CST);
-    /* Whoever sleeps on Q.go now may sleep with a hostile program's registers: move it out of
-     * the way, so that the proof below is of a wait that began after the kick. */
     s->kicked = false;
-    stub_prove_parked(s);
+    /* Whoever sleeps on Q.go now may do so with a hostile program's registers: move it out of
+     * the way, so that the proof is of a wait that began after the kick. If nobody sleeps, one
+     * may begin and be counted in the moment before the kick gets it: then it takes two. */
+    s->proofs = stub_prove_parked(s) ? 1 : 2;
     if (stub_signal(s->fd_s, STUB_SIGUSR1))
         return -1;
     s->parked = false;
-    while (!stub_prove_parked(s)) {
-        if (now_ns() > end)
+    return 0;
+}
+
+int stub_subdue_finish(struct stub *s)
+{
+    uint64_t end = 0;
+
+    while (s->proofs) {
+        if (stub_prove_parked(s)) {
+            if (--s->proofs) {
+                sys_futex_wake(&s->park_word, 1);
+                s->parked = false;
+            }
+            continue;
+        }
+        if (!end)
+            end = now_ns() + SUBDUE_NS;
+        else if (now_ns() > end)
             return -1;
         sys_call(__NR_sched_yield, 0, 0, 0, 0);
     }

@@ -166,10 +166,19 @@ static void receive_all(void)
         continue;
 }
 
+static struct stub *find_oldest_dirty(void)
+{
+    struct stub *oldest = NULL;
+
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        if (stubs[i].state == STUB_DIRTY && (!oldest || stubs[i].dirty_since < oldest->dirty_since))
+            oldest = &stubs[i];
+    return oldest;
+}
+
 static bool clean(struct stub *s)
 {
-    stub_unmap_all(s);
-    if (!stub_sync(s) && !stub_subdue(s)) {
+    if (!stub_sync(s) && !stub_subdue_finish(s)) {
         s->state = STUB_CLEAN;
         user_stats.recycles++;
         return true;
@@ -195,7 +204,7 @@ struct stub *stub_get(void)
 
     for (int tries = 0; tries < 2 * STUB_MAX; tries++) {
         receive_all();
-        if (!find(STUB_CLEAN) && (s = find(STUB_DIRTY)))
+        if (!find(STUB_CLEAN) && (s = find_oldest_dirty()))
             clean(s);
         s = find(STUB_CLEAN);
         if (s && (s = bind(s))) {
@@ -215,8 +224,14 @@ struct stub *stub_get(void)
 
 void stub_put(struct stub *s)
 {
-    stub_rest(s);
+    static uint64_t order;
+
     s->state = STUB_DIRTY;
+    s->dirty_since = ++order;
+    stub_rest(s);
+    stub_unmap_all(s);
+    if (stub_send(s) || stub_subdue(s))
+        stub_kill(s);
 }
 
 void stub_kill(struct stub *s)

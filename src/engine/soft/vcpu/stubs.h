@@ -33,10 +33,13 @@ struct stub {
     bool parked;                /* proven asleep on park_word until V wakes it */
     volatile bool kicked;       /* a kick was sent since it was last released */
     bool failed;                /* an early part of the queue could not be carried out */
+    bool unanswered;            /* a batch was sent whose answer has not been looked at */
+    uint8_t proofs;             /* that are still needed before a dirty stub is clean */
     int fd_s, fd_m;             /* pidfds */
     uint32_t pid_s;
     uint32_t seq, nops;
-    uint32_t park_word; /* futex that a proven sleeper waits on; S does not know it */
+    uint64_t dirty_since; /* order in which stubs became dirty */
+    uint32_t park_word;   /* futex that a proven sleeper waits on; S does not know it */
 };
 
 extern struct stub stubs[STUB_MAX];
@@ -48,7 +51,7 @@ int stubs_init(void);
 /* A stub without guest memory, now bound: a clean one, or a dirty one recycled, or a new one.
  * NULL: all slots are bound (put one first), or the zygote does not answer. */
 struct stub *stub_get(void);
-/* Its program is over. Its memory goes when it is next used. */
+/* Its program is over. Cleaning begins, and is waited for when the stub is next used. */
 void stub_put(struct stub *s);
 /* SIGKILL for S and M; the slot is empty then. */
 void stub_kill(struct stub *s);
@@ -62,6 +65,12 @@ void stub_unmap_all(struct stub *s);
 /* Have the queue carried out now. 0, -EIO: an operation failed and the address space is in an
  * unknown state (unmap all), -ESRCH: the mapper is gone (kill the stub). */
 int stub_sync(struct stub *s);
+/* Have it begun; stub_sync waits. */
+int stub_send(struct stub *s);
+/* May stub_run let the mapper carry out the queue and then wake the stub itself? Saves a
+ * switch; an error shows at the next stub_sync. */
+bool stub_can_chain(const struct stub *s);
+int stub_send_chained(struct stub *s);
 /* Queued operations take rights away: on return the stub cannot use them. As stub_sync. */
 int stub_revoke(struct stub *s);
 /* Does the kernel say that the stub sleeps? Then it does until V wakes it. */
@@ -71,13 +80,16 @@ bool stub_prove_parked(struct stub *s);
 
 /* How many CPUs this process may use, as found at the start. */
 void stub_run_init(unsigned int nr_cpus);
-/* Let the stub go on from x->regs until it stops. The queue must be empty. */
+/* Let the stub go on from x->regs until it stops. The queue must be empty, or one that may be
+ * chained. */
 enum stub_outcome stub_run(struct stub *s);
 /* Another stub runs next: this one need not spin, and should sleep provably. */
 void stub_rest(struct stub *s);
 /* Make a stub of unknown doings stop in its own code, provably asleep, whatever its program
- * did to it. Its memory must be unmapped. 0, or -1: kill it. */
+ * did to it: begin, and wait until it is so. Its memory must be unmapped by then. 0, or -1: kill
+ * it. */
 int stub_subdue(struct stub *s);
+int stub_subdue_finish(struct stub *s);
 /* Wait until a new stub has come up. 0, or -1: kill it. */
 int stub_await_start(struct stub *s);
 

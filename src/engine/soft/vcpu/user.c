@@ -142,9 +142,7 @@ static struct space *space_enter(struct vcpu *v)
  * start again from nothing; if even that fails the stub is replaced. */
 static void space_sync(struct vcpu *v, struct space *sp)
 {
-    int r = stub_sync(sp->stub);
-
-    if (!r)
+    if (stub_can_chain(sp->stub) || !stub_sync(sp->stub))
         return;
     user_tlb_forget(sp);
     sp->windows = false;
