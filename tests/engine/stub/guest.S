@@ -39,6 +39,10 @@ G(g_compat)		pushq $0x23; lea 1f(%rip), %rax; push %rax; lretq
 	.code32
 1:			mov $0x2b, %ebx; mov %ebx, %ds; mov $0x1234, %ebx; mov (%edi), %ecx; mov $20, %eax; int $0x80; nop; hlt
 	.code64
+G(g_compat_tls)		pushq $0x23; lea 1f(%rip), %rax; push %rax; lretq
+	.code32
+1:			mov $0x2b, %ebx; mov %ebx, %ds; mov $0x63, %eax; mov %eax, %gs; mov %gs:4, %ecx; int $0x80; mov %gs, %edx; mov %gs:8, %ecx; int $0x80
+	.code64
 G(g_fsgs)		wrfsbase %rdi; wrgsbase %rsi; syscall; rdfsbase %rax; rdgsbase %rbx; syscall; hlt
 G(g_touch)		1: movb $1, (%rdi); add $4096, %rdi; cmp %rsi, %rdi; jb 1b; syscall; hlt
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "engine/soft/layout.h"
+#include "cpu/pv/segment.h"
 #include "engine/soft/vcpu/vtlb.h"
 #include "engine/soft/zygote.h"
 
@@ -73,6 +74,13 @@ int env_read(struct vcpu *v, gva_t va, void *buf, size_t size, struct fault *f)
         ((uint8_t *)buf)[i] = ((uint8_t *)ram_linear(PTE_FRAME(w.pte)))[(va + i) & ~PAGE_MASK];
     }
     return 0;
+}
+
+/* The GDT has one data segment for 32-bit thread-local storage. */
+bool segment_is_loadable(struct vcpu *v, uint16_t sel, uint64_t *desc)
+{
+    *desc = (TLS_BASE & 0xffffff) << 16 | (TLS_BASE & 0xff000000) << 32;
+    return sel == TLS_SELECTOR;
 }
 
 void env_domain_crash(struct vcpu *v, const char *fmt, ...)

@@ -17,6 +17,8 @@
 #define GUEST_DATA 0x10000000ul /* GUEST_DATA_PAGES read-write pages */
 #define GUEST_DATA_PAGES 64
 #define GUEST_STACK (GUEST_DATA + 0x8000)
+#define TLS_SELECTOR 0x63
+#define TLS_BASE (GUEST_DATA + 0x2000)
 #define FRAME_CODE_0 64 /* frames of guest.S */
 #define FRAME_DATA_0 256
 

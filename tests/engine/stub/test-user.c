@@ -32,6 +32,7 @@ G(g_xmm_set);
 G(g_xmm_get);
 G(g_flags);
 G(g_compat);
+G(g_compat_tls);
 G(g_fsgs);
 
 static bool is_fault(enum user_stop stop, uint8_t vector, int64_t error)
@@ -122,6 +123,17 @@ static void test_compat(void)
     stop = resume();
     ok(is_fault(stop, VEC_GP, 0) && vcpu.cs == 0x23, "and goes on in 32-bit mode");
     vcpu.cs = 0x33;
+    *(uint32_t *)data(TLS_BASE + 4) = 0x1111;
+    *(uint32_t *)data(TLS_BASE + 8) = 0x2222;
+    stop = go(AT(g_compat_tls));
+    ok(is_fault(stop, 0x80, -1) && vcpu.gpr[RCX] == 0x1111 && vcpu.gs == TLS_SELECTOR,
+       "32-bit thread-local storage through the guest's GDT");
+    stop = resume();
+    ok(is_fault(stop, 0x80, -1) && vcpu.gpr[RCX] == 0x2222 && vcpu.gpr[RDX] == 0x2b,
+       "and after a system call");
+    vcpu.cs = 0x33;
+    vcpu.ds = vcpu.gs = 0;
+    vcpu.gs_base = 0;
 }
 
 static void test_flags(void)

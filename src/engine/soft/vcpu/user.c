@@ -13,6 +13,7 @@
 #include "engine/soft/vcpu/stubs.h"
 #include "engine/soft/vcpu/user_fpu.h"
 #include "engine/soft/vcpu/user_regs.h"
+#include "engine/soft/vcpu/user_segment.h"
 #include "engine/soft/vcpu/user_tlb.h"
 
 /* Host signal numbers, as X.why claims them. */
@@ -246,7 +247,7 @@ static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, 
     return page_fault_stop(f, va, error);
 }
 
-/* SIGSEGV and SIGBUS that are not page faults. */
+/* SIGSEGV and SIGBUS that are not page faults. USER_EVENT: emulated. */
 static enum user_stop on_protection(struct vcpu *v, uint32_t trapno, uint64_t err, struct fault *f)
 {
     uint8_t op[2];
@@ -270,6 +271,8 @@ static enum user_stop on_protection(struct vcpu *v, uint32_t trapno, uint64_t er
         v->rip += 2;
         return fault_stop(f, 0x80, false, 0);
     }
+    if (user_segment_load(v, (uint16_t)err))
+        return USER_EVENT;
     return fault_stop(f, VEC_GP, true, (uint16_t)err);
 }
 
