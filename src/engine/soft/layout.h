@@ -24,7 +24,8 @@
 #define V_DISPATCH_SIZE 0x200000000
 #define V_META      0x500000000  /* translator records, vTLB tables, frame flags */
 #define V_META_SIZE 0x80000000
-#define V_M2P       0x600000000  /* machine-to-phys table, guest-readable at M2P_GUEST */
+#define V_M2P       0x600000000  /* machine-to-phys table, guest-readable at M2P_GUEST; read-only */
+#define V_M2P_WRITE 0x700000000  /* the same, writable, and the bitmap of allocated frames */
 #define V_RAM       0x1000000000 /* linear map of the whole RAM memfd */
 #define V_RAM_MAX   0x7000000000
 

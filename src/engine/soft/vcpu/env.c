@@ -11,6 +11,7 @@
 #include "cpu/pv/evtchn.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/exits.h"
+#include "engine/soft/vcpu/ptwr.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/user.h"
@@ -88,7 +89,7 @@ int env_write_kernel(struct vcpu *v, gva_t va, const void *buf, size_t size, str
 
 void *env_frame(mfn_t mfn)
 {
-    return mfn < shared->nr_frames ? ram_linear(mfn) : NULL;
+    return frame_exists(mfn) ? ram_linear(mfn) : NULL;
 }
 
 void env_frame_written(mfn_t mfn)
@@ -98,7 +99,7 @@ void env_frame_written(mfn_t mfn)
 
 uint64_t *env_m2p(void)
 {
-    return (uint64_t *)V_M2P;
+    return (uint64_t *)V_M2P_WRITE;
 }
 
 mfn_t env_nr_frames(void)
@@ -165,6 +166,7 @@ void env_set_cr3(struct vcpu *v, mfn_t root)
     bool same = same_kernel_half(v->cr3_kernel, root);
 
     v->cr3_kernel = root;
+    ptwr_forget();
     if (same)
         soft_tlb_clear();
     else
@@ -174,6 +176,7 @@ void env_set_cr3(struct vcpu *v, mfn_t root)
 void env_set_user_cr3(struct vcpu *v, mfn_t root)
 {
     v->cr3_user = root;
+    ptwr_forget();
     soft_tlb_clear();
 }
 
@@ -181,9 +184,11 @@ void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin)
 {
     if (mfn >= shared->nr_frames)
         return;
-    vcpu_frame_flags[mfn] &= (uint8_t)~(FRAME_PT | FRAME_LEVEL_MASK);
+    ptwr_forget();
+    vcpu_frame_flags[mfn] &= (uint8_t) ~(FRAME_PT | FRAME_LEVEL_MASK);
     if (pin)
-        vcpu_frame_flags[mfn] |= (uint8_t)(FRAME_PT | (level & 7) << FRAME_LEVEL_SHIFT);
+        vcpu_frame_flags[mfn] |=
+            (uint8_t)((level == 1 ? FRAME_PT : 0) | (level & 7) << FRAME_LEVEL_SHIFT);
     else
         user_release(mfn);
 }

@@ -8,6 +8,7 @@
 
 #include "cpu/cpuid.h"
 #include "cpu/pv/pv.h"
+#include "engine/ram.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emulate.h"
@@ -48,6 +49,16 @@ static void map_or_fail(uint64_t addr, uint64_t size, int prot, int fd, const ch
         start_fail(what, r);
 }
 
+static void map_m2p(void)
+{
+    uint64_t bitmap = ram_bitmap_offset(shared->nr_frames);
+    uint64_t size = bitmap + (shared->nr_ram + 63) / 64 * sizeof(uint64_t);
+
+    map_or_fail(V_M2P, shared->nr_frames * sizeof(uint64_t), PROT_READ, V_FD_M2P, "m2p table");
+    map_or_fail(V_M2P_WRITE, size, PROT_READ | PROT_WRITE, V_FD_M2P, "m2p table");
+    vcpu_allocated = (const uint64_t *)(V_M2P_WRITE + bitmap);
+}
+
 static void map_shared_memory(void)
 {
     uint64_t frames;
@@ -60,23 +71,7 @@ static void map_shared_memory(void)
     if (frames << PAGE_SHIFT > V_RAM_MAX)
         start_fail("the guest has more memory than the address plan holds", 0);
     map_or_fail(V_RAM, frames << PAGE_SHIFT, PROT_READ | PROT_WRITE, V_FD_RAM, "guest memory");
-    map_or_fail(V_M2P, shared->nr_frames * 8, PROT_READ | PROT_WRITE, V_FD_M2P, "m2p table");
-}
-
-/* The tables that the builder made are in use: stores to them are the guest's right. */
-static void mark_initial_tables(mfn_t table, int level)
-{
-    const uint64_t *t;
-
-    if (table >= shared->nr_frames)
-        return;
-    vcpu_frame_flags[table] |= FRAME_PT;
-    if (level == 1)
-        return;
-    t = ram_linear(table);
-    for (unsigned int i = 0; i < 512; i++)
-        if (t[i] & PTE_P)
-            mark_initial_tables(PTE_FRAME(t[i]), level - 1);
+    map_m2p();
 }
 
 static void wait_for_start(void)
@@ -259,7 +254,7 @@ void start_main(void)
     if (jail_enter())
         start_fail("cannot enter the jail", 0);
     wait_for_start();
-    mark_initial_tables(v->cr3_kernel, 4);
+    env_pin_table(v, v->cr3_kernel, 4, true); /* as the builder leaves it */
     pv_init(v);
     for (;;) {
         if (soft.kicked)

@@ -16,6 +16,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/meta.h"
+#include "engine/soft/vcpu/ptwr.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/user.h"
@@ -24,12 +25,15 @@
 #define BUCKETS 4096u
 #define LOWEST_VA 0xffff888000000000ull /* below it the host range is V's own */
 #define READ_ONLY_FRAMES (FRAME_CODE | FRAME_PATCHED)
+#define PTE_RIGHTS_IGNORED (~(PTE_NX | PTE_P | PTE_RW | 0x000ffffffffff000ull))
 
 struct entry {
     gva_t va;
     mfn_t mfn; /* first frame */
     uint16_t pages;
     bool writable; /* by the guest's tables; READ_ONLY_FRAMES are excepted page by page */
+    bool exec;     /* NX is clear: code may have been translated from here */
+    bool upper_rw, upper_exec;
     bool used;
     uint32_t next; /* index + 1 in its bucket, or in the free list */
 };
@@ -135,11 +139,12 @@ static bool effective_rw(uint64_t pte, bool upper_rw)
     return ((pte & PTE_RW) && upper_rw) || (vcpu_frame_flags[PTE_FRAME(pte)] & FRAME_PT);
 }
 
-/* Does `pte` continue the run that page k = 0 started with `mfn`? */
-static bool continues(uint64_t pte, mfn_t mfn, bool writable, bool upper_rw)
+/* Does `pte` give page `mfn` the rights of the run e? */
+static bool continues(uint64_t pte, mfn_t mfn, const struct entry *e)
 {
-    return (pte & PTE_P) && PTE_FRAME(pte) == mfn && mfn < shared->nr_frames &&
-           effective_rw(pte, upper_rw) == writable;
+    return (pte & PTE_P) && PTE_FRAME(pte) == mfn && frame_exists(mfn) &&
+           effective_rw(pte, e->upper_rw) == e->writable &&
+           (e->upper_exec && !(pte & PTE_NX)) == e->exec;
 }
 
 static bool read_only_frame(mfn_t mfn)
@@ -152,8 +157,7 @@ static int map_entry(const struct entry *e)
 {
     uint64_t host = e->va + KERNEL_OFFSET;
     int prot = PROT_READ | (e->writable ? PROT_WRITE : 0);
-    int r = sys_map(host, (uint64_t)e->pages << PAGE_SHIFT, prot, V_FD_RAM,
-                    e->mfn << PAGE_SHIFT);
+    int r = sys_map(host, (uint64_t)e->pages << PAGE_SHIFT, prot, V_FD_RAM, e->mfn << PAGE_SHIFT);
 
     if (r || !e->writable)
         return r;
@@ -185,40 +189,50 @@ static void drop_overlap(gva_t va, unsigned int pages)
     }
 }
 
-static int insert_run(const struct walk *w, gva_t va, bool upper_rw)
+static void insert_run(const struct walk *w, gva_t va)
 {
     unsigned int index = va >> PAGE_SHIFT & 511, lo = index, hi = index;
     uint64_t *table = w->entry - index;
     mfn_t mfn = PTE_FRAME(w->pte);
-    bool writable = effective_rw(w->pte, upper_rw);
+    struct entry want = {.upper_rw = w->upper_rw, .upper_exec = w->upper_exec, .exec = w->exec};
     struct entry *e;
 
-    while (hi < 511 && continues(table[hi + 1], mfn + (hi + 1 - index), writable, upper_rw))
+    want.writable = effective_rw(w->pte, w->upper_rw);
+    while (hi < 511 && continues(table[hi + 1], mfn + (hi + 1 - index), &want))
         hi++;
     while (lo > 0 && mfn >= index - lo + 1 &&
-           continues(table[lo - 1], mfn - (index - lo + 1), writable, upper_rw))
+           continues(table[lo - 1], mfn - (index - lo + 1), &want))
         lo--;
     for (unsigned int k = lo; k <= hi; k++)
-        set_accessed(&table[k], writable);
+        set_accessed(&table[k], want.writable);
     va = (va & PAGE_MASK) - ((uint64_t)(index - lo) << PAGE_SHIFT);
     drop_overlap(va, hi - lo + 1);
     e = new_entry(va);
     e->va = va;
     e->mfn = mfn - (index - lo);
     e->pages = (uint16_t)(hi - lo + 1);
-    e->writable = writable;
+    e->writable = want.writable;
+    e->exec = want.exec;
+    e->upper_rw = want.upper_rw;
+    e->upper_exec = want.upper_exec;
     vtlb_fills++;
-    if (map_entry(e)) { /* out of host mappings: start over with this one only */
+    if (map_entry(e)) /* out of host mappings: start over with this one only */
         drop_everything();
-        return 0;
-    }
-    return 0;
 }
 
-/* The rights of the upper levels, which walk() has folded into w->writable. */
-static bool upper_levels_rw(const struct walk *w)
+/* walk_access() for the kernel, which may write to level-1 tables that it maps read-only. */
+static int kernel_walk(struct vcpu *v, gva_t va, enum access access, struct walk *w,
+                       uint32_t *error)
 {
-    return w->writable || !(w->pte & PTE_RW);
+    if (!walk_access(v->cr3_kernel, va, access, w, error))
+        return 0;
+    if (*error != (PF_P | PF_W) || !ptwr_recognise(v, va, PTE_FRAME(w->pte)) ||
+        walk_access(v->cr3_kernel, va, ACCESS_READ, w, error))
+        return -1;
+    set_accessed(w->entry, true);
+    w->pte |= PTE_D;
+    w->writable = true;
+    return 0;
 }
 
 int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
@@ -226,7 +240,7 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
     struct walk w;
     mfn_t mfn;
 
-    if (walk_access(v->cr3_kernel, va, write ? ACCESS_WRITE : ACCESS_READ, &w, error))
+    if (kernel_walk(v, va, write ? ACCESS_WRITE : ACCESS_READ, &w, error))
         return va >= M2P_GUEST && va < LOWEST_VA ? -2 : -1;
     if (va < LOWEST_VA)
         return -2;
@@ -245,7 +259,8 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
                 return 0;
         }
     }
-    return insert_run(&w, va, upper_levels_rw(&w));
+    insert_run(&w, va);
+    return 0;
 }
 
 void vtlb_touch(struct vcpu *v, gva_t va)
@@ -256,23 +271,39 @@ void vtlb_touch(struct vcpu *v, gva_t va)
         vtlb_fill(v, va, false, &error);
 }
 
+/* All pages of a run whose rights are those of its page-table entries. */
+static bool pages_agree(const uint64_t *table, const struct entry *e)
+{
+    uint64_t want = e->mfn << PAGE_SHIFT | PTE_P | (e->writable ? PTE_RW : 0) |
+                    (e->exec || !e->upper_exec ? 0 : PTE_NX);
+    uint64_t ignored = PTE_RIGHTS_IGNORED | (e->upper_exec ? 0 : PTE_NX);
+
+    for (unsigned int k = 0; k < e->pages; k++, want += PAGE_SIZE)
+        if ((table[k] & ~ignored) != want)
+            return false;
+    return true;
+}
+
 static bool still_valid(struct vcpu *v, const struct entry *e)
 {
     struct walk w;
     uint32_t error;
-    bool upper_rw;
 
-    if (walk(v->cr3_kernel, e->va, ACCESS_READ, &w, &error))
+    if (walk(v->cr3_kernel, e->va, ACCESS_READ, &w, &error) || w.upper_rw != e->upper_rw ||
+        w.upper_exec != e->upper_exec)
         return false;
-    upper_rw = upper_levels_rw(&w);
+    if (pages_agree(w.entry, e))
+        return true;
+    /* Level-1 tables, writable against their entries. */
     for (unsigned int k = 0; k < e->pages; k++)
-        if (!continues(w.entry[k], e->mfn + k, e->writable, upper_rw))
+        if (!continues(w.entry[k], e->mfn + k, e))
             return false;
     return true;
 }
 
 void vtlb_flush(struct vcpu *v)
 {
+    ptwr_forget();
     soft_tlb_clear();
     for (uint32_t i = 0; i < high_water; i++)
         if (entries[i].used && !still_valid(v, &entries[i]))
@@ -356,7 +387,7 @@ void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault
     m2p = access == ACCESS_READ ? m2p_ptr(va) : NULL;
     if (m2p)
         return m2p;
-    if (walk_access(v->cr3_kernel, va, access, &w, &error)) {
+    if (kernel_walk(v, va, access, &w, &error)) {
         *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error, .cr2 = va};
         return NULL;
     }

@@ -9,10 +9,19 @@
 #include "engine/soft/vcpu/soft.h"
 
 uint8_t *vcpu_frame_flags;
+const uint64_t *vcpu_allocated;
 
 void *ram_linear(mfn_t mfn)
 {
     return (void *)(V_RAM + (mfn << PAGE_SHIFT));
+}
+
+bool frame_exists(mfn_t mfn)
+{
+    if (mfn >= shared->nr_frames)
+        return false;
+    return mfn >= shared->nr_ram ||
+           (__atomic_load_n(&vcpu_allocated[mfn / 64], __ATOMIC_RELAXED) >> (mfn % 64) & 1);
 }
 
 static bool canonical(gva_t va)
@@ -36,22 +45,24 @@ int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *e
         e = __atomic_load_n(entry, __ATOMIC_RELAXED);
         if (!(e & PTE_P))
             return -1;
-        rights &= e;
-        nx |= e & PTE_NX;
         if (shift == PAGE_SHIFT)
             break;
+        rights &= e;
+        nx |= e & PTE_NX;
         if (e & PTE_PS)
             return -1;
         table = PTE_FRAME(e);
     }
-    if (PTE_FRAME(e) >= shared->nr_frames)
+    if (!frame_exists(PTE_FRAME(e)))
         return -1;
     ret->entry = entry;
     ret->pte = e;
     ret->table = table;
-    ret->writable = (rights & PTE_RW) || (vcpu_frame_flags[PTE_FRAME(e)] & FRAME_PT);
-    ret->exec = !nx;
-    if ((access == ACCESS_WRITE && !ret->writable) || (access == ACCESS_EXEC && nx)) {
+    ret->upper_rw = rights & PTE_RW;
+    ret->upper_exec = !nx;
+    ret->writable = rights & e & PTE_RW;
+    ret->exec = !nx && !(e & PTE_NX);
+    if ((access == ACCESS_WRITE && !ret->writable) || (access == ACCESS_EXEC && !ret->exec)) {
         *error |= PF_P;
         return -1;
     }

@@ -17,22 +17,31 @@
 
 /* What this vCPU knows about a frame; vcpu_frame_flags[mfn]. */
 #define FRAME_CODE 1    /* translated kernel code: no writable mapping in V */
-#define FRAME_PT 2      /* pinned page table: RO mappings of it are treated as writable */
+#define FRAME_PT 2      /* level-1 table: the kernel's RO mappings of it are writable */
 #define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
 #define FRAME_LEVEL_SHIFT 4 /* level 1-4 that it was pinned at, 0 = not pinned */
 #define FRAME_LEVEL_MASK 0x70
 extern uint8_t *vcpu_frame_flags;
 
+/* Bit per RAM frame: it is the guest's at present. The domain process writes it. */
+extern const uint64_t *vcpu_allocated;
+
+/* Is there such a frame, which the guest may map and name? */
+bool frame_exists(mfn_t mfn);
+
 struct walk {
     uint64_t *entry; /* the leaf entry, in V's linear map */
     uint64_t pte;    /* its value as read, frame checked to exist */
     mfn_t table;     /* frame that holds it */
-    bool writable;   /* RW at every level (or FRAME_PT leaf frame in kernel walks) */
+    bool upper_rw;   /* RW at every level above the leaf */
+    bool upper_exec; /* NX clear at every level above the leaf */
+    bool writable;   /* RW at every level */
     bool exec;       /* NX clear at every level */
 };
 
 /* Find the leaf entry for va under `root`. Returns 0, or -1 with *error = the #PF error bits
- * P/W/I for `access` (U is added by the personality). Does not set A/D. */
+ * P/W/I for `access` (U is added by the personality); where that has P, *ret is filled as
+ * well. Does not set A/D. Knows nothing of FRAME_PT. */
 int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error);
 
 /* walk() for present, permitted accesses with A (and D for writes) set atomically. */
