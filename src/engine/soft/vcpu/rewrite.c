@@ -269,7 +269,7 @@ static uint8_t *emit_if_user_pointer(int reg)
     return emit_at - 4;
 }
 
-static void string_pointers(const struct insn *in, bool *rsi, bool *rdi)
+void rewrite_string_pointers(const struct insn *in, bool *rsi, bool *rdi)
 {
     unsigned int op = in->opcode & 0xfe;
 
@@ -286,7 +286,7 @@ static bool rewrite_string(const struct insn *in, const uint8_t *bytes, uint64_t
     bool rsi, rdi, compares = (in->opcode & 0xf6) == 0xa6, marked = cache_marked(pc);
     uint8_t *slow[2] = {NULL, NULL}, *skip;
 
-    string_pointers(in, &rsi, &rdi);
+    rewrite_string_pointers(in, &rsi, &rdi);
     if (in->prefix_67 || (rsi && in->seg >= 0x64) || (marked && compares))
         return false;
     if (marked && rdi)

@@ -18,6 +18,9 @@ bool rewrite_operand_is_odd(const struct insn *in);
 /* bt bts btr btc with the bit number in a register: it may name a bit far from the operand. */
 bool rewrite_is_bit_string(const struct insn *in);
 
+/* Which pointers does a string instruction use? */
+void rewrite_string_pointers(const struct insn *in, bool *rsi, bool *rdi);
+
 /* The host segment prefix for in's memory operand: 0x65 (gs: KERNEL_OFFSET), 0x64 (fs: the
  * guest's gs base) or 0 (rsp-based, host form already). Not for guest fs: operands. */
 uint8_t rewrite_segment(const struct insn *in);

@@ -208,8 +208,13 @@ static void on_general_protection(struct sigcontext *mc, const struct cache_pos 
             return;
         }
         if (in.cls == INSN_STRING) {
-            ea[n++] = vcpu.gpr[RDI];
-            ea[n++] = vcpu.gpr[RSI];
+            bool rsi, rdi;
+
+            rewrite_string_pointers(&in, &rsi, &rdi);
+            if (rsi)
+                ea[n++] = vcpu.gpr[RSI];
+            if (rdi)
+                ea[n++] = vcpu.gpr[RDI];
         } else {
             n += operand_address(&in, &ea[n]);
             n += stack_address(&in, &ea[n]);
