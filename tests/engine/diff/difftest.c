@@ -20,6 +20,7 @@
 #define DEFAULT_COUNT 100000
 #define CHUNKS 10
 #define MAX_REPORTS 20
+#define MAX_UNSUPPORTED 32
 
 _Noreturn void difftest_main(const uint64_t *initial_stack);
 
@@ -28,6 +29,7 @@ static struct result native_result, guest_result;
 static struct gen gen;
 static uint64_t nr_faults, nr_unsupported, nr_runs;
 static unsigned int nr_reports;
+static char unsupported[MAX_UNSUPPORTED][64];
 
 static const char *const mode_names[] = {"plain", "marked", "stopped", "marked and stopped"};
 
@@ -75,8 +77,7 @@ static void print_start(void)
     for (unsigned int i = 0; i < 16; i++)
         fake_print("%s%016lx%s", i % 4 ? " " : "#   ", (unsigned long)start.gpr[i],
                    i % 4 == 3 ? "\n" : "");
-    fake_print("#   flags %lx gs %lx\n", (unsigned long)start.rflags,
-               (unsigned long)start.gs_base);
+    fake_print("#   flags %lx gs %lx\n", (unsigned long)start.rflags, (unsigned long)start.gs_base);
 }
 
 static void report(uint64_t seed, unsigned int mode)
@@ -99,6 +100,31 @@ static void report(uint64_t seed, unsigned int mode)
     print_items(0);
 }
 
+/* Remember what comes after the address of "cannot emulate the instruction at ...: ". */
+static void note_unsupported(const char *message)
+{
+    size_t n;
+
+    while (*message && *message != ':')
+        message++;
+    n = strlen(message) + 1;
+    n = n < sizeof(unsupported[0]) ? n : sizeof(unsupported[0]);
+    for (unsigned int i = 0; i < MAX_UNSUPPORTED; i++) {
+        if (!unsupported[i][0]) {
+            memcpy(unsupported[i], message, n - 1);
+            return;
+        }
+        if (!memcmp(unsupported[i], message, n))
+            return;
+    }
+}
+
+static void print_unsupported(void)
+{
+    for (unsigned int i = 0; i < MAX_UNSUPPORTED && unsupported[i][0]; i++)
+        fake_print("# not emulated%s\n", unsupported[i]);
+}
+
 /* Natively once, then translated in each mode that this sequence is chosen for. */
 static bool sequence(uint64_t seed)
 {
@@ -118,6 +144,7 @@ static bool sequence(uint64_t seed)
         machine_run_guest(&start, &how, &guest_result);
         if (guest_result.stop == STOP_UNSUPPORTED) {
             nr_unsupported++;
+            note_unsupported(guest_result.message);
             continue;
         }
         if (!results_differ(&native_result, &guest_result, false))
@@ -169,5 +196,6 @@ _Noreturn void difftest_main(const uint64_t *initial_stack)
                "%lu kicks\n",
                (unsigned long)nr_runs, (unsigned long)nr_faults, (unsigned long)nr_unsupported,
                (unsigned long)machine_kicks);
+    print_unsupported();
     sys_exit(bad ? 1 : 0);
 }

@@ -177,7 +177,9 @@ static unsigned int vector_rxb(int reg, const struct operand *rm)
 {
     unsigned int n = reg & 8 ? 0 : 0x80;
     int x = rm->kind == OP_MEM && rm->index >= 0 ? rm->index & 8 : 0;
-    int b = rm->kind == OP_REG ? rm->reg & 8 : rm->kind == OP_MEM && rm->base >= 0 ? rm->base & 8 : 0;
+    int b = rm->kind == OP_REG                    ? rm->reg & 8
+            : rm->kind == OP_MEM && rm->base >= 0 ? rm->base & 8
+                                                  : 0;
 
     if (rm->kind == OP_REG && rm->reg >= 16)
         x = 8;
@@ -225,6 +227,7 @@ void ins_evex(struct gen *g, unsigned int map, unsigned int pp, bool w, struct e
 
 void put_mov(struct gen *g, int to, int from)
 {
+    gen_pointer_changes(g, to);
     if (gen_chance(g, 50))
         ins(g, 0, 0x89, 8, from, op_reg(to), 0, 0);
     else
@@ -238,11 +241,13 @@ void put_mov_imm32(struct gen *g, int reg, uint32_t v)
 
 void put_lea(struct gen *g, int reg, struct operand m)
 {
+    gen_pointer_changes(g, reg);
     ins(g, 0, 0x8d, 8, reg, m, 0, 0);
 }
 
 void put_load(struct gen *g, int reg, struct operand m)
 {
+    gen_pointer_changes(g, reg);
     ins(g, 0, 0x8b, 8, reg, m, 0, 0);
 }
 
@@ -264,7 +269,7 @@ void put_set_flags(struct gen *g)
         ins(g, 0, 0x39, 8, gen_data_reg(g), op_reg(r), 0, 0);
         break;
     default:
-        ins(g, 0, 0x83, 4, 0, op_reg(r), 1, (int8_t)gen_random(g));
+        ins(g, 0, 0x83, 4, 7, op_reg(r), 1, (int8_t)gen_random(g));
     }
 }
 

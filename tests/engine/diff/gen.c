@@ -114,9 +114,9 @@ static struct operand gs_mem(struct gen *g)
     struct operand m;
 
     if (!g->gs_small)
-        m = gen_chance(g, 50) ? op_mem(NO_REG, NO_REG, 1, disp)
-                              : op_mem(gen_chance(g, 50) ? R14 : NO_REG, R14,
-                                       1 << gen_below(g, 4), disp);
+        m = gen_chance(g, 50)
+                ? op_mem(NO_REG, NO_REG, 1, disp)
+                : op_mem(gen_chance(g, 50) ? R14 : NO_REG, R14, 1 << gen_below(g, 4), disp);
     else if (gen_chance(g, 40))
         m = op_rip(AT(W_DATA) + 0x600 + gen_below(g, 0x1000));
     else
@@ -156,6 +156,12 @@ struct operand gen_mem(struct gen *g)
     /* 32-bit addresses of the window are the translator's own tables on the native side. */
     m.p67 = m.index == NO_REG && base == g->low_base && gen_chance(g, 80);
     return m;
+}
+
+void gen_pointer_changes(struct gen *g, int reg)
+{
+    if (reg == g->low_base)
+        g->low_base = NO_REG;
 }
 
 struct operand gen_pointer_slot(struct gen *g)
@@ -283,7 +289,8 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-    {"alu", gen_alu, 50},
+    {"alu", gen_alu, 50},      {"stack", gen_stack, 15}, {"rsp", gen_rsp, 8},
+    {"string", gen_string, 6}, {"flow", gen_flow, 12},
 };
 
 static void one_item(struct gen *g)
@@ -317,7 +324,7 @@ static void jump_to_exit(struct gen *g)
 
 void gen_sequence(struct gen *g, struct start *s, uint64_t seed, unsigned int limit)
 {
-    unsigned int n;
+    unsigned int n, i;
 
     *g = (struct gen){.rng = seed, .s = s, .limit = limit, .low_base = NO_REG};
     s->windowed = 0;
@@ -329,7 +336,11 @@ void gen_sequence(struct gen *g, struct start *s, uint64_t seed, unsigned int li
     g->at = gen_chance(g, 30) ? 0xf80 + gen_below(g, 0x80) : gen_below(g, 0x1400);
     s->rip = WINDOW + AT(W_CODE) + g->at;
     n = 1 + gen_below(g, MAX_LENGTH);
-    for (unsigned int i = 0; i < n && i < limit && !g->ended; i++)
+    for (i = 0; i < n && i < limit; i++)
         one_item(g);
+    if (i == n && gen_chance(g, 10)) {
+        g->items[g->nr_items++] = (struct item){(uint16_t)g->at, "end"};
+        gen_end(g);
+    }
     jump_to_exit(g);
 }

@@ -30,7 +30,7 @@ struct item {
 struct gen {
     uint64_t rng;
     struct start *s;
-    uint32_t at;      /* offset in s->code */
+    uint32_t at;        /* offset in s->code */
     unsigned int limit; /* items to make at most */
     unsigned int nr_items;
     struct item items[MAX_ITEMS];
@@ -39,9 +39,9 @@ struct gen {
     int32_t sp;         /* rsp, relative to the start; below 0 is pushed */
     uint8_t slots[64];  /* classes of what was pushed: SLOT_* */
     unsigned int nr_slots;
-    bool gs_small;      /* gs_base is a small number, not a window pointer */
-    int low_base;       /* its lower half points to LOW; NO_REG: none does */
-    bool odd_bases;     /* some base is special; else all accesses succeed */
+    bool gs_small;  /* gs_base is a small number, not a window pointer */
+    int low_base;   /* its lower half points to LOW; NO_REG: none does */
+    bool odd_bases; /* some base is special; else all accesses succeed */
 };
 
 enum slot { SLOT_DATA, SLOT_POINTER, SLOT_DATA2 /* two bytes */, SLOT_FLAGS };
@@ -82,11 +82,12 @@ int gen_data_reg(struct gen *g);
 int gen_other_data_reg(struct gen *g, int not_this);
 int gen_source_reg(struct gen *g, unsigned int size); /* of any class if size allows */
 int gen_dest_reg(struct gen *g, unsigned int size);   /* HIGH() now and then */
-unsigned int gen_size(struct gen *g);  /* 1 2 4 8 */
-unsigned int gen_size2(struct gen *g); /* 2 4 8 */
+unsigned int gen_size(struct gen *g);                 /* 1 2 4 8 */
+unsigned int gen_size2(struct gen *g);                /* 2 4 8 */
 struct operand gen_mem(struct gen *g);      /* data to read or write, rarely somewhere bad */
 struct operand gen_good_mem(struct gen *g); /* never bad */
 struct operand gen_pointer_slot(struct gen *g);
+void gen_pointer_changes(struct gen *g, int reg); /* it no longer is what it was at the start */
 
 /* Operands. */
 struct operand op_reg(int reg);
@@ -105,11 +106,13 @@ void ins_low(struct gen *g, unsigned int flags, unsigned int opcode, unsigned in
 void ins_plain(struct gen *g, unsigned int flags, unsigned int opcode, unsigned int size);
 void ins_vex(struct gen *g, unsigned int map, unsigned int pp, bool w, bool l, unsigned int opcode,
              int reg, int vvvv, struct operand rm, unsigned int imm_size, int64_t imm);
+
 struct evex {
     uint8_t ll, mask;
     bool z, b;
     int disp8_raw; /* used as encoded, if narrow */
 };
+
 void ins_evex(struct gen *g, unsigned int map, unsigned int pp, bool w, struct evex e,
               unsigned int opcode, int reg, int vvvv, struct operand rm, unsigned int imm_size,
               int64_t imm);

@@ -115,8 +115,12 @@ static void cmpxchg_wide(struct gen *g)
     struct operand m = op_rip(at), high = op_rip(at + (big ? 8 : 4));
     unsigned int size = big ? 8 : 4;
 
-    if (gen_chance(g, 10)) /* misaligned: #GP for the wide one */
-        m.target += 1 + gen_below(g, 15);
+    if (gen_chance(g, 30)) {
+        gen_pointer_changes(g, RSI);
+        /* perhaps misaligned: #GP for the wide one */
+        ins_low(g, 0, 0xb8, 8, RSI, 8, USER + 0x200 + 8 * gen_below(g, 0x3a0) + gen_below(g, 2));
+        m = op_mem(RSI, NO_REG, 1, 0);
+    }
     put_store(g, op_rip(AT(W_POINTERS)), RBX);
     put_mov_imm32(g, RBX, (uint32_t)gen_random(g));
     if (gen_chance(g, 60)) {
@@ -138,8 +142,10 @@ static void bit_op(struct gen *g)
     } else {
         int index = gen_data_reg(g);
 
-        if (mem && gen_chance(g, 85)) /* else it goes far away */
+        if (mem && gen_chance(g, 85))
             ins(g, 0, 0x81, 8, 4, op_reg(index), 4, gen_below(g, 2) ? 0x3ff : 0x7f);
+        else if (mem) /* far away */
+            ins(g, 0, 0x63, 8, index, op_reg(index), 0, 0);
         if (mem && gen_chance(g, 20))
             ins(g, 0, 0xf7, 8, 3, op_reg(index), 0, 0);
         ins(g, op ? lock(g, mem) : 0, 0x0fa3 | op << 3, size, index, d, 0, 0);
@@ -292,8 +298,9 @@ static void plain_op(struct gen *g)
     static const struct {
         uint16_t opcode;
         uint8_t size;
-    } ops[] = {{0x98, 2}, {0x98, 4}, {0x98, 8}, {0x99, 2}, {0x99, 4}, {0x99, 8}, {0x9e, 4},
-               {0x9f, 4}, {0xf5, 4}, {0xf8, 4}, {0xf9, 4}, {0x9b, 4}};
+    } ops[] = {{0x98, 2}, {0x98, 4}, {0x98, 8}, {0x99, 2}, {0x99, 4}, {0x99, 8},
+               {0x9e, 4}, {0x9f, 4}, {0xf5, 4}, {0xf8, 4}, {0xf9, 4}, {0x9b, 4}};
+
     unsigned int n = gen_below(g, ARRAY_SIZE(ops) - 1);
 
     ins_plain(g, 0, ops[n].opcode, ops[n].size);
@@ -420,10 +427,9 @@ static void xlat_op(struct gen *g)
 void gen_alu(struct gen *g)
 {
     static void (*const ops[])(struct gen *) = {
-        alu_op,      alu_op,    alu_op,       alu_op,   test_op, unary_op, exchange_op,
-        exchange_op, bit_op,    bit_op,       shift_op, shift_op, multiply_op, move_op,
-        move_op,     move_op,   condition_op, lea_op,   lea_op,  plain_op, nop_op,
-        misc_op,     misc_op,   bmi_op};
+        alu_op,       alu_op, alu_op,   alu_op,   test_op,     unary_op, exchange_op, exchange_op,
+        bit_op,       bit_op, shift_op, shift_op, multiply_op, move_op,  move_op,     move_op,
+        condition_op, lea_op, lea_op,   plain_op, nop_op,      misc_op,  misc_op,     bmi_op};
     unsigned int n = gen_below(g, 100);
 
     if (n < 2)

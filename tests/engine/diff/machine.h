@@ -82,9 +82,9 @@ bool page_is_mapped(unsigned int window_page);
 
 /* start.S */
 struct native {
-    uint64_t gpr[16]; /* 0 */
-    uint64_t jump;    /* 128 */
-    uint64_t rflags;  /* 136 */
+    uint64_t gpr[16];  /* 0 */
+    uint64_t jump;     /* 128 */
+    uint64_t rflags;   /* 136 */
     uint64_t host_rsp; /* 144 */
 };
 

@@ -41,21 +41,18 @@ struct right {
 };
 
 static const struct right rights[W_PAGES] = {
-    [W_EXIT] = {true, false, true},
-    [W_CODE] = {true, true, true},
-    [W_CODE + 1] = {true, true, true},
-    [W_DATA] = {true, true, false},
-    [W_DATA + 1] = {true, true, false},
-    [W_RO] = {true, false, false},
-    [W_POINTERS] = {true, true, false},
-    [W_STACK] = {true, true, false},
+    [W_EXIT] = {true, false, true},      [W_CODE] = {true, true, true},
+    [W_CODE + 1] = {true, true, true},   [W_DATA] = {true, true, false},
+    [W_DATA + 1] = {true, true, false},  [W_RO] = {true, false, false},
+    [W_POINTERS] = {true, true, false},  [W_STACK] = {true, true, false},
     [W_STACK + 1] = {true, true, false},
 };
 
 static const uint8_t user_pages[U_PAGES] = {
     [U_DATA1] = W_DATA + 1, [U_DATA0] = W_DATA, [U_HOLE] = 0, [U_RO] = W_RO};
 
-static uint8_t *native_file; /* linear map of the native machine's frames */
+static uint8_t *native_file;              /* linear map of the native machine's frames */
+static const uint64_t all_frames = ~0ull; /* NR_FRAMES bits: all of them are the guest's */
 static const void *const exit_slot = native_exit;
 
 bool page_is_mapped(unsigned int page)
@@ -132,9 +129,8 @@ static void map_native_page(uint64_t addr, unsigned int page)
 {
     const struct right *r = &rights[page];
 
-    map_at(addr, PAGE_SIZE,
-           PROT_READ | (r->write ? PROT_WRITE : 0) | (r->exec ? PROT_EXEC : 0), NATIVE_FD,
-           frame_of(page) << PAGE_SHIFT);
+    map_at(addr, PAGE_SIZE, PROT_READ | (r->write ? PROT_WRITE : 0) | (r->exec ? PROT_EXEC : 0),
+           NATIVE_FD, frame_of(page) << PAGE_SHIFT);
 }
 
 static void make_native_window(void)
@@ -175,6 +171,7 @@ void memory_init(void)
     map_at(V_M2P, PAGE_SIZE, PROT_READ | PROT_WRITE, -1, 0);
     map_at(V_RAM, NR_FRAMES << PAGE_SHIFT, PROT_READ | PROT_WRITE, V_FD_RAM, 0);
     shared->nr_frames = shared->nr_ram = shared->patch_first = NR_FRAMES;
+    vcpu_allocated = &all_frames;
     make_page_tables();
     make_native_window();
     make_exits();
@@ -227,6 +224,5 @@ void memory_flush_tlb(void)
 
 void memory_set_marks(bool marked)
 {
-    memset(fake_marks + (((uint32_t)WINDOW & 0x7fffffff) >> 3), marked ? 0xff : 0,
-           AT(W_PAGES) / 8);
+    memset(fake_marks + (((uint32_t)WINDOW & 0x7fffffff) >> 3), marked ? 0xff : 0, AT(W_PAGES) / 8);
 }

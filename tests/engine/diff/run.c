@@ -41,15 +41,17 @@ struct native native;
 uint64_t machine_xcr0, machine_kicks;
 
 static struct action vcpu_action;
-static bool in_native, in_guest;
+static bool in_native, in_guest, native_hangs;
 static struct fault native_fault;
 static uint64_t native_rip;
 static uint32_t ticks;
 static uint64_t stop_rng, stop_generation;
 static uint32_t stop_rate, nr_stops;
+
 static struct stop_point {
     uint8_t *at, old;
 } stops[MAX_STOPS];
+
 static void *crash_point[5];
 static uint8_t fpu_initial[FPU_SIZE] __attribute__((aligned(64)));
 
@@ -60,10 +62,7 @@ static void fpu_load(const uint8_t *image)
 
 static void fpu_save(uint8_t *image)
 {
-    __asm__ volatile("xsave64 (%0)"
-                     :
-                     : "r"(image), "a"((uint32_t)machine_xcr0), "d"(0)
-                     : "memory");
+    __asm__ volatile("xsave64 (%0)" : : "r"(image), "a"((uint32_t)machine_xcr0), "d"(0) : "memory");
 }
 
 static void leave_native(struct sigcontext *mc)
@@ -140,15 +139,26 @@ static bool on_stop(const siginfo_t *info, struct ucontext *uc)
     return false;
 }
 
+/* Linux leaves the interrupted code's AC set in handlers. */
+static void clear_alignment_check(void)
+{
+    __asm__ volatile("pushfq\n\tandl %0, (%%rsp)\n\tpopfq" : : "i"(~EFLAGS_AC) : "cc", "memory");
+}
+
 static void on_signal(int sig, const siginfo_t *info, struct ucontext *uc)
 {
+    clear_alignment_check();
     if (sig == SIGALRM) {
+        bool hangs = ++ticks > HANG_TICKS;
+
+        if (hangs && in_guest)
+            fake_crash("hangs");
+        if (hangs && in_native) {
+            native_hangs = true;
+            leave_native(&uc->uc_mcontext);
+        }
         if (!in_guest)
             return;
-        if (++ticks > HANG_TICKS) {
-            ticks = 0;
-            fake_crash("hangs");
-        }
     } else if (in_native) {
         leave_native(&uc->uc_mcontext);
         return;
@@ -218,11 +228,13 @@ void machine_run_native(const struct start *s, struct result *r)
     native.rflags = s->rflags | EFLAGS_IF | 2;
     fpu_load(s->fpu);
     set_bases(twin(s, 16, s->gs_base), twin(s, 17, s->fs_base));
+    ticks = 0;
+    native_hangs = false;
     in_native = true;
     native_enter();
     set_bases(KERNEL_OFFSET, 0);
     fpu_save(r->fpu);
-    r->stop = in_native ? STOP_END : STOP_FAULT;
+    r->stop = in_native ? STOP_END : native_hangs ? STOP_HANG : STOP_FAULT;
     in_native = false;
     __builtin_memcpy(r->gpr, native.gpr, sizeof(r->gpr));
     r->rflags = native.rflags;
@@ -282,6 +294,7 @@ static bool guest_step(struct result *r)
     soft.jump = (uintptr_t)host;
     vcpu.rflags = (vcpu.rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
     cache_run_deferred();
+    soft.fpu_usable = user_fpu_here;
     soft_enter();
     switch (soft.reason) {
     case SOFT_CHAIN:
