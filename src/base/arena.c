@@ -2,6 +2,7 @@
  *
  * arena.c - see arena.h.
  */
+#define _GNU_SOURCE
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -49,19 +50,17 @@ char *arena_strndup(struct arena *a, const char *s, size_t n)
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
+    char *text, *p;
     va_list ap;
-    char *p;
     int n;
 
     va_start(ap, fmt);
-    n = vsnprintf(NULL, 0, fmt, ap);
+    n = vasprintf(&text, fmt, ap);
     va_end(ap);
     if (n < 0)
-        n = 0;
-    p = arena_alloc(a, (size_t)n + 1);
-    va_start(ap, fmt);
-    vsnprintf(p, (size_t)n + 1, fmt, ap);
-    va_end(ap);
+        return arena_strndup(a, "", 0);
+    p = arena_strndup(a, text, (size_t)n);
+    free(text);
     return p;
 }
 
