@@ -39,6 +39,8 @@ static uint32_t nr_blocks, nr_insns, nr_chains;
 static uint32_t deferred[MAX_DEFERRED];
 static uint32_t nr_deferred;
 static uint64_t generation;
+static uint32_t deaths;
+static uint64_t alone_pc; /* of the newest block of its kind */
 
 static uint32_t *dispatch_entry(uint64_t pc)
 {
@@ -139,15 +141,12 @@ static struct cache_block *find_block(uint32_t offset)
     return NULL;
 }
 
-bool cache_find(uint64_t host_pc, struct cache_pos *ret)
+/* The record of the instruction that a cache offset belongs to, or NULL. */
+static struct cache_insn *find_insn(const struct cache_block *b, uint32_t offset)
 {
-    uint32_t offset = (uint32_t)(host_pc - V_CACHE);
-    struct cache_block *b = find_block(offset);
     struct cache_insn *in = NULL;
     uint32_t lo = 0, hi;
 
-    if (!b)
-        return false;
     for (hi = b->insns; lo < hi;) {
         uint32_t mid = (lo + hi) / 2;
 
@@ -158,10 +157,19 @@ bool cache_find(uint64_t host_pc, struct cache_pos *ret)
             hi = mid;
         }
     }
+    return in;
+}
+
+bool cache_find(uint64_t host_pc, struct cache_pos *ret)
+{
+    uint32_t offset = (uint32_t)(host_pc - V_CACHE);
+    struct cache_block *b = find_block(offset);
+    struct cache_insn *in = b ? find_insn(b, offset) : NULL;
+
     if (!in)
         return false;
     ret->block = b;
-    ret->pc = (CACHE_PC_LIMIT & ~0xffffffffull) + b->pc + in->pc;
+    ret->pc = b->alone ? alone_pc : (CACHE_PC_LIMIT & ~0xffffffffull) + b->pc + in->pc;
     ret->into = offset - in->host;
     ret->exact = ret->into == 0;
     ret->fixup = in->fixup;
@@ -186,10 +194,24 @@ struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame)
     b->host = b->end = (uint32_t)((uintptr_t)emit_at - V_CACHE);
     b->first_insn = nr_insns;
     b->insns = 0;
-    b->dead = false;
+    b->dead = b->alone = false;
     b->frame[1] = NO_FRAME;
     link_frame(b, 0, frame);
     *dispatch_entry(pc) = header;
+    return b;
+}
+
+struct cache_block *cache_block_alone(uint64_t pc)
+{
+    struct cache_block *b = &blocks[nr_blocks++];
+
+    *b = (struct cache_block){.pc = (uint32_t)pc,
+                              .host = (uint32_t)((uintptr_t)emit_at - V_CACHE),
+                              .first_insn = nr_insns,
+                              .dead = true, /* nothing leads here */
+                              .alone = true,
+                              .frame = {NO_FRAME, NO_FRAME}};
+    alone_pc = pc;
     return b;
 }
 
@@ -275,6 +297,7 @@ static void kill_block(struct cache_block *b)
     if (b->dead)
         return;
     b->dead = true;
+    deaths++;
     if (*dispatch_entry(b->pc) == b->host - CACHE_HEADER_SIZE)
         *dispatch_entry(b->pc) = 0;
     if (soft.running && at >= b->host && at < b->host + ENTRY_SIZE && nr_deferred < MAX_DEFERRED) {
@@ -313,6 +336,32 @@ void cache_drop_at(uint64_t host_pc)
 
     if (b)
         kill_block(b);
+}
+
+uint32_t cache_deaths(void)
+{
+    return deaths;
+}
+
+void cache_leave_behind(uint64_t host_pc)
+{
+    uint32_t offset = (uint32_t)(host_pc - V_CACHE);
+    const struct cache_block *b = find_block(offset);
+    const struct cache_insn *in = b && b->dead ? find_insn(b, offset) : NULL;
+    uint64_t pc;
+    uint8_t *at;
+
+    /* A last instruction needs nothing: what it jumps to is dropped or is another page's. */
+    if (!in || ++in == &insns[b->first_insn + b->insns] ||
+        (uintptr_t)emit_at + RESERVE / 2 > V_CACHE + V_CACHE_SIZE)
+        return;
+    pc = (CACHE_PC_LIMIT & ~0xffffffffull) + b->pc + in->pc;
+    at = host_ptr(in->host);
+    at[0] = 0xe9; /* every block ends in a jump, so there is room */
+    emit_patch_rel32(at + 1, emit_at);
+    emit_store_imm(&vcpu.rip, (int32_t)pc);
+    emit_store_imm(&soft.reason, SOFT_NONE);
+    emit_jmp(soft_exit_common);
 }
 
 bool cache_marked(uint64_t pc)

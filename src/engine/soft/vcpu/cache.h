@@ -37,6 +37,7 @@ struct cache_block {
     uint32_t first_insn; /* index of its first record */
     uint16_t insns;
     bool dead;
+    bool alone; /* cache_block_alone */
     uint32_t frame[2]; /* frames its bytes come from; 0xffffffff = none */
     uint32_t next[2];  /* next block of that frame */
 };
@@ -61,6 +62,8 @@ bool cache_find(uint64_t host_pc, struct cache_pos *ret);
 
 /* While a translation is made: */
 struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame);
+/* One for a single instruction at any pc, which is run once and never found again. */
+struct cache_block *cache_block_alone(uint64_t pc);
 void cache_block_frame(struct cache_block *b, mfn_t frame); /* its second frame */
 struct cache_insn *cache_insn_add(struct cache_block *b, uint64_t pc);
 void cache_block_end(struct cache_block *b);
@@ -78,6 +81,11 @@ bool cache_in_dead_entry(const uint8_t *rel);
  * host pc is in. The block that soft.running is in goes on to its end if it was entered. */
 void cache_drop_frame(mfn_t mfn);
 void cache_drop_at(uint64_t host_pc);
+/* How many blocks were dropped so far. */
+uint32_t cache_deaths(void);
+/* The instruction at host_pc runs (or is about to). If its block was dropped, leave behind it:
+ * the bytes that follow may be the ones that it writes. */
+void cache_leave_behind(uint64_t host_pc);
 /* Finish what could not be overwritten while it ran. Called before each entry. */
 void cache_run_deferred(void);
 

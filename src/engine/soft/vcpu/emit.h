@@ -52,6 +52,16 @@ static inline void emit_load(int reg, const void *slot)
     emit_32(emit_abs(slot));
 }
 
+/* mov dword [abs32], imm32 */
+static inline void emit_store_imm32(const void *slot, uint32_t v)
+{
+    emit_8(0xc7);
+    emit_8(4);
+    emit_8(0x25);
+    emit_32(emit_abs(slot));
+    emit_32(v);
+}
+
 /* mov qword [abs32], simm32 */
 static inline void emit_store_imm(const void *slot, int32_t v)
 {

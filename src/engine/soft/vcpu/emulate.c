@@ -215,11 +215,22 @@ static enum emu_result dispatch(struct emu *e)
     }
 }
 
-enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
-                            struct fault *f)
+/* Does it raise #NM while CR0.TS is set? */
+static bool uses_fpu(const struct insn *in)
+{
+    /* fxsave, fxrstor, xsave, xrstor, xsaveopt */
+    return in->simd || (in->cls == INSN_EMULATE && in->map == 1 && in->opcode == 0xae && in->mem);
+}
+
+enum emulate_result emulate_known(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
+                                  struct fault *f)
 {
     struct emu e = {.v = v, .in = in, .bytes = bytes, .f = f};
 
+    if (v->cr0_ts && uses_fpu(in)) {
+        *f = (struct fault){.vector = VEC_NM};
+        return EMULATE_FAULT;
+    }
     if (in->mem)
         e.ea = effective_address(&e) + emu_segment_base(&e);
     switch (dispatch(&e)) {
@@ -230,10 +241,20 @@ enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t
     case EMU_FAULT:
         return EMULATE_FAULT;
     default:
-        env_log("cannot emulate the instruction at %lx: map %u opcode %02x encoding %u",
-                (unsigned long)v->rip, (unsigned int)in->map, (unsigned int)in->opcode,
-                (unsigned int)in->enc);
-        *f = (struct fault){.vector = VEC_UD};
-        return EMULATE_FAULT;
+        return EMULATE_UNKNOWN;
     }
+}
+
+enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
+                            struct fault *f)
+{
+    enum emulate_result r = emulate_known(v, in, bytes, f);
+
+    if (r != EMULATE_UNKNOWN)
+        return r;
+    env_log("cannot emulate the instruction at %lx: map %u opcode %02x encoding %u",
+            (unsigned long)v->rip, (unsigned int)in->map, (unsigned int)in->opcode,
+            (unsigned int)in->enc);
+    *f = (struct fault){.vector = VEC_UD};
+    return EMULATE_FAULT;
 }

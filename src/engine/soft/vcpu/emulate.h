@@ -12,6 +12,7 @@
 enum emulate_result {
     EMULATE_DONE,   /* state updated, rip is at the next instruction to run */
     EMULATE_FAULT,  /* deliver *f; v->rip is what the frame must show */
+    EMULATE_UNKNOWN, /* emulate_known() only: nothing was done */
 };
 
 /* Execute the one instruction at v->rip (guest kernel mode, already decoded). Handles every
@@ -21,3 +22,7 @@ enum emulate_result {
  * memory operands (read-modify-write with lock semantics where both parts are in one page). */
 enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
                             struct fault *f);
+
+/* As emulate(), which raises #UD for what it does not know, but tells. */
+enum emulate_result emulate_known(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
+                                  struct fault *f);

@@ -14,9 +14,11 @@
 #include "engine/soft/vcpu/emulate.h"
 #include "engine/soft/vcpu/exits.h"
 #include "engine/soft/vcpu/jail.h"
+#include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/start.h"
+#include "engine/soft/vcpu/step.h"
 #include "engine/soft/vcpu/translate.h"
 #include "engine/soft/vcpu/trap.h"
 #include "engine/soft/vcpu/user.h"
@@ -108,6 +110,19 @@ static void trace(uint64_t what, uint64_t a, uint64_t b)
     run->trace[i].b = b;
 }
 
+void loop_fault(struct vcpu *v, const struct fault *f)
+{
+    trace(TRACE_FAULT, f->vector, f->cr2);
+    pv_inject(v, f);
+}
+
+void loop_hypercall(struct vcpu *v)
+{
+    run->stats[STAT_HYPERCALLS]++;
+    trace(TRACE_HYPERCALL, v->gpr[RAX], v->gpr[RDI]);
+    pv_hypercall(v);
+}
+
 static void emulate_one(struct vcpu *v)
 {
     struct insn in;
@@ -122,34 +137,21 @@ static void emulate_one(struct vcpu *v)
         if (emulate(v, &in, bytes, &f) == EMULATE_DONE)
             return;
     }
-    trace(TRACE_FAULT, f.vector, f.cr2);
-    pv_inject(v, &f);
+    loop_fault(v, &f);
 }
 
 /* The translation at v->rip, made if need be; NULL: a fault was injected instead. */
 static void *code_at_rip(struct vcpu *v)
 {
-    struct fault f = {.vector = VEC_GP, .has_error = true};
     void *host = cache_lookup(v->rip);
+    struct fault f;
 
     if (host)
         return host;
-    if (v->rip < CACHE_PC_LIMIT) {
-        struct walk w;
-        uint32_t error;
-
-        if (!walk(v->cr3_kernel, v->rip, ACCESS_EXEC, &w, &error))
-            env_domain_crash(v, "kernel code at %lx: code below the top 2 GiB of the address "
-                                "space is not supported", (unsigned long)v->rip);
-        f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error, .cr2 = v->rip};
-    } else {
-        host = translate(v, v->rip, &f);
-        run->stats[STAT_TRANSLATIONS]++;
-    }
-    if (!host) {
-        trace(TRACE_FAULT, f.vector, f.cr2);
-        pv_inject(v, &f);
-    }
+    host = translate(v, v->rip, &f);
+    run->stats[STAT_TRANSLATIONS]++;
+    if (!host)
+        loop_fault(v, &f);
     return host;
 }
 
@@ -164,17 +166,25 @@ static void on_chain(struct vcpu *v)
         cache_chain_link(record, host);
 }
 
-static void run_kernel(struct vcpu *v)
+static void on_fpu(struct vcpu *v)
 {
-    void *host = code_at_rip(v);
+    static const struct fault nm = {.vector = VEC_NM};
 
-    if (!host)
-        return;
+    if (v->cr0_ts)
+        loop_fault(v, &nm);
+    else
+        user_fpu_import();
+}
+
+void loop_run(struct vcpu *v, void *host, uint64_t trap_flag)
+{
     soft.jump = (uintptr_t)host;
+    soft.fpu_usable = user_fpu_here && !v->cr0_ts;
     v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
     load_fs_base();
     cache_run_deferred();
     soft_enter();
+    v->rflags |= trap_flag;
     run->stats[STAT_EXITS]++;
     switch (soft.reason) {
     case SOFT_CHAIN:
@@ -187,32 +197,50 @@ static void run_kernel(struct vcpu *v)
         emulate_one(v);
         break;
     case SOFT_HYPERCALL:
-        run->stats[STAT_HYPERCALLS]++;
-        trace(TRACE_HYPERCALL, v->gpr[RAX], v->gpr[RDI]);
-        pv_hypercall(v);
+        loop_hypercall(v);
         break;
     case SOFT_FAULT:
-        trace(TRACE_FAULT, soft.fault.vector, soft.fault.cr2);
-        pv_inject(v, &soft.fault);
+        loop_fault(v, &soft.fault);
         break;
     case SOFT_FPU:
-        user_fpu_import();
+        on_fpu(v);
         break;
     default:
         break;
     }
 }
 
+static void run_kernel(struct vcpu *v)
+{
+    void *host;
+
+    if (step_needed(v)) {
+        step_kernel(v);
+        return;
+    }
+    host = code_at_rip(v);
+    if (host)
+        loop_run(v, host, 0);
+}
+
 static void run_user(struct vcpu *v)
 {
-    struct fault f;
+    struct fault f = {.vector = VEC_NM};
 
+    /* The first use of the FPU cannot be seen in a stub. Kernels that switch it lazily are
+     * content with being asked before. */
+    if (v->cr0_ts) {
+        loop_fault(v, &f);
+        return;
+    }
     run->stats[STAT_USER_RUNS]++;
     switch (user_run(v, &f)) {
     case USER_SYSCALL:
         pv_user_syscall(v);
         break;
     case USER_FAULT:
+        if (f.vector == VEC_DB && (v->rflags & EFLAGS_TF))
+            v->dr[6] |= DR6_BS;
         trace(TRACE_USER_FAULT, f.vector, f.cr2);
         pv_inject(v, &f);
         break;

@@ -13,12 +13,28 @@
 
 #define MINUS_OFFSET (0ull - KERNEL_OFFSET)
 
-bool rewrite_operand_is_odd(const struct insn *in)
+static uint64_t rip_target(const struct insn *in, uint64_t pc)
+{
+    return pc + in->len + (uint64_t)(int64_t)in->disp;
+}
+
+/* rip-relative, but not in the top or low 2 GiB, which a 32-bit address reaches. */
+static bool is_far(const struct insn *in, uint64_t pc)
+{
+    return in->rip_rel && rip_target(in, pc) != (uint64_t)(int64_t)(int32_t)rip_target(in, pc);
+}
+
+static bool is_odd(const struct insn *in)
 {
     if (!in->mem)
         return false;
     /* gs: on top of rsp's host form would add KERNEL_OFFSET twice. */
     return in->seg == 0x64 || in->prefix_67 || (in->seg == 0x65 && in->base == RSP);
+}
+
+bool rewrite_operand_is_odd(const struct insn *in, uint64_t pc)
+{
+    return is_odd(in) || is_far(in, pc);
 }
 
 uint8_t rewrite_segment(const struct insn *in)
@@ -68,7 +84,7 @@ static struct insn_edit memory_edit(const struct insn *in, uint64_t pc)
     e.seg = rewrite_segment(in);
     if (in->rip_rel) {
         e.mem = MEM_ABS32;
-        e.disp = (int32_t)(pc + in->len + (uint64_t)(int64_t)in->disp);
+        e.disp = (int32_t)rip_target(in, pc);
     }
     return e;
 }
@@ -154,7 +170,7 @@ static bool rewrite_lea(const struct insn *in, const uint8_t *bytes, uint64_t pc
     int reg = in->reg;
 
     if (in->rip_rel) {
-        uint64_t ea = pc + in->len + (uint64_t)(int64_t)in->disp;
+        uint64_t ea = rip_target(in, pc);
 
         if (in->opsize == 8 && reg == RSP)
             emit_mov_imm(reg, ea + KERNEL_OFFSET);
@@ -257,6 +273,25 @@ static void rewrite_leave(void)
     emit_load(RBP, &soft.scratch2);
 }
 
+/* popf, unless it would set TF: the host must not be single-stepped. The flags that the test
+ * changes are the ones that popf loads. */
+static bool rewrite_popf(const struct insn *in, const uint8_t *bytes, uint64_t pc)
+{
+    static const uint8_t test_tf[] = {0x48, 0xf7, 0x04, 0x24, 0x00, 0x01, 0x00, 0x00};
+    uint8_t *skip;
+
+    if (in->opsize != 8)
+        return false;
+    emit_copy(test_tf, sizeof(test_tf)); /* test qword [rsp], EFLAGS_TF */
+    emit_8(0x74);                        /* jz */
+    skip = emit_at;
+    emit_8(0);
+    emit_exit(pc, SOFT_EMULATE);
+    *skip = (uint8_t)(emit_at - skip - 1);
+    emit_copy(bytes, in->len);
+    return true;
+}
+
 /* test reg, reg; jns -> returns where the rel32 is. Flags are the caller's business. */
 static uint8_t *emit_if_user_pointer(int reg)
 {
@@ -344,13 +379,16 @@ static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64
     if (insn_reencode(in, bytes, &e, trial) < 0)
         return false;
     if (in->rip_rel)
-        disp = (int32_t)(pc + in->len + (uint64_t)(int64_t)in->disp);
+        disp = (int32_t)rip_target(in, pc);
     emit_store(x, &soft.scratch);
-    emit_lea(x, in->base, in->index, in->scale, disp);
+    if (is_far(in, pc))
+        emit_mov_imm(x, rip_target(in, pc));
+    else
+        emit_lea(x, in->base, in->index, in->scale, disp);
     emit_store(x, &soft.ea);
     emit_load(x, &soft.scratch);
     emit_store_imm(&soft.ea_info, (in->mem_size - 1) | (in->mem_write ? 1 << 16 : 0));
-    emit_store_imm(&vcpu.rip, (int32_t)pc);
+    emit_rip(pc);
     emit_store_imm(&soft.ea_ret, 0);
     ret = emit_at - 4;
     emit_jmp(soft_resolve);
@@ -374,9 +412,9 @@ static bool rewrite_memory(const struct insn *in, const uint8_t *bytes, uint64_t
 {
     struct insn_edit e;
 
-    if (rewrite_operand_is_odd(in))
+    if (is_odd(in))
         return false;
-    if (in->mem && cache_marked(pc))
+    if (in->mem && (cache_marked(pc) || is_far(in, pc)))
         return rewrite_resolved(in, bytes, pc, record);
     if (in->rsp_data && !rsp_arithmetic_is_verbatim(in))
         return rewrite_mov_rsp(in) || rewrite_rsp_data(in, bytes, pc, record);
@@ -420,17 +458,21 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
         ok = rewrite_lea(in, bytes, pc);
         break;
     case INSN_PUSH:
-        ok = !rewrite_operand_is_odd(in) && !cache_marked(pc) &&
+        ok = !rewrite_operand_is_odd(in, pc) && !cache_marked(pc) &&
              rewrite_push(in, bytes, pc, record);
         break;
     case INSN_POP:
-        ok = !rewrite_operand_is_odd(in) && !cache_marked(pc) &&
+        ok = !rewrite_operand_is_odd(in, pc) && !cache_marked(pc) &&
              rewrite_pop(in, bytes, pc, record);
         break;
     case INSN_PUSHF:
+        ok = !cache_marked(pc);
+        if (ok)
+            emit_copy(bytes, in->len);
+        break;
     case INSN_POPF:
-        emit_copy(bytes, in->len);
-        return true;
+        ok = !cache_marked(pc) && rewrite_popf(in, bytes, pc);
+        break;
     case INSN_LEAVE:
         ok = !cache_marked(pc) && in->opsize == 8;
         if (ok)

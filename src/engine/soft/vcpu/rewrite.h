@@ -12,8 +12,9 @@
 bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
                   struct cache_insn *record);
 
-/* A memory operand that no host encoding reaches: fs:, a 32-bit address, gs: with rsp. */
-bool rewrite_operand_is_odd(const struct insn *in);
+/* A memory operand that no host encoding reaches: fs:, a 32-bit address, gs: with rsp, a
+ * rip-relative one that is not in the top or the low 2 GiB. */
+bool rewrite_operand_is_odd(const struct insn *in, uint64_t pc);
 
 /* bt bts btr btc with the bit number in a register: it may name a bit far from the operand. */
 bool rewrite_is_bit_string(const struct insn *in);
@@ -25,5 +26,7 @@ void rewrite_string_pointers(const struct insn *in, bool *rsi, bool *rdi);
  * guest's gs base) or 0 (rsp-based, host form already). Not for guest fs: operands. */
 uint8_t rewrite_segment(const struct insn *in);
 
+/* vcpu.rip = pc. */
+void emit_rip(uint64_t pc);
 /* Leave translated code with rip = pc. */
 void emit_exit(uint64_t pc, enum soft_exit reason);

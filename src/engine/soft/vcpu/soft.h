@@ -19,7 +19,7 @@ enum soft_exit {
     SOFT_EMULATE,  /* instruction at rip */
     SOFT_HYPERCALL,
     SOFT_FAULT,    /* soft.fault is to be delivered */
-    SOFT_FPU,      /* SIMD code at rip needs the FPU state here */
+    SOFT_FPU,      /* SIMD code at rip, but the FPU is not usable */
 };
 
 struct soft {
@@ -37,6 +37,8 @@ struct soft {
     uint64_t ea_ret;   /* 88: host pc to go on at */
     uint64_t save[4];  /* 96: registers of the fast resolver */
     uint64_t fs_base;  /* 128: guest gs_base + KERNEL_OFFSET, loaded at entry */
+
+    uint32_t fpu_usable; /* 136: the FPU state is here and CR0.TS is clear; set at entry */
 
     /* C only */
     uint64_t fs_loaded;

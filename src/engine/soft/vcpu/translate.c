@@ -74,9 +74,16 @@ int fetch_decode(struct vcpu *v, uint64_t pc, struct insn *in, uint8_t *bytes, s
     return n ? insn_decode(bytes, n, in) : 0;
 }
 
-void emit_exit(uint64_t pc, enum soft_exit reason)
+void emit_rip(uint64_t pc)
 {
     emit_store_imm(&vcpu.rip, (int32_t)pc);
+    if (pc != (uint64_t)(int64_t)(int32_t)pc)
+        emit_store_imm32((const uint8_t *)&vcpu.rip + 4, (uint32_t)(pc >> 32));
+}
+
+void emit_exit(uint64_t pc, enum soft_exit reason)
+{
+    emit_rip(pc);
     emit_store_imm(&soft.reason, reason);
     emit_jmp(soft_exit_common);
 }
@@ -95,11 +102,7 @@ static void jump_to(uint8_t *rel, uint64_t pc)
 static void emit_jmp_guest(uint64_t pc)
 {
     if (pc < CACHE_PC_LIMIT) {
-        emit_store_imm(&vcpu.rip, (int32_t)pc);
-        emit_store_imm((const uint8_t *)&vcpu.rip + 4, 0);
-        emit_store_imm((const uint8_t *)&vcpu.rip + 4, (int32_t)(pc >> 32));
-        emit_store_imm(&soft.reason, SOFT_NONE);
-        emit_jmp(soft_exit_common);
+        emit_exit(pc, SOFT_NONE);
         return;
     }
     emit_8(0xe9);
@@ -208,7 +211,7 @@ static enum flow translate_flow(const struct insn *in, const uint8_t *bytes, uin
         return FLOW_CALL;
     case INSN_JMP_IND:
     case INSN_CALL_IND:
-        if (rewrite_operand_is_odd(in) || (in->mem && in->opsize != 8) || in->rsp_data ||
+        if (rewrite_operand_is_odd(in, pc) || (in->mem && in->opsize != 8) || in->rsp_data ||
             cache_marked(pc))
             break;
         translate_indirect(in, next, record);
@@ -269,17 +272,18 @@ static void region_begin_block(struct region *r, const mfn_t frame[2], bool cros
     r->simd_tested = false;
 }
 
-/* The FPU state may still be in the stub; checked once a block, without touching flags. */
+/* The FPU state may still be in the stub, or CR0.TS be set; checked once a block, without
+ * touching flags. */
 static void emit_fpu_test(uint64_t pc, struct cache_insn *record)
 {
     uint8_t *skip;
 
     record->fixup |= FIX_RCX;
     emit_store(RCX, &soft.rcx);
-    emit_8(0x8b); /* mov ecx, [user_fpu_here] */
+    emit_8(0x8b); /* mov ecx, [soft.fpu_usable] */
     emit_8(0x0c);
     emit_8(0x25);
-    emit_32(emit_abs(&user_fpu_here));
+    emit_32(emit_abs(&soft.fpu_usable));
     emit_8(0xe3); /* jrcxz +10 */
     emit_8(10);
     emit_load(RCX, &soft.rcx);
@@ -391,4 +395,19 @@ void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
     }
     region_finish(&r);
     return cache_lookup(pc);
+}
+
+void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc)
+{
+    struct cache_block *b;
+    uint8_t *start;
+    bool ok;
+
+    cache_reserve();
+    b = cache_block_alone(pc);
+    start = emit_at;
+    ok = rewrite_insn(in, bytes, pc, cache_insn_add(b, pc));
+    emit_exit(pc + in->len, SOFT_NONE);
+    cache_block_end(b);
+    return ok ? start : NULL;
 }

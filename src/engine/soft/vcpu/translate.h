@@ -16,6 +16,10 @@
  * be fetched. */
 void *translate(struct vcpu *v, uint64_t pc, struct fault *f);
 
+/* Translate this one instruction (no control flow), to be run once and at once: it is not
+ * found by pc. NULL: it can only be emulated. */
+void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc);
+
 /* Fetch and decode the instruction at pc through the kernel's tables. Length, 0 with *f if
  * it can't be fetched, -1 if it is undefined. bytes has room for INSN_MAX. */
 int fetch_decode(struct vcpu *v, uint64_t pc, struct insn *in, uint8_t *bytes, struct fault *f);

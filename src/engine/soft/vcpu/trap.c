@@ -231,7 +231,7 @@ static void on_general_protection(struct sigcontext *mc, const struct cache_pos 
 static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, uint64_t addr)
 {
     gva_t va = addr - KERNEL_OFFSET;
-    uint32_t error;
+    uint32_t error, deaths = cache_deaths();
     int r;
 
     if (addr >= UNMAPPED_HOST) {
@@ -241,8 +241,11 @@ static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, ui
     soft.running = mc->rip;
     r = vtlb_fill(&vcpu, va, mc->err & PF_W, &error);
     soft.running = 0;
-    if (!r)
+    if (!r) {
+        if (cache_deaths() != deaths)
+            cache_leave_behind(mc->rip);
         return;
+    }
     if (r == -2) {
         mark(mc, pos);
         return;
@@ -294,6 +297,7 @@ int resolve_access(void)
 {
     static uint8_t bytes[INSN_MAX];
     uint64_t ea = soft.ea, last = ea + (soft.ea_info & 0xffff);
+    uint32_t deaths = cache_deaths();
     bool write = soft.ea_info >> 16;
     struct insn in;
     void *p;
@@ -302,6 +306,8 @@ int resolve_access(void)
         p = vtlb_kernel_ptr(&vcpu, ea, write ? ACCESS_WRITE : ACCESS_READ, &soft.fault);
         if (p) {
             soft.ea_host = (uintptr_t)p;
+            if (cache_deaths() != deaths)
+                cache_leave_behind(soft.ea_ret);
             return 1;
         }
         soft.reason = SOFT_FAULT;
