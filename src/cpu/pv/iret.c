@@ -25,15 +25,22 @@ static void enter_user_mode(struct vcpu *v)
     v->user_mode = true;
 }
 
-/* iretq would refuse these selectors: the guest gets #GP from the new context, as under Xen
- * when the real instruction faults. */
-static bool selectors_valid(struct vcpu *v, uint16_t *bad)
+/* What the real iretq would raise: the guest gets it from the new context, as under Xen. */
+static bool selectors_fault(struct vcpu *v, bool user, struct fault *f)
 {
-    *bad = v->cs;
-    if (!segment_is_user_code(v, v->cs))
-        return false;
-    *bad = v->ss;
-    return segment_is_user_stack(v, v->ss);
+    uint64_t desc = DESC_L;
+    unsigned int vector;
+
+    *f = (struct fault){.has_error = true, .error = v->cs & ~3u};
+    vector = v->cs == FLAT_KERNEL_CS ? 0 : segment_code_fault(v, v->cs, &desc);
+    if (!vector && !user && !(desc & DESC_L))
+        vector = VEC_GP; /* kernel code is 64-bit code */
+    if (!vector) {
+        f->error = v->ss & ~3u;
+        vector = v->ss == FLAT_KERNEL_SS ? 0 : segment_stack_fault(v, v->ss);
+    }
+    f->vector = (uint8_t)vector;
+    return vector;
 }
 
 int64_t pv_do_iret(struct vcpu *v, uint64_t args[5])
@@ -41,7 +48,6 @@ int64_t pv_do_iret(struct vcpu *v, uint64_t args[5])
     struct vcpu_info *info = pv_info(v);
     struct iret_frame frame;
     struct fault f;
-    uint16_t bad;
     bool user;
 
     if (env_read_kernel(v, v->gpr[RSP], &frame, sizeof(frame), &f))
@@ -69,12 +75,9 @@ int64_t pv_do_iret(struct vcpu *v, uint64_t args[5])
     v->pv.nmi_masked = false;
     pv_events_mask(info, !(frame.rflags & EFLAGS_IF));
 
-    if (user) {
+    if (user)
         enter_user_mode(v);
-        if (!selectors_valid(v, &bad)) {
-            f = (struct fault){.vector = VEC_GP, .has_error = true, .error = bad & 0xfffcu};
-            pv_inject(v, &f);
-        }
-    }
+    if (selectors_fault(v, user, &f))
+        pv_inject(v, &f);
     return HYPERCALL_LEFT;
 }

@@ -46,41 +46,52 @@ int pv_descriptor_read(struct vcpu *v, uint16_t sel, uint64_t desc[1])
 {
     unsigned int index = sel >> 3;
     struct fault f;
+    int rc;
 
     if (!(sel & 4))
-        return read_gdt(v, index, desc);
-    if (index >= v->pv.ldt_entries)
-        return -1;
-    return env_read_kernel(v, v->pv.ldt_base + index * 8u, desc, 8, &f);
+        rc = read_gdt(v, index, desc);
+    else if (index >= v->pv.ldt_entries)
+        rc = -1;
+    else
+        rc = env_read_kernel(v, v->pv.ldt_base + index * 8u, desc, 8, &f);
+    /* Xen gives code and data DPL 3 when a table comes into use. */
+    if (!rc && (*desc & DESC_P) && (*desc & DESC_S))
+        *desc |= 3ull << 45;
+    return rc;
 }
 
-bool segment_is_user_code(struct vcpu *v, uint16_t sel)
+unsigned int segment_code_fault(struct vcpu *v, uint16_t sel, uint64_t *desc)
+{
+    *desc = 0;
+    if (pv_descriptor_read(v, sel, desc) || !(*desc & DESC_S) || !(DESC_TYPE(*desc) & DESC_CODE))
+        return VEC_GP;
+    return *desc & DESC_P ? 0 : VEC_NP;
+}
+
+unsigned int segment_stack_fault(struct vcpu *v, uint16_t sel)
 {
     uint64_t d;
 
-    return !pv_descriptor_read(v, sel, &d) && (d & DESC_P) && (d & DESC_S) &&
-           (DESC_TYPE(d) & DESC_CODE) && DESC_DPL(d) == 3;
+    if (pv_descriptor_read(v, sel, &d) || !(d & DESC_S) || (DESC_TYPE(d) & DESC_CODE) ||
+        !(DESC_TYPE(d) & DESC_READABLE) || (sel & 3) != 3)
+        return VEC_GP;
+    return d & DESC_P ? 0 : VEC_SS;
 }
 
-bool segment_is_user_stack(struct vcpu *v, uint16_t sel)
+unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc)
 {
-    uint64_t d;
-
-    return !pv_descriptor_read(v, sel, &d) && (d & DESC_P) && (d & DESC_S) &&
-           !(DESC_TYPE(d) & DESC_CODE) && (DESC_TYPE(d) & DESC_READABLE) && DESC_DPL(d) == 3;
+    *desc = 0;
+    if (!(sel & ~3u))
+        return 0;
+    if (pv_descriptor_read(v, sel, desc) || !(*desc & DESC_S) ||
+        ((DESC_TYPE(*desc) & DESC_CODE) && !(DESC_TYPE(*desc) & DESC_READABLE)))
+        return VEC_GP;
+    return *desc & DESC_P ? 0 : VEC_NP;
 }
 
 bool segment_is_loadable(struct vcpu *v, uint16_t sel, uint64_t *desc)
 {
-    *desc = 0;
-    if (!(sel & ~3u))
-        return true;
-    if (pv_descriptor_read(v, sel, desc) || !(*desc & DESC_P) || !(*desc & DESC_S))
-        return false;
-    if ((DESC_TYPE(*desc) & DESC_CODE) && !(DESC_TYPE(*desc) & DESC_READABLE))
-        return false;
-    /* Conforming code can be read from any ring. */
-    return DESC_DPL(*desc) == 3 || (DESC_TYPE(*desc) & 12) == 12;
+    return !segment_data_fault(v, sel, desc);
 }
 
 int64_t pv_do_set_gdt(struct vcpu *v, uint64_t args[5])

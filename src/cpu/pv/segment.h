@@ -20,10 +20,10 @@ static inline uint32_t segment_base(uint64_t desc)
     return (uint32_t)((desc >> 16 & 0xffffff) | (desc >> 32 & 0xff000000));
 }
 
-/* May cs / ss be loaded with `sel` by a return to guest user mode? */
-bool segment_is_user_code(struct vcpu *v, uint16_t sel);
-bool segment_is_user_stack(struct vcpu *v, uint16_t sel);
-
-/* May ds, es, fs or gs be loaded with sel at CPL 3? *desc = the descriptor, 0 for a null
- * selector (which is allowed). */
-bool segment_is_loadable(struct vcpu *v, uint16_t sel, uint64_t *desc);
+/* Loading a selector at CPL 3: 0, or the exception that it raises, with the selector (RPL 0) as
+ * error code: VEC_GP, VEC_NP, for ss VEC_SS. *desc = the descriptor, 0 for a null selector.
+ * code: cs, by a far return or iret, in either mode of the guest; data: ds, es, fs, gs. */
+unsigned int segment_code_fault(struct vcpu *v, uint16_t sel, uint64_t *desc);
+unsigned int segment_stack_fault(struct vcpu *v, uint16_t sel);
+unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc);
+bool segment_is_loadable(struct vcpu *v, uint16_t sel, uint64_t *desc); /* no data fault */

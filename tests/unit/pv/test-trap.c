@@ -187,6 +187,8 @@ static void test_nmi_once_until_iret(void **state)
     assert_false(pv_event_due(&vcpu)); /* masked */
     sp = vcpu.gpr[RSP];
     memset(fake_at(sp - 0x100), 0, 0x100);
+    *(uint64_t *)fake_at(sp - 0x100 + 40) = 0xe030; /* cs */
+    *(uint64_t *)fake_at(sp - 0x100 + 64) = 0xe02b; /* ss */
     vcpu.gpr[RSP] = sp - 0x100;
     fake_hypercall(23, 0, 0, 0, 0, 0);
     assert_true(pv_event_due(&vcpu));
@@ -352,6 +354,75 @@ static void test_iret_bad_selector(void **state)
     assert_int_equal(fake_word(vcpu.gpr[RSP] + 16), 0xe030);
 }
 
+/* Back into the kernel, with cs, ss and descriptor 3 (selector 0x18) as given. */
+static void iret_kernel(uint64_t cs, uint64_t ss, uint64_t desc)
+{
+    uint64_t frame[] = {7, 2, 3, 0, TEXT + 9, cs, 0x202, KVA(FRAME_STACK) + 0x800, ss};
+
+    fake_setup(NULL);
+    set_trap(VEC_GP, HANDLER, 0);
+    set_trap(VEC_NP, HANDLER + 16, 0);
+    set_trap(VEC_SS, HANDLER + 32, 0);
+    vcpu.pv.gdt_frames[0] = FRAME_GDT;
+    vcpu.pv.gdt_entries = 16;
+    ((uint64_t *)fake.ram[FRAME_GDT])[3] = desc;
+    iret(frame);
+    assert_false(vcpu.user_mode);
+}
+
+static void test_iret_kernel_selectors(void **state)
+{
+    static const uint64_t code64 = 0x00af9b000000ffff, code32 = 0x00cf9b000000ffff,
+                          data = 0x00cf93000000ffff, present = 1ull << 47;
+
+    iret_kernel(0xe030, 0xe02b, 0);
+    assert_int_equal(vcpu.rip, TEXT + 9);
+    iret_kernel(0xe030, 0x18, data); /* its own, DPL 0: Xen had made that 3 */
+    assert_int_equal(vcpu.rip, TEXT + 9);
+    iret_kernel(0x18, 0xe02b, code64);
+    assert_int_equal(vcpu.rip, TEXT + 9);
+    iret_kernel(0x18, 0xe02b, code64 & ~present);
+    check_entered(HANDLER + 16);
+    iret_kernel(0x18, 0xe02b, code32);
+    check_entered(HANDLER);
+    iret_kernel(0x18, 0xe02b, data);
+    check_entered(HANDLER);
+    iret_kernel(0xe028, 0xe02b, 0); /* data as code */
+    check_entered(HANDLER);
+    assert_int_equal(fake_word(vcpu.gpr[RSP] + 16), 0xe028);
+    assert_int_equal(fake_word(vcpu.gpr[RSP] + 24), TEXT + 9);
+    iret_kernel(0xfffc, 0xe02b, 0); /* no LDT */
+    check_entered(HANDLER);
+    iret_kernel(0xe030, 0x18, data & ~present);
+    check_entered(HANDLER + 32);
+    iret_kernel(0xe030, 0, 0);
+    check_entered(HANDLER);
+}
+
+/* No value of rax may pass for a result that means something to the dispatcher: repeat the
+ * call, registers are set, and so on. */
+static void test_iret_any_rax(void **state)
+{
+    static const uint64_t values[] = {1ull << 63, (1ull << 63) + 1, ~0ull >> 1, ~0ull, 0};
+
+    for (unsigned int user = 0; user < 2; user++)
+        for (unsigned int i = 0; i < ARRAY_SIZE(values); i++) {
+            uint64_t frame[] = {values[i], 2,
+                                3,         0,
+                                TEXT + 9,  user ? 0xe033 : 0xe030,
+                                0x202,     KVA(FRAME_STACK) + 0x800,
+                                0xe02b};
+
+            fake_setup(NULL);
+            iret(frame);
+            assert_int_equal(fake_continued, 0);
+            assert_int_equal(vcpu.rip, TEXT + 9);
+            assert_true(vcpu.gpr[RAX] == values[i]);
+            assert_int_equal(vcpu.gpr[RCX], 3);
+            assert_int_equal(vcpu.user_mode, user);
+        }
+}
+
 static void test_iret_crashes(void **state)
 {
     uint64_t frame[] = {7, 2, 3, 0, USER_TEXT, 0xe033, 0x202, 0x7000, 0xe02b};
@@ -412,6 +483,8 @@ int main(void)
         T(test_iret_to_kernel),
         T(test_iret_in_syscall),
         T(test_iret_bad_selector),
+        T(test_iret_kernel_selectors),
+        T(test_iret_any_rax),
         T(test_iret_crashes),
         T(test_iret_undoes_bounce),
     };

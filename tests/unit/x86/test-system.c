@@ -379,7 +379,9 @@ static void test_segments(void **state)
     uint64_t *gdt = (uint64_t *)fake_frames[2];
 
     gdt[5] = 0x12c3f3004567ffff | 0x34ull << 32; /* data, DPL 3, base 0x12344567, 4G */
-    gdt[6] = 0x00cf930000000000;                 /* data, DPL 0 */
+    gdt[6] = 0x0000890000000067;                 /* a TSS */
+    gdt[7] = 0x00cf730000000000;                 /* data, not present */
+    gdt[8] = 0x00cf930000000000;                 /* data, DPL 0: Xen makes that 3 */
     v.gpr[RAX] = 0x2b;
     assert_done(RUN(0x8e, 0xd8), 2); /* mov ds, eax */
     assert_int_equal(v.ds, 0x2b);
@@ -390,8 +392,16 @@ static void test_segments(void **state)
     assert_done(RUN(0x8c, 0xe3), 2); /* mov ebx, fs */
     assert_int_equal(v.gpr[RBX], 0x2b);
     v.gpr[RAX] = 0x33;
-    assert_fault(RUN(0x8e, 0xe8), VEC_GP, 0x30); /* DPL 0 */
+    assert_fault(RUN(0x8e, 0xe8), VEC_GP, 0x30);
+    v.gpr[RAX] = 0x3b;
+    assert_fault(RUN(0x8e, 0xe8), VEC_NP, 0x38);
+    assert_int_equal(f.error, 0x38);
+    assert_fault(RUN(0x8e, 0xd0), VEC_SS, 0x38); /* mov ss, eax */
+    assert_int_equal(f.error, 0x38);
     assert_int_equal(v.gs, 0);
+    v.gpr[RAX] = 0x43;
+    assert_done(RUN(0x8e, 0xe8), 2);
+    assert_int_equal(v.gs, 0x43);
     v.gpr[RAX] = 3; /* null */
     assert_done(RUN(0x8e, 0xe0), 2);
     assert_int_equal(v.fs, 3);

@@ -38,20 +38,26 @@ static uint16_t selector(const struct vcpu *v, enum segment seg)
     }
 }
 
+/* `vector` because of a selector. */
+static enum emu_result selector_fault(struct emu *e, unsigned int vector, uint64_t sel)
+{
+    *e->f = (struct fault){.vector = (uint8_t)vector, .has_error = true, .error = sel & 0xfffc};
+    return EMU_FAULT;
+}
+
 static enum emu_result load(struct emu *e, enum segment seg, uint16_t sel)
 {
     struct vcpu *v = e->v;
+    unsigned int vector;
     uint64_t desc;
 
-    if (seg == SEG_SS) {
-        if (!segment_is_user_stack(v, sel))
-            return emu_gp(e, sel & ~3u);
-        v->ss = sel | 3;
-        return EMU_OK;
-    }
-    if (!segment_is_loadable(v, sel, &desc))
-        return emu_gp(e, sel & ~3u);
+    vector = seg == SEG_SS ? segment_stack_fault(v, sel) : segment_data_fault(v, sel, &desc);
+    if (vector)
+        return selector_fault(e, vector, sel);
     switch (seg) {
+    case SEG_SS:
+        v->ss = sel;
+        break;
     case SEG_ES:
         v->es = sel;
         break;
@@ -117,10 +123,12 @@ enum emu_result emulate_segment(struct emu *e)
 static enum emu_result check_code(struct emu *e, uint64_t rip, uint64_t cs)
 {
     uint64_t desc;
+    unsigned int vector = segment_code_fault(e->v, (uint16_t)cs, &desc);
 
-    if ((cs & 3) != 3 || !segment_is_user_code(e->v, (uint16_t)cs) ||
-        pv_descriptor_read(e->v, (uint16_t)cs, &desc) || !(desc & DESC_L))
-        return emu_gp(e, cs & 0xfffc);
+    if (!vector && ((cs & 3) != 3 || !(desc & DESC_L)))
+        vector = VEC_GP;
+    if (vector)
+        return selector_fault(e, vector, cs);
     return pv_canonical(rip) ? EMU_OK : emu_gp(e, 0);
 }
 
@@ -130,6 +138,7 @@ enum emu_result emulate_iret(struct emu *e)
     struct vcpu *v = e->v;
     unsigned int size = e->in->opsize;
     uint64_t frame[5], offset = 0, mask = EFLAGS_USER; /* rip cs rflags rsp ss */
+    unsigned int vector;
 
     if (v->rflags & EFLAGS_NT)
         return emu_gp(e, 0);
@@ -138,8 +147,9 @@ enum emu_result emulate_iret(struct emu *e)
             return EMU_FAULT;
     if (check_code(e, frame[0], frame[1]))
         return EMU_FAULT;
-    if (!segment_is_user_stack(v, (uint16_t)frame[4]))
-        return emu_gp(e, frame[4] & 0xfffc);
+    vector = segment_stack_fault(v, (uint16_t)frame[4]);
+    if (vector)
+        return selector_fault(e, vector, frame[4]);
     if (size == 2)
         mask &= 0xffff;
     v->rip = frame[0];
