@@ -69,10 +69,9 @@ def skeleton(cpio, init):
     cpio.file("init", init, 0o755)
     cpio.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
     cpio.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
-    cpio.file("etc/profile", b"PS1='xenolith:\\w# '\n")
-    # Process 1 is our script, which does not know busybox init's signals.
-    for verb in POWER_VERBS:
-        cpio.file(f"usr/sbin/{verb}", f"#!/bin/sh\nexec busybox {verb} -f\n".encode(), 0o755)
+    # Process 1 is our script, which does not know busybox init's signals: ask the kernel.
+    power = "".join(f"{verb}() {{ command {verb} -f; }}\n" for verb in POWER_VERBS)
+    cpio.file("etc/profile", f"PS1='xenolith:\\w# '\n{power}".encode())
 
 
 def base():
@@ -97,7 +96,7 @@ def base():
     cpio.file("usr/bin/busybox", content, 0o755)
     applets = subprocess.run([path, "--list"], check=True, capture_output=True, text=True)
     for applet in applets.stdout.split():
-        if applet not in POWER_VERBS + ("busybox",):
+        if applet != "busybox":
             cpio.symlink(f"usr/bin/{applet}", "busybox")
     cpio.close()
     atomic_write(image, padded(gzip.compress(raw.getvalue(), 6, mtime=0)))

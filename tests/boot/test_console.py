@@ -2,6 +2,7 @@
 """The interactive console: what a person at `xm create -c` sees and types."""
 
 import sys
+import time
 
 import pexpect
 import pytest
@@ -42,6 +43,7 @@ def test_job_control_and_interrupt(console):
     child.sendline("sleep 100 & jobs")
     child.expect("sleep 100")
     child.sendline("sleep 200")
+    time.sleep(1)  # the shell has handed the terminal to it
     child.sendcontrol("c")
     child.sendline("echo after-$((1 + 1))")
     child.expect("after-2", timeout=10)

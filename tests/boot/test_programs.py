@@ -19,7 +19,7 @@ def test_processes(guest):
         seq 1 20000 | sort -rn | head -1
         (sleep 0.2; exit 3) & wait $!; echo "wait $?"
         sh -c 'trap "echo caught" USR1; kill -USR1 $$; echo after'
-        sh -c 'kill -SEGV $$'; echo "signal $?"
+        sh -c 'sh -c "kill -SEGV \\$\\$"; echo "signal $?"' 2>/dev/null
         for i in $(seq 70); do (sleep 1; echo x) & done | wc -l
         """)
     assert result.text().split("\n")[:6] == ["forks", "20000", "wait 3", "caught", "after",
@@ -45,7 +45,7 @@ def test_files(guest):
 
 def test_arithmetic(guest):
     result = guest("echo '2^200; scale=30; 4*a(1)' | bc -l; echo abc | md5sum; echo abc | sha512sum "
-                   "| cut -c1-16; echo abc | xz | xz -d")
+                   "| cut -c1-16; echo abc | gzip | gzip -d")
     text = result.text()
     assert str(2 ** 200) in text.replace("\\\n", "")
     assert "3.14159265358979323846264338" in text
