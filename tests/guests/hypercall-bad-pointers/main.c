@@ -53,9 +53,10 @@ static const struct target targets[] = {
     {__HYPERVISOR_mmuext_op, 0, 0},
     {__HYPERVISOR_xsm_op, 0, 0},
     {__HYPERVISOR_nmi_op, 4, 0},
-    /* not shutdown, and poll and watchdog would wait or end us */
+    /* not shutdown and what is kept for it, and poll and watchdog would wait or end us */
     {__HYPERVISOR_sched_op, 8,
-     1 << SCHEDOP_block | 1 << SCHEDOP_shutdown | 1 << SCHEDOP_poll | 1 << SCHEDOP_watchdog},
+     1 << SCHEDOP_block | 1 << SCHEDOP_shutdown | 1 << SCHEDOP_shutdown_code | 1 << SCHEDOP_poll |
+         1 << SCHEDOP_watchdog},
     {__HYPERVISOR_xenoprof_op, 4, 0},
     /* not reset: it would close the console's port */
     {__HYPERVISOR_event_channel_op, 16, 1 << EVTCHNOP_reset | 1 << EVTCHNOP_close},
