@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/types.h"
+#include "engine/soft/m2p_layout.h"
 
 #define RAM_GRANT_FRAMES 64
 #define RAM_STATUS_FRAMES 64
@@ -34,12 +35,6 @@ struct ram {
     uint64_t nr_allocated;
     uint64_t first_free; /* no free frame below this one */
 };
-
-/* Where the copy of the bitmap starts in the m2p memfd: behind the table, page-aligned. */
-static inline uint64_t ram_bitmap_offset(uint64_t nr_frames)
-{
-    return (nr_frames * sizeof(uint64_t) + PAGE_SIZE - 1) & PAGE_MASK;
-}
 
 /* Make the memory of a domain: all pages zero, m2p identity for [0, nr_pages), invalid
  * elsewhere. 0 or -errno. */

@@ -8,8 +8,8 @@
 
 #include "cpu/cpuid.h"
 #include "cpu/pv/pv.h"
-#include "engine/ram.h"
 #include "engine/soft/layout.h"
+#include "engine/soft/m2p_layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emulate.h"
 #include "engine/soft/vcpu/exits.h"

@@ -292,15 +292,29 @@ static bool rewrite_popf(const struct insn *in, const uint8_t *bytes, uint64_t p
     return true;
 }
 
-/* test reg, reg; jns -> returns where the rel32 is. Flags are the caller's business. */
+/* Jump away if a pointer's upper 16 bits are clear; returns where the rel32 is. Changes no
+ * flags: jrcxz is the only branch that asks for none. */
 static uint8_t *emit_if_user_pointer(int reg)
 {
-    emit_8(0x48);
-    emit_8(0x85);
-    emit_8(0xc0u | (unsigned int)reg << 3 | (unsigned int)reg);
-    emit_8(0x0f);
-    emit_8(0x89);
+    uint8_t *skip;
+
+    emit_store(reg, &soft.scratch2);
+    emit_store(RCX, &soft.rcx);
+    emit_8(0x0f); /* movzx ecx, word [scratch2 + 6] */
+    emit_8(0xb7);
+    emit_8(0x0c);
+    emit_8(0x25);
+    emit_32(emit_abs((const uint8_t *)&soft.scratch2 + 6));
+    emit_8(0xe3); /* jrcxz, over the next two */
+    emit_8(10);
+    emit_load(RCX, &soft.rcx);
+    emit_8(0xeb);
+    skip = emit_at;
+    emit_8(0);
+    emit_load(RCX, &soft.rcx);
+    emit_8(0xe9);
     emit_32(0);
+    *skip = (uint8_t)(emit_at - skip - 1);
     return emit_at - 4;
 }
 
@@ -313,22 +327,20 @@ void rewrite_string_pointers(const struct insn *in, bool *rsi, bool *rdi)
 }
 
 /* String instructions can't take a segment for es:rdi: convert the pointers to host form
- * around it. A marked one tests its pointers first and goes to the emulator for user ones;
- * that test changes flags, which only cmps and scas with rep read, so those are emulated. */
+ * around it. A marked one looks at its pointers first and goes to the emulator for user ones. */
 static bool rewrite_string(const struct insn *in, const uint8_t *bytes, uint64_t pc,
                            struct cache_insn *record)
 {
-    bool rsi, rdi, compares = (in->opcode & 0xf6) == 0xa6, marked = cache_marked(pc);
+    bool rsi, rdi, marked = cache_marked(pc);
     uint8_t *slow[2] = {NULL, NULL}, *skip;
 
     rewrite_string_pointers(in, &rsi, &rdi);
-    if (in->prefix_67 || (rsi && in->seg >= 0x64) || (marked && compares))
+    if (in->prefix_67 || (rsi && in->seg >= 0x64))
         return false;
     if (marked && rdi)
         slow[0] = emit_if_user_pointer(RDI);
     if (marked && rsi)
         slow[1] = emit_if_user_pointer(RSI);
-    record = marked ? record : record;
     emit_store(RDX, &soft.scratch);
     emit_mov_imm(RDX, KERNEL_OFFSET);
     if (rdi)

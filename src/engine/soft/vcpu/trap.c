@@ -140,10 +140,15 @@ static _Noreturn void engine_fault(int sig, const struct sigcontext *mc, uint64_
                      (unsigned long)vcpu.rip);
 }
 
-/* From now on this instruction accesses memory by software. */
+/* From now on this instruction accesses memory by software. If that did not help (a string
+ * instruction in Xen's hole), emulate it. */
 static void mark(struct sigcontext *mc, const struct cache_pos *pos)
 {
     recover(mc, pos);
+    if (cache_marked(pos->pc)) {
+        leave(mc, SOFT_EMULATE);
+        return;
+    }
     soft.running = mc->rip;
     cache_mark(pos->pc);
     cache_drop_at(mc->rip);
