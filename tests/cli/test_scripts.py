@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The scripts and the Makefile as a person uses them."""
+
+import os
+import subprocess
+
+import pytest
+
+from guestkit import BUILD, SCRIPTS, TOP
+
+RUN = os.path.join(SCRIPTS, "run")
+
+
+def call(*words, **options):
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=120, check=False, **options)
+
+
+def test_run_command(xm, kernels):
+    """Output on stdout, timing on stderr, status passed on."""
+    kernels()
+    done = call(RUN, "echo out; echo in >/dev/null; exit 9")
+    assert done.returncode == 9, done.stderr
+    assert done.stdout == "out\n"
+    assert "s from start to the command" in done.stderr
+
+
+def test_run_quotes(xm, kernels):
+    """The command is shell text and reaches the guest unchanged."""
+    kernels()
+    text = """a='x  y'; echo "$a" '$HOME' "back\\\\slash" $((1+1)) 'é'"""
+    done = call(RUN, text)
+    assert done.stdout == "x  y $HOME back\\slash 2 é\n"
+
+
+def test_run_puts_files(xm, kernels, tmp_path):
+    kernels()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_bytes(b"\0content\n")
+    done = call(RUN, "--file", f"{tmp_path}/data:/srv/data", "cat /srv/data/file | tr '\\000' 0")
+    assert done.stdout == "0content\n"
+
+
+def test_make_run(xm, kernels):
+    kernels()
+    done = call("make", "-s", "run", "CMD=echo \"$$(nproc) cpu\"; exit 4", "MEMORY=256",
+                f"BUILD={BUILD}", cwd=TOP)
+    assert done.stdout == "1 cpu\n", done.stderr
+    assert done.returncode != 0 and "Error 4" in done.stderr
+
+
+def test_guest_that_dies(xm, kernels):
+    """No status can be passed on: 125 and an explanation."""
+    kernels()
+    done = call(RUN, "poweroff -f; sleep 60")
+    assert done.returncode == 125
+    assert "before its command did" in done.stderr
+
+
+@pytest.mark.parametrize("words,text", [
+    (["--kernel", "/nonexistent"], "/nonexistent"),
+    (["--file", "/nonexistent"], "/nonexistent"),
+    (["--module", "no-such-module"], "no-such-module"),
+])
+def test_run_explains(xm, kernels, words, text):
+    kernels()
+    done = call(RUN, *words, "true")
+    assert done.returncode == 1
+    assert text in done.stderr and "Traceback" not in done.stderr
+
+
+def test_fetch_kernel_reuses(kernels):
+    """What is there is not fetched again, and works without a network."""
+    directory = kernels()
+    done = call(os.path.join(SCRIPTS, "fetch-kernel"), env={**os.environ, "http_proxy": "http://[::1]:1"})
+    assert done.stdout.strip() == directory and done.stderr == ""
+    assert os.path.exists(os.path.join(directory, "vmlinuz"))
+
+
+@pytest.mark.parametrize("words", [["3;rm"], ["6.1", "i386"], ["99.9"]])
+def test_fetch_kernel_refuses(words):
+    done = call(os.path.join(SCRIPTS, "fetch-kernel"), *words)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr
+
+
+def test_install_deps_is_quiet():
+    """Here everything is installed: nothing to say."""
+    done = call(os.path.join(SCRIPTS, "install-deps"), "build", "run", "test")
+    if "not a Debian system" in done.stderr:
+        pytest.skip("not a Debian system")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_initramfs_is_reproducible(tmp_path):
+    paths = []
+    for name in ("a", "b"):
+        done = call(os.path.join(SCRIPTS, "mkinitramfs"),
+                    env={**os.environ, "XENOLITH_CACHE": str(tmp_path / name)})
+        assert done.returncode == 0, done.stderr
+        paths.append(done.stdout.strip())
+    contents = [open(path, "rb").read() for path in paths]
+    assert contents[0] == contents[1] and len(contents[0]) % 4 == 0
