@@ -115,11 +115,12 @@ static void peer_main(void)
 
 static int setup_pipe(void)
 {
+    int rc;
+
     if (pipe(to_peer))
         return row_errno();
     if (pipe(from_peer)) {
-        int rc = row_errno();
-
+        rc = row_errno();
         close(to_peer[0]);
         close(to_peer[1]);
         return rc;
@@ -128,9 +129,15 @@ static int setup_pipe(void)
     peer = fork();
     if (peer == 0)
         peer_main();
+    rc = peer < 0 ? row_errno() : 0;
     close(to_peer[0]);
     close(from_peer[1]);
-    return peer < 0 ? row_errno() : 0;
+    if (rc) {
+        close(to_peer[1]);
+        close(from_peer[0]);
+        row_unpin();
+    }
+    return rc;
 }
 
 static void done_pipe(void)
