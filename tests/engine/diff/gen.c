@@ -10,7 +10,6 @@
 #define MAX_LENGTH 24
 #define POOL_WORDS 16384
 
-bool gen_has_avx, gen_has_avx512;
 static uint64_t pool[POOL_WORDS]; /* memory content comes from here */
 
 uint64_t gen_random(struct gen *g)
@@ -121,6 +120,8 @@ static struct operand gs_mem(struct gen *g)
         m = op_rip(AT(W_DATA) + 0x600 + gen_below(g, 0x1000));
     else
         m = gen_chance(g, 20) ? stack_mem(g) : op_mem(R13, NO_REG, 1, disp);
+    if (m.base == RSP)
+        m.disp += 0x100; /* not below the start, where pointers are */
     m.seg = 0x65;
     return m;
 }
@@ -154,7 +155,7 @@ struct operand gen_mem(struct gen *g)
     if (gen_chance(g, 4))
         m.seg = void_segments[gen_below(g, 4)];
     /* 32-bit addresses of the window are the translator's own tables on the native side. */
-    m.p67 = m.index == NO_REG && base == g->low_base && gen_chance(g, 80);
+    m.p67 = !g->depth && m.index == NO_REG && base == g->low_base && gen_chance(g, 80);
     return m;
 }
 
@@ -290,7 +291,7 @@ struct kind {
 
 static const struct kind kinds[] = {
     {"alu", gen_alu, 50},      {"stack", gen_stack, 15}, {"rsp", gen_rsp, 8},
-    {"string", gen_string, 6}, {"flow", gen_flow, 12},
+    {"string", gen_string, 6}, {"flow", gen_flow, 12},   {"simd", gen_simd, 16},
 };
 
 static void one_item(struct gen *g)

@@ -35,7 +35,7 @@ struct gen {
     unsigned int nr_items;
     struct item items[MAX_ITEMS];
     unsigned int depth; /* nesting: items inside may not change the stack's depth */
-    bool ended;         /* the last item never comes to its end */
+    bool masked;        /* has a vector access with elements left out */
     int32_t sp;         /* rsp, relative to the start; below 0 is pushed */
     uint8_t slots[64];  /* classes of what was pushed: SLOT_* */
     unsigned int nr_slots;
@@ -71,7 +71,6 @@ enum {
 /* Make a sequence and the registers and memory it starts from, from s->seed. */
 void gen_sequence(struct gen *g, struct start *s, uint64_t seed, unsigned int limit);
 void gen_nested(struct gen *g, unsigned int count);
-extern bool gen_has_avx512, gen_has_avx;
 
 /* Random choices. */
 uint64_t gen_random(struct gen *g);

@@ -281,7 +281,6 @@ void gen_end(struct gen *g)
 {
     int reg = gen_chance(g, 50) ? RSI : RDI;
 
-    g->ended = true;
     switch (gen_below(g, 9)) {
     case 0:
         put8(g, 0x0f);

@@ -242,7 +242,7 @@ static void spoil_rsp(struct gen *g, int saved)
         put_reset_pointer(g, other);
         break;
     case 12:
-        slot = gen_pointer_slot(g);
+        slot = op_rip(AT(W_POINTERS) + 0xe00 + gen_below(g, 0x1f0));
         ins(g, 0, 0x0fc0 | wide, size, RSP, slot, 0, 0);
         ins(g, 0, 0xc7, 8, 0, slot, 4, 0); /* its sum is no pointer */
         break;

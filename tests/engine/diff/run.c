@@ -11,6 +11,7 @@
 #include <asm/unistd.h>
 #include <linux/time.h>
 
+#include "cpu/cpuid.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emit.h"
@@ -186,6 +187,7 @@ void machine_init(void)
 {
     uint32_t lo, hi;
 
+    cpuid_init();
     memory_init();
     trap_init();
     take_signals();
@@ -335,6 +337,7 @@ static void guest_prepare(const struct start *s, const struct stress *how)
     vcpu.rflags = s->rflags;
     vcpu.gs_base = s->gs_base;
     vcpu.fs_base = s->fs_base;
+    vcpu.xcr0 = machine_xcr0;
     user_fpu_here = !how->fpu_away;
     stop_rng = how->seed;
     stop_rate = how->stops;
