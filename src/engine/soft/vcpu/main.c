@@ -24,6 +24,8 @@
 #include "engine/soft/vcpu/user.h"
 #include "engine/soft/vcpu/vtlb.h"
 
+#define FIRST_KERNEL_SLOT 272 /* of a root: what lies above Xen's hole */
+
 struct vcpu vcpu;
 struct soft soft;
 struct run *const run = (struct run *)V_RUN;
@@ -83,6 +85,24 @@ static void wait_for_start(void)
         sys_futex_wait(&run->turn, TURN_D, 0);
     }
     vcpu = run->state;
+}
+
+/* The level-1 tables of the builder's kernel mapping are nobody's to pin and stay in use: note
+ * what they are, or each change of an entry would flush everything. */
+static void note_kernel_tables(mfn_t table, unsigned int level)
+{
+    const uint64_t *t = env_frame(table);
+
+    for (unsigned int i = level == 4 ? FIRST_KERNEL_SLOT : 0; t && i < 512; i++) {
+        mfn_t below = PTE_FRAME(t[i]);
+
+        if (!(t[i] & PTE_P) || !env_frame(below))
+            continue;
+        if (level > 2)
+            note_kernel_tables(below, level - 1);
+        else
+            vcpu_frame_flags[below] |= (uint8_t)(1 << FRAME_LEVEL_SHIFT);
+    }
 }
 
 static void load_gs_base(void)
@@ -283,6 +303,7 @@ void start_main(void)
         start_fail("cannot enter the jail", 0);
     wait_for_start();
     env_pin_table(v, v->cr3_kernel, 4, true); /* as the builder leaves it */
+    note_kernel_tables(v->cr3_kernel, 4);
     pv_init(v);
     for (;;) {
         if (soft.kicked)
