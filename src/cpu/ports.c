@@ -7,6 +7,8 @@
 
 #include "cpu/env.h"
 
+#define PORT_PIT_FIRST 0x40
+#define PORT_PIT_LAST 0x42
 #define PORT_SPEAKER 0x61
 #define PORT_CMOS_INDEX 0x70
 #define PORT_CMOS_DATA 0x71
@@ -58,6 +60,10 @@ uint32_t ports_read(struct vcpu *v, uint16_t port, unsigned int size)
 {
     if (size == 4)
         return port == PORT_PCI_ADDRESS ? pci_address : ~0u;
+    /* A timer that has run out. All ones would keep a kernel that calibrates by it polling
+     * 50,000 times for the next count. */
+    if (size == 1 && port >= PORT_PIT_FIRST && port <= PORT_PIT_LAST)
+        return 0;
     if (size == 1 && port == PORT_SPEAKER)
         return SPEAKER_TIMER2_OUT;
     if (size == 1 && port == PORT_CMOS_INDEX)
