@@ -89,11 +89,6 @@ unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc)
     return *desc & DESC_P ? 0 : VEC_NP;
 }
 
-bool segment_is_loadable(struct vcpu *v, uint16_t sel, uint64_t *desc)
-{
-    return !segment_data_fault(v, sel, desc);
-}
-
 int64_t pv_do_set_gdt(struct vcpu *v, uint64_t args[5])
 {
     uint64_t frames[PV_MAX_GDT_FRAMES];
@@ -157,7 +152,7 @@ static void load_user_gs(struct vcpu *v, uint16_t sel)
 {
     uint64_t desc;
 
-    if (!segment_is_loadable(v, sel, &desc)) {
+    if (segment_data_fault(v, sel, &desc)) {
         sel = 0;
         desc = 0;
     }

@@ -26,4 +26,3 @@ static inline uint32_t segment_base(uint64_t desc)
 unsigned int segment_code_fault(struct vcpu *v, uint16_t sel, uint64_t *desc);
 unsigned int segment_stack_fault(struct vcpu *v, uint16_t sel);
 unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc);
-bool segment_is_loadable(struct vcpu *v, uint16_t sel, uint64_t *desc); /* no data fault */

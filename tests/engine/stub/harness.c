@@ -77,10 +77,10 @@ int env_read(struct vcpu *v, gva_t va, void *buf, size_t size, struct fault *f)
 }
 
 /* The GDT has one data segment for 32-bit thread-local storage. */
-bool segment_is_loadable(struct vcpu *v, uint16_t sel, uint64_t *desc)
+unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc)
 {
     *desc = (TLS_BASE & 0xffffff) << 16 | (TLS_BASE & 0xff000000) << 32;
-    return sel == TLS_SELECTOR;
+    return sel == TLS_SELECTOR ? 0 : VEC_GP;
 }
 
 void env_domain_crash(struct vcpu *v, const char *fmt, ...)

@@ -114,7 +114,10 @@ bool try_write(volatile void *at, uint64_t value);
  * when it traps in any way but an event; *frame is then the state at the trap, as the bounce
  * frame told it. */
 void run_user(struct trap_frame *frame);
-extern unsigned long user_events; /* upcalls that came while user code ran */
+extern unsigned long user_events;   /* upcalls that came while user code ran */
+extern void (*on_user_event)(void); /* called in them, after event_scan() */
+/* Where the last frame that arrived ended: above its ss. */
+extern uint64_t frame_end;
 
 /* ---- events (event.c) ------------------------------------------------------------------- */
 extern volatile unsigned long event_count[4096]; /* upcalls seen, by port */

@@ -18,6 +18,8 @@ void trap_dispatch(struct trap_frame *frame);
 struct last_trap last_trap = {.vector = -1};
 bool (*trap_hook)(struct trap_frame *frame);
 unsigned long user_events;
+void (*on_user_event)(void);
+uint64_t frame_end;
 static struct trap_frame *user_frame;
 
 static void record(const struct trap_frame *frame)
@@ -66,12 +68,16 @@ void trap_dispatch(struct trap_frame *frame)
 {
     bool user = (frame->cs & 3) == 3;
 
+    frame_end = (uintptr_t)(&frame->ss + 1);
     if (!user && trap_hook && trap_hook(frame))
         return;
     if (frame->vector == TRAP_EVENT) {
-        if (user)
-            user_events++;
         event_scan();
+        if (user) {
+            user_events++;
+            if (on_user_event)
+                on_user_event();
+        }
         return;
     }
     if (user && user_frame) {

@@ -250,7 +250,7 @@ static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, 
 /* SIGSEGV and SIGBUS that are not page faults. USER_EVENT: emulated. */
 static enum user_stop on_protection(struct vcpu *v, uint32_t trapno, uint64_t err, struct fault *f)
 {
-    uint8_t op[2];
+    uint8_t op[2], vector;
     struct fault ignored;
 
     switch (trapno) {
@@ -271,9 +271,8 @@ static enum user_stop on_protection(struct vcpu *v, uint32_t trapno, uint64_t er
         v->rip += 2;
         return fault_stop(f, 0x80, false, 0);
     }
-    if (user_segment_load(v, (uint16_t)err))
-        return USER_EVENT;
-    return fault_stop(f, VEC_GP, true, (uint16_t)err);
+    vector = user_segment_load(v, (uint16_t)err);
+    return vector ? fault_stop(f, vector, true, (uint16_t)err) : USER_EVENT;
 }
 
 static enum user_stop on_fpe(uint32_t trapno, struct fault *f)

@@ -35,17 +35,20 @@ static unsigned int decode(struct vcpu *v, unsigned int *ret_sreg, unsigned int 
     return at + 2;
 }
 
-bool user_segment_load(struct vcpu *v, uint32_t error)
+uint8_t user_segment_load(struct vcpu *v, uint32_t error)
 {
-    unsigned int sreg, gpr, len;
+    unsigned int sreg, gpr, len, vector;
     uint64_t desc;
     uint16_t sel;
 
     if (!(error & 0xfffc) || (error & 3) || !(len = decode(v, &sreg, &gpr)))
-        return false;
+        return VEC_GP;
     sel = (uint16_t)v->gpr[gpr];
-    if ((sel & 0xfffc) != error || !segment_is_loadable(v, sel, &desc))
-        return false;
+    if ((sel & 0xfffc) != error)
+        return VEC_GP;
+    vector = segment_data_fault(v, sel, &desc);
+    if (vector)
+        return (uint8_t)vector;
     switch (sreg) {
     case SREG_ES:
         v->es = sel;
@@ -62,8 +65,8 @@ bool user_segment_load(struct vcpu *v, uint32_t error)
         v->gs_base = segment_base(desc);
         break;
     default:
-        return false;
+        return VEC_GP;
     }
     v->rip += len;
-    return true;
+    return 0;
 }
