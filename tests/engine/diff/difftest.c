@@ -31,15 +31,18 @@ static uint64_t nr_faults, nr_unsupported, nr_runs;
 static unsigned int nr_reports;
 static char unsupported[MAX_UNSUPPORTED][64];
 
-static const char *const mode_names[] = {"plain", "marked", "stopped", "marked and stopped"};
+static const char *const mode_names[] = {"plain", "marked", "stopped", "marked and stopped",
+                                         "one by one"};
+#define ONE_BY_ONE 4
 
 static struct stress stress_of(uint64_t seed, unsigned int mode)
 {
     uint64_t rng = seed ^ 0x5eed;
     uint64_t r = random_next(&rng);
 
-    return (struct stress){.marked = mode & 1,
-                           .stops = mode & 2 ? 32 << (r & 3) : 0,
+    return (struct stress){.stepped = mode == ONE_BY_ONE,
+                           .marked = mode & 1,
+                           .stops = mode & 2 ? 16 << (r & 3) : 0,
                            .fpu_away = r >> 8 & 1,
                            .flush_cache = (r >> 16 & 1023) == 0,
                            .flush_tlb = (r >> 32 & 63) == 0,
@@ -129,13 +132,13 @@ static void print_unsupported(void)
 static bool sequence(uint64_t seed)
 {
     uint64_t rng = seed ^ 0x30de;
-    unsigned int modes = random_next(&rng) & 7;
+    unsigned int modes = random_next(&rng) & 15;
     bool bad = false;
 
     gen_sequence(&gen, &start, seed, MAX_ITEMS);
     machine_run_native(&start, &native_result);
     nr_faults += native_result.stop == STOP_FAULT;
-    for (unsigned int mode = 0; mode < 4; mode++) {
+    for (unsigned int mode = 0; mode < ARRAY_SIZE(mode_names); mode++) {
         struct stress how = stress_of(seed, mode);
 
         if ((mode && !(modes >> (mode - 1) & 1)) || (how.marked && gen.masked))

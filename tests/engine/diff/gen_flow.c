@@ -256,6 +256,31 @@ static void change_code(struct gen *g)
     }
 }
 
+/* A function that its caller changes between calls from the same place. */
+static void change_in_loop(struct gen *g)
+{
+    struct operand counter = op_rip(AT(W_POINTERS) + 8 * (1 + g->depth));
+    uint32_t over, function, top;
+
+    put8(g, 0xe9);
+    put32(g, 0);
+    over = g->at - 4;
+    function = g->at;
+    put_mov_imm32(g, R8 + (int)gen_below(g, 4), (uint32_t)gen_random(g));
+    put8(g, 0xc3);
+    patch32(g, over);
+    ins(g, 0, 0xc7, 4, 0, counter, 4, 2 + gen_below(g, 2));
+    top = g->at;
+    put8(g, 0xe8);
+    put32(g, function - g->at - 4);
+    ins(g, 0, gen_chance(g, 50) ? 0x01 : 0x89, 4, gen_data_reg(g),
+        op_rip(AT(W_CODE) + function + 2), 0, 0);
+    ins(g, 0, 0xff, 4, 1, counter, 0, 0);
+    put8(g, 0x0f);
+    put8(g, 0x85);
+    put32(g, top - g->at - 4);
+}
+
 void gen_flow(struct gen *g)
 {
     unsigned int n = gen_below(g, 100);
@@ -270,10 +295,12 @@ void gen_flow(struct gen *g)
         jump(g);
     else if (n < 85)
         call(g);
-    else if (n < 92)
+    else if (n < 91)
         odd_call(g);
-    else
+    else if (n < 96)
         change_code(g);
+    else
+        change_in_loop(g);
 }
 
 /* The last item: it faults, or nearly. */
@@ -281,7 +308,18 @@ void gen_end(struct gen *g)
 {
     int reg = gen_chance(g, 50) ? RSI : RDI;
 
-    switch (gen_below(g, 9)) {
+    switch (gen_below(g, 11)) {
+    case 9: /* an indirect call there */
+        put_lea(g, RSP, op_rip(AT(W_RO) + 8 * gen_below(g, 9)));
+        put_lea(g, reg, op_rip(AT(W_EXIT)));
+        ins(g, F_NO_W, 0xff, 8, 2, op_reg(reg), 0, 0);
+        break;
+    case 10: /* a jump or call through memory that is not there, or not canonical */
+        put_lea(g, reg, op_rip(AT(W_DATA + 2) - 7 + gen_below(g, 24)));
+        if (gen_chance(g, 30))
+            ins_low(g, 0, 0xb8, 8, reg, 8, 0x900000000000);
+        ins(g, F_NO_W, 0xff, 8, gen_chance(g, 50) ? 2 : 4, op_mem(reg, NO_REG, 1, 0), 0, 0);
+        break;
     case 0:
         put8(g, 0x0f);
         put8(g, 0x0b);

@@ -340,6 +340,7 @@ static void read_rsp(struct gen *g)
         put8(g, 0x5c);
         put_store(g, op_mem(RSP, NO_REG, 1, -0x40), RSP);
     }
+    put_store(g, op_rip(AT(W_POINTERS) + 0x28 + 8 * gen_below(g, 3)), reg);
     put_reset_pointer(g, reg);
 }
 

@@ -65,6 +65,7 @@ struct result {
 struct stress {
     bool marked;      /* every instruction takes the resolver's path */
     uint32_t stops;   /* of 256: how often a kick comes at an instruction boundary; 0 = never */
+    bool stepped;     /* one instruction at a time: emulated, or translated alone */
     bool fpu_away;    /* the FPU state is "in a stub" at first */
     bool flush_cache; /* the code cache is nearly full */
     bool flush_tlb;

@@ -16,9 +16,11 @@
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emit.h"
 #include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/start.h"
+#include "engine/soft/vcpu/step.h"
 #include "engine/soft/vcpu/translate.h"
 #include "engine/soft/vcpu/trap.h"
 #include "engine/soft/vcpu/user.h"
@@ -43,6 +45,8 @@ uint64_t machine_xcr0, machine_kicks;
 
 static struct action vcpu_action;
 static bool in_native, in_guest, native_hangs;
+static bool guest_stopped;
+static struct result *result; /* of the guest's run */
 static struct fault native_fault;
 static uint64_t native_rip;
 static uint32_t ticks;
@@ -245,18 +249,36 @@ void machine_run_native(const struct start *s, struct result *r)
     memory_read(false, r);
 }
 
-static bool guest_emulate(struct result *r)
+static void guest_stop(enum stop stop)
+{
+    result->stop = stop == STOP_FAULT && fake_logged ? STOP_UNSUPPORTED : stop;
+    guest_stopped = true;
+}
+
+/* loop.h: what main.c does with an exception is what ends a run here. */
+void loop_fault(struct vcpu *v, const struct fault *f)
+{
+    result->fault = *f;
+    guest_stop(STOP_FAULT);
+}
+
+void loop_hypercall(struct vcpu *v)
+{
+    guest_stop(STOP_END);
+}
+
+static void guest_emulate(void)
 {
     struct insn in;
     uint8_t bytes[INSN_MAX];
-    int len = fetch_decode(&vcpu, vcpu.rip, &in, bytes, &r->fault);
+    struct fault f;
+    int len = fetch_decode(&vcpu, vcpu.rip, &in, bytes, &f);
 
     if (len < 0)
-        r->fault = (struct fault){.vector = VEC_UD};
-    else if (len > 0 && emulate(&vcpu, &in, bytes, &r->fault) == EMULATE_DONE)
-        return true;
-    r->stop = fake_logged ? STOP_UNSUPPORTED : STOP_FAULT;
-    return false;
+        f = (struct fault){.vector = VEC_UD};
+    else if (len > 0 && emulate(&vcpu, &in, bytes, &f) == EMULATE_DONE)
+        return;
+    loop_fault(&vcpu, &f);
 }
 
 static void *guest_translate(struct fault *f)
@@ -284,42 +306,53 @@ static void guest_chain(void)
         cache_chain_link(record, host);
 }
 
-/* What main.c's loop does with guest-kernel code. False: r->stop is set. */
-static bool guest_step(struct result *r)
+void loop_run(struct vcpu *v, void *host, uint64_t trap_flag)
 {
-    void *host = guest_translate(&r->fault);
-
-    if (!host) {
-        r->stop = STOP_FAULT;
-        return false;
-    }
     soft.jump = (uintptr_t)host;
-    vcpu.rflags = (vcpu.rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
-    cache_run_deferred();
     soft.fpu_usable = user_fpu_here;
+    v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
+    cache_run_deferred();
     soft_enter();
     switch (soft.reason) {
     case SOFT_CHAIN:
         guest_chain();
-        return true;
+        break;
     case SOFT_INDIRECT:
-        vcpu.rip = soft.target;
-        return true;
+        v->rip = soft.target;
+        break;
     case SOFT_EMULATE:
-        return guest_emulate(r);
+        guest_emulate();
+        break;
     case SOFT_HYPERCALL:
-        r->stop = STOP_END;
-        return false;
+        loop_hypercall(v);
+        break;
     case SOFT_FAULT:
-        r->fault = soft.fault;
-        r->stop = fake_logged ? STOP_UNSUPPORTED : STOP_FAULT;
-        return false;
+        loop_fault(v, &soft.fault);
+        break;
     case SOFT_FPU:
         user_fpu_import();
-        return true;
+        break;
     default:
-        return true;
+        break;
     }
+}
+
+/* What main.c's loop does with guest-kernel code. */
+static void guest_step(bool one_by_one)
+{
+    struct fault f;
+    void *host;
+
+    soft.kicked = 0;
+    if (one_by_one || step_needed(&vcpu)) {
+        step_kernel(&vcpu);
+        return;
+    }
+    host = guest_translate(&f);
+    if (host)
+        loop_run(&vcpu, host, 0);
+    else
+        loop_fault(&vcpu, &f);
 }
 
 static void guest_prepare(const struct start *s, const struct stress *how)
@@ -351,13 +384,15 @@ static void guest_prepare(const struct start *s, const struct stress *how)
 void machine_run_guest(const struct start *s, const struct stress *how, struct result *r)
 {
     guest_prepare(s, how);
+    result = r;
+    guest_stopped = false;
     in_guest = true;
     if (__builtin_setjmp(crash_point)) {
         r->stop = run->message[0] == 'h' ? STOP_HANG : STOP_CRASH;
         soft.running = 0;
     } else {
-        while (guest_step(r))
-            continue;
+        while (!guest_stopped)
+            guest_step(how->stepped);
     }
     in_guest = false;
     remove_stops();
