@@ -229,7 +229,7 @@ static void test_patched(void)
     }
     ok(good, "mov, syscall: every stop looks the same");
     ok(user_stats.syscalls_fast > fast + 10, "and it was patched");
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 10; i++)
         go(AT(g_restart_a));
     vcpu.gpr[RAX] = 12345;
     ok(go(AT(g_restart_a_insn)) == USER_SYSCALL && vcpu.gpr[RAX] == 12345 &&
@@ -330,7 +330,7 @@ static void test_spaces(void)
     ok(vcpu.gpr[RDI] == 4711 && !user_fpu_here, "and given back");
     vcpu.cr3_user = space_make();
     fast = user_stats.syscalls_fast;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 10; i++)
         go(AT(g_loop_a));
     good = user_stats.syscalls_fast > fast;
     user_release(vcpu.cr3_user);

@@ -59,9 +59,11 @@ static struct space *space_find(mfn_t root)
 
 static void space_release(struct space *sp)
 {
-    user_fpu_rescue(sp->stub);
-    user_tlb_forget(sp);
-    stub_put(sp->stub);
+    if (sp->stub) {
+        user_fpu_rescue(sp->stub);
+        user_tlb_forget(sp);
+        stub_put(sp->stub);
+    }
     sp->root = INVALID_MFN;
     if (current == sp)
         current = NULL;
@@ -74,7 +76,7 @@ static void space_evict(void)
     for (unsigned int i = 0; i < STUB_MAX; i++) {
         struct space *sp = &spaces[i];
 
-        if (sp->root != INVALID_MFN && (!oldest || sp->used < oldest->used))
+        if (sp->root != INVALID_MFN && sp->stub && (!oldest || sp->used < oldest->used))
             oldest = sp;
     }
     if (oldest)
@@ -101,6 +103,7 @@ static void space_rebuild(struct vcpu *v, struct space *sp)
     user_tlb_forget(sp);
     sp->windows = false;
     stub_kill(sp->stub);
+    sp->stub = NULL;
     sp->stub = stub_or_crash(v);
 }
 
