@@ -30,6 +30,8 @@ int batch_read(struct vcpu *v, struct batch *b, void *buf, size_t size)
 
     if (n > b->budget)
         n = b->budget;
+    if (b->budget < HYPERCALL_BATCH && hypercall_preempted(v))
+        n = 0;
     if (!n || !hypercall_copy_from(v, buf, b->list, n * size))
         return (int)n;
     /* Part of the chunk may be readable: what comes before the hole counts as done. */

@@ -30,6 +30,11 @@ static const struct hypercall hypercalls[] = {
 #undef BOTH
 #undef VCPU
 
+bool hypercall_preempted(const struct vcpu *v)
+{
+    return env_kicked() || pv_event_due(v);
+}
+
 bool hypercall_exists(uint64_t nr)
 {
     return nr < ARRAY_SIZE(hypercalls) && hypercalls[nr].where != NOWHERE;

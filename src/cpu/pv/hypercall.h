@@ -25,6 +25,9 @@
 /* Elements of a guest array that one call handles before it is continued. */
 #define HYPERCALL_BATCH 4096
 
+/* Should a long call return HYPERCALL_CONTINUE now? An event is due, or the engine is asked for. */
+bool hypercall_preempted(const struct vcpu *v);
+
 /* Run hypercall `nr` here or in the domain process. Result as for handlers. */
 int64_t hypercall_run(struct vcpu *v, uint64_t nr, uint64_t args[5]);
 

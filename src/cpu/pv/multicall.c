@@ -73,6 +73,8 @@ int64_t pv_do_multicall(struct vcpu *v, uint64_t args[5])
         if (end == ENTRY_UNFINISHED)
             break;
         budget -= budget < i ? budget : i;
+        if (hypercall_preempted(v))
+            break;
     }
     args[1] = left;
     return left ? HYPERCALL_CONTINUE : 0;

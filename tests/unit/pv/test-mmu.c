@@ -124,6 +124,32 @@ static void test_update_long_list_is_continued(void **state)
     assert_int_equal(done(), 40 * 256);
 }
 
+/* An event that is due, or a kick, comes in between, but not before some work was done. */
+static void test_long_lists_are_preempted(void **state)
+{
+    gva_t list = KBASE + 64 * PAGE_SIZE;
+    uint64_t *l1 = fake_at(KVA(FRAME_L1));
+    unsigned int i;
+
+    for (i = 64; i < 104; i++)
+        l1[i] = PTE(FRAME_DATA, 3);
+    for (i = 0; i < 256; i++)
+        memcpy(fake_at(KVA(FRAME_DATA) + 16 * i), &(struct req){PTE(30, 0), 0}, 16);
+    assert_int_equal(fake_hypercall(1, list, 1000, DONE, SELF, 0), 0);
+    assert_int_equal(fake_continued, 0);
+    fake_info()->evtchn_upcall_pending = 1;
+    assert_int_equal(fake_hypercall(1, list, 1000, DONE, SELF, 0), 0);
+    assert_int_equal(fake_continued, 31); /* after each 32 */
+    assert_int_equal(done(), 1000);
+    fake_info()->evtchn_upcall_mask = 1;
+    assert_int_equal(fake_hypercall(1, list, 1000, DONE, SELF, 0), 0);
+    assert_int_equal(fake_continued, 0);
+    fake.kicked = true;
+    memset(fake_at(KVA(FRAME_DATA)), 17, PAGE_SIZE); /* op and arguments of a multicall */
+    assert_int_equal(fake_hypercall(13, list, 100, 0, 0, 0), 0);
+    assert_int_equal(fake_continued, 12); /* after each 8 */
+}
+
 static void test_update_flushes_when_due(void **state)
 {
     maddr_t l2 = PTE(FRAME_L2, 0x100), l1 = PTE(FRAME_L1, 0x800);
@@ -400,14 +426,23 @@ static void test_hypercall_conventions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_update_commands),         T(test_update_errors),
-        T(test_update_unreadable_list),  T(test_update_long_list_is_continued),
-        T(test_update_flushes_when_due), T(test_update_refuses_xens_slots),
-        T(test_update_large_pages),      T(test_update_va_mapping),
-        T(test_ext_roots_and_pins),      T(test_ext_flushes),
-        T(test_ext_ldt_and_pages),       T(test_ext_counts),
-        T(test_multicall_results),       T(test_multicall_bad_list),
-        T(test_multicall_iret_leaves),   T(test_multicall_continues_its_entries),
+        T(test_update_commands),
+        T(test_update_errors),
+        T(test_update_unreadable_list),
+        T(test_update_long_list_is_continued),
+        T(test_long_lists_are_preempted),
+        T(test_update_flushes_when_due),
+        T(test_update_refuses_xens_slots),
+        T(test_update_large_pages),
+        T(test_update_va_mapping),
+        T(test_ext_roots_and_pins),
+        T(test_ext_flushes),
+        T(test_ext_ldt_and_pages),
+        T(test_ext_counts),
+        T(test_multicall_results),
+        T(test_multicall_bad_list),
+        T(test_multicall_iret_leaves),
+        T(test_multicall_continues_its_entries),
         T(test_hypercall_conventions),
     };
 
