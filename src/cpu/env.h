@@ -82,6 +82,10 @@ void env_wait(struct vcpu *v, uint64_t deadline);
 /* Does the engine want its main loop back (it was kicked, also during env_wait())? Asked by
  * hypercalls that would sleep again. cpu/pv has a weak default: no. */
 bool env_kicked(void);
+/* Does the engine tell where a 32-bit program executed sysenter or syscall? Where it does not
+ * their callbacks are refused, and Linux has its programs use int 0x80. cpu/pv has a weak
+ * default: yes. */
+bool env_has_fast_syscall32(void);
 /* Give the host CPU to others for a moment (yield). */
 void env_relax(struct vcpu *v);
 

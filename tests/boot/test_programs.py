@@ -110,6 +110,8 @@ PROGRAMS = {
     "gcc": ("gcc -O2 -pthread -o /tmp/work /test/work.c -lm && /tmp/work", "work ok"),
     "signals": ("gcc -O1 -o /tmp/sig /test/signals.c && /tmp/sig", "signals ok"),
     "int80": ("gcc -O1 -o /tmp/i80 /test/int80.c && /tmp/i80", "int80 ok"),
+    "ia32": ("gcc -m32 -O1 -nostdlib -static -fno-pie -no-pie -fno-stack-protector -o /tmp/ia32 "
+             "/test/ia32.c && /tmp/ia32", "ia32 ok"),
     "make": ("mkdir /tmp/m && cd /tmp/m && for i in $(seq 20); do echo \"int f$i(void){return $i;}\""
              " >f$i.c; done && printf 'all: %s\\n' \"$(for i in $(seq 20); do printf 'f%s.o ' $i; "
              "done)\" >Makefile && make -j4 >/dev/null && ls *.o | wc -l", "20"),

@@ -28,6 +28,11 @@ __attribute__((weak)) bool env_kicked(void)
     return false;
 }
 
+__attribute__((weak)) bool env_has_fast_syscall32(void)
+{
+    return true;
+}
+
 void pv_init(struct vcpu *v)
 {
     struct pv_vcpu *pv = &v->pv;

@@ -282,6 +282,11 @@ bool env_kicked(void)
     return fake.kicked;
 }
 
+bool env_has_fast_syscall32(void)
+{
+    return !fake.no_fast_syscall32;
+}
+
 void env_relax(struct vcpu *v)
 {
     fake.relaxes++;

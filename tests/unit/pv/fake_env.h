@@ -51,7 +51,7 @@ struct fake {
     mfn_t cr3, user_cr3;
     uint64_t now, timer;
 
-    bool kicked;
+    bool kicked, no_fast_syscall32;
     unsigned int waits;
     uint64_t wait_deadline;          /* of the last env_wait */
     void (*on_wait)(struct vcpu *v); /* what happens meanwhile */

@@ -175,6 +175,7 @@ void env_set_cr3(struct vcpu *v, mfn_t root)
 
 void env_set_user_cr3(struct vcpu *v, mfn_t root)
 {
+    user_set_root(root);
     v->cr3_user = root;
     ptwr_forget();
     soft_tlb_clear();
@@ -266,6 +267,11 @@ void env_raise_timer(struct vcpu *v)
 bool env_kicked(void)
 {
     return soft.kicked;
+}
+
+bool env_has_fast_syscall32(void)
+{
+    return false; /* the host puts an address in its own vDSO in place of rip */
 }
 
 void env_wait(struct vcpu *v, uint64_t deadline)
