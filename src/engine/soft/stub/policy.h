@@ -37,9 +37,7 @@ static const struct bpf_rule policy_mapper[] = {
      __NR_pwrite64,
      {BPF_ARG_EQ(0, STUB_FD_R), BPF_ARG_EQ(1, STUB_Q + Q_ERR), BPF_ARG_EQ(2, 4), BPF_ARG_EQ(3, 0)}},
     {"wait for a batch", __NR_futex, {BPF_ARG_EQ(0, STUB_Q + Q_SEQ), BPF_ARG_EQ(1, FUTEX_WAIT)}},
-    {"wake the stub, for V",
-     __NR_futex,
-     {BPF_ARG_EQ(0, STUB_Q + Q_GO), BPF_ARG_EQ(1, FUTEX_WAKE)}},
+    {"wake the stub, for V", __NR_futex, {BPF_ARG_EQ(0, STUB_Q + Q_GO), BPF_ARG_EQ(1, FUTEX_WAKE)}},
     {"wake V from its wait on R", __NR_futex, {BPF_ARG_EQ(0, STUB_R), BPF_ARG_EQ(1, FUTEX_WAKE)}},
 };
 

@@ -47,7 +47,8 @@
 #define PATCH_TABLE 0x050f0000
 #define PATCH_TABLE_SIZE 0x2000
 
-/* Descriptors of the zygote, from 0 without a gap so that new ones get the next number; M keeps RAM and R, S keeps none. */
+/* Descriptors of the zygote, from 0 without a gap so that new ones get the next number; M keeps RAM
+ * and R, S keeps none. */
 #define STUB_FD_RAM 0
 #define STUB_FD_SOCK 1
 #define STUB_FD_R 2
@@ -58,7 +59,7 @@
 #define Q_SEQ 0 /* V to M: number of the current batch */
 #define Q_NOPS 4
 #define Q_VWAIT 8  /* V sleeps on R */
-#define Q_WAKE 16 /* V to M: wake S when done */
+#define Q_WAKE 16  /* V to M: wake S when done */
 #define Q_ERR 12   /* what M answers in place of SEQ when an operation failed */
 #define Q_GO 64    /* V to S: changes when S is to run */
 #define Q_SPIN 68  /* TSC ticks that S may spin after a system call before it sleeps */

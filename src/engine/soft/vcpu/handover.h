@@ -13,12 +13,12 @@
 #include "base/types.h"
 
 struct handover {
-    uint32_t budget;  /* how long to spin; 0 = only one CPU, never */
-    uint32_t ms;      /* ticks of a millisecond */
-    bool spin;        /* the way that is better now */
-    uint32_t probing; /* rounds left of the other way, 0 = none */
-    uint64_t probed;  /* sum of the waits of this probe */
-    uint64_t mean[2]; /* recent wait, sleeping and spinning */
+    uint32_t budget;         /* how long to spin; 0 = only one CPU, never */
+    uint32_t ms;             /* ticks of a millisecond */
+    bool spin;               /* the way that is better now */
+    uint32_t probing;        /* rounds left of the other way, 0 = none */
+    uint64_t probed;         /* sum of the waits of this probe */
+    uint64_t mean[2];        /* recent wait, sleeping and spinning */
     uint64_t next, interval; /* of probes */
 };
 

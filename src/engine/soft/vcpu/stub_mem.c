@@ -21,7 +21,8 @@
 #define WATCH_NS (100 * MS) /* how often a waiting V looks whether M lives */
 #define WATCH_LIMIT 100     /* so many times before it is given up */
 #define MERGE_MAX 16        /* queued operations looked through for merging */
-#define PROOF_TRIES 48
+#define PROOF_TRIES 8       /* half a microsecond each */
+#define YIELD_TRIES 8
 
 static struct stub_op *op_new(struct stub *s)
 {
@@ -174,35 +175,53 @@ int stub_send_chained(struct stub *s)
     return r ? r : batch_send(s, false, true);
 }
 
+/* A task that a kick has just woken, or is about to get one, is still counted as a waiter for a
+ * moment. So after a kick it takes two: when it is found a second time, having been woken in
+ * between, it has been through the kick's handler. */
 bool stub_prove_parked(struct stub *s)
 {
     uint32_t go = s->q->go; /* only V writes it */
 
     if (s->parked)
         return true;
-    /* A task that a signal has just woken still counts as a waiter for a moment. */
-    if (s->kicked)
+    if (sys_call6(__NR_futex, (long)&s->q->go, FUTEX_CMP_REQUEUE, 0, 1, (long)&s->park_word, go) !=
+        1)
         return false;
-    s->parked = sys_call6(__NR_futex, (long)&s->q->go, FUTEX_CMP_REQUEUE, 0, 1, (long)&s->park_word,
-                          go) == 1;
-    return s->parked;
+    if (s->proofs > 1) {
+        s->proofs--;
+        sys_futex_wake(&s->park_word, 1);
+        return false;
+    }
+    s->parked = true;
+    return true;
+}
+
+bool stub_settle(struct stub *s)
+{
+    s->q->spin = 0;
+    for (int i = 0; i < PROOF_TRIES; i++) {
+        if (stub_prove_parked(s))
+            return true;
+        rt_pause();
+    }
+    /* It may wait for this very CPU. */
+    for (int i = 0; i < YIELD_TRIES; i++) {
+        sys_call(__NR_sched_yield, 0, 0, 0, 0);
+        if (stub_prove_parked(s))
+            return true;
+    }
+    return false;
 }
 
 int stub_revoke(struct stub *s)
 {
     if (!s->nops && !s->failed)
         return 0;
-    if (stub_prove_parked(s))
-        return 0;
-    if (!s->kicked && s->q->spin) {
-        /* It has hardly stopped and may still be spinning: cheaper to let it fall asleep than
-         * to run the mapper. */
-        s->q->spin = 0;
-        for (int i = 0; i < PROOF_TRIES; i++) {
-            rt_pause();
-            if (i % 8 == 7 && stub_prove_parked(s))
-                return 0;
-        }
+    s->q->spin = 0; /* cheaper to let it fall asleep than to run the mapper */
+    for (int i = 0; i < PROOF_TRIES; i++) {
+        if (stub_prove_parked(s))
+            return 0;
+        rt_pause();
     }
     return stub_sync(s);
 }

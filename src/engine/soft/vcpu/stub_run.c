@@ -79,6 +79,7 @@ void stubs_kick(void)
     if (!s || s->kicked)
         return;
     s->kicked = true;
+    s->proofs = 2;
     user_stats.kicks++;
     stub_signal(s->fd_s, STUB_SIGUSR1);
 }
@@ -177,6 +178,7 @@ static int release(struct stub *s)
     s->q->spin = handover_budget(&handover);
     s->q->reset = 0;
     s->kicked = false;
+    s->proofs = 1;
     __atomic_store_n(&s->x->turn, 0, __ATOMIC_RELAXED);
     __atomic_fetch_add(&s->q->go, 1, __ATOMIC_SEQ_CST);
     running = s;
@@ -203,13 +205,6 @@ enum stub_outcome stub_run(struct stub *s)
     return ok ? STUB_HAS_STOPPED : STUB_HAS_DIED;
 }
 
-void stub_rest(struct stub *s)
-{
-    s->q->spin = 0;
-    for (int i = 0; i < 8 && !stub_prove_parked(s); i++)
-        rt_pause();
-}
-
 int stub_await_start(struct stub *s)
 {
     uint64_t end = now_ns() + START_NS;
@@ -227,31 +222,21 @@ int stub_await_start(struct stub *s)
 
 int stub_subdue(struct stub *s)
 {
+    bool parked = stub_prove_parked(s);
+
     s->q->spin = 0;
     __atomic_store_n(&s->q->reset, 1, __ATOMIC_SEQ_CST);
-    s->kicked = false;
-    /* Whoever sleeps on Q.go now may do so with a hostile program's registers: move it out of
-     * the way, so that the proof is of a wait that began after the kick. If nobody sleeps, one
-     * may begin and be counted in the moment before the kick gets it: then it takes two. */
-    s->proofs = stub_prove_parked(s) ? 1 : 2;
-    if (stub_signal(s->fd_s, STUB_SIGUSR1))
-        return -1;
+    /* Who was asleep before is out of the way: what is found next began after the kick. */
+    s->proofs = parked ? 1 : 2;
     s->parked = false;
-    return 0;
+    return stub_signal(s->fd_s, STUB_SIGUSR1) ? -1 : 0;
 }
 
 int stub_subdue_finish(struct stub *s)
 {
     uint64_t end = 0;
 
-    while (s->proofs) {
-        if (stub_prove_parked(s)) {
-            if (--s->proofs) {
-                sys_futex_wake(&s->park_word, 1);
-                s->parked = false;
-            }
-            continue;
-        }
+    while (!stub_prove_parked(s)) {
         if (!end)
             end = now_ns() + SUBDUE_NS;
         else if (now_ns() > end)

@@ -101,7 +101,8 @@ static int adopt(struct stub *s, const struct stub_hello *hello, const int32_t *
                        .state = STUB_CLEAN,
                        .fd_s = fds[3],
                        .fd_m = fds[4],
-                       .pid_s = hello->pid_s};
+                       .pid_s = hello->pid_s,
+                       .proofs = 1};
     user_stats.spawns++;
     return 0;
 }
@@ -228,7 +229,6 @@ void stub_put(struct stub *s)
 
     s->state = STUB_DIRTY;
     s->dirty_since = ++order;
-    stub_rest(s);
     stub_unmap_all(s);
     if (stub_send(s) || stub_subdue(s))
         stub_kill(s);

@@ -34,7 +34,7 @@ struct stub {
     volatile bool kicked;       /* a kick was sent since it was last released */
     bool failed;                /* an early part of the queue could not be carried out */
     bool unanswered;            /* a batch was sent whose answer has not been looked at */
-    uint8_t proofs;             /* that are still needed before a dirty stub is clean */
+    volatile uint8_t proofs;    /* how many times it has to be found asleep, see stub_mem.c */
     int fd_s, fd_m;             /* pidfds */
     uint32_t pid_s;
     uint32_t seq, nops;
@@ -75,6 +75,8 @@ int stub_send_chained(struct stub *s);
 int stub_revoke(struct stub *s);
 /* Does the kernel say that the stub sleeps? Then it does until V wakes it. */
 bool stub_prove_parked(struct stub *s);
+/* Give a stub that has (it says) stopped time to fall asleep. Proven? */
+bool stub_settle(struct stub *s);
 
 /* ---- stub_run.c ---- */
 
@@ -83,8 +85,6 @@ void stub_run_init(unsigned int nr_cpus);
 /* Let the stub go on from x->regs until it stops. The queue must be empty, or one that may be
  * chained. */
 enum stub_outcome stub_run(struct stub *s);
-/* Another stub runs next: this one need not spin, and should sleep provably. */
-void stub_rest(struct stub *s);
 /* Make a stub of unknown doings stop in its own code, provably asleep, whatever its program
  * did to it: begin, and wait until it is so. Its memory must be unmapped by then. 0, or -1: kill
  * it. */

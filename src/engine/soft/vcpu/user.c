@@ -57,16 +57,42 @@ static struct space *space_find(mfn_t root)
     return NULL;
 }
 
-static void space_release(struct space *sp)
+/* Give the space up without ceremony: its stub is beyond control. */
+static void space_drop(struct space *sp)
 {
-    if (sp->stub) {
-        user_fpu_rescue(sp->stub);
-        user_tlb_forget(sp);
-        stub_put(sp->stub);
-    }
+    user_fpu_rescue(sp->stub);
+    user_tlb_forget(sp);
+    stub_kill(sp->stub);
     sp->root = INVALID_MFN;
     if (current == sp)
         current = NULL;
+}
+
+/* Nothing of the space runs after this: it is proven asleep, or has no memory left. false: it
+ * had to be dropped. */
+static bool space_leave(struct space *sp)
+{
+    if (current == sp)
+        current = NULL;
+    if (stub_settle(sp->stub))
+        return true;
+    user_tlb_forget(sp);
+    sp->windows = false;
+    stub_unmap_all(sp->stub);
+    if (!stub_sync(sp->stub))
+        return true;
+    space_drop(sp);
+    return false;
+}
+
+static void space_release(struct space *sp)
+{
+    if (!space_leave(sp))
+        return;
+    user_fpu_rescue(sp->stub);
+    user_tlb_forget(sp);
+    stub_put(sp->stub);
+    sp->root = INVALID_MFN;
 }
 
 static void space_evict(void)
@@ -125,8 +151,7 @@ static struct space *space_enter(struct vcpu *v)
 
     if (!sp || sp->root != v->cr3_user) {
         if (current)
-            stub_rest(current->stub);
-        current = NULL;
+            space_leave(current);
         sp = space_find(v->cr3_user);
         if (sp)
             sp->stale = true;
@@ -365,15 +390,8 @@ enum user_stop user_run(struct vcpu *v, struct fault *ret_fault)
 
 static void revoke(struct space *sp)
 {
-    /* Errors: the queue is gone, the rights may not be. Nothing of it survives. */
-    if (stub_revoke(sp->stub)) {
-        user_fpu_rescue(sp->stub);
-        user_tlb_forget(sp);
-        stub_kill(sp->stub);
-        sp->root = INVALID_MFN;
-        if (current == sp)
-            current = NULL;
-    }
+    if (stub_revoke(sp->stub))
+        space_drop(sp); /* the queue is gone, the rights may not be */
 }
 
 void user_flush(mfn_t root)
@@ -396,6 +414,12 @@ void user_invlpg(mfn_t root, gva_t va)
 
     if (sp && va < STUB_USER_END && user_tlb_revalidate_page(sp, va))
         revoke(sp);
+}
+
+void user_set_root(mfn_t root)
+{
+    if (current && current->root != root)
+        space_leave(current);
 }
 
 void user_release(mfn_t root)

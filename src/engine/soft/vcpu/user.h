@@ -29,6 +29,9 @@ enum user_stop user_run(struct vcpu *v, struct fault *ret_fault);
  * changed is gone from the stub (or from what it will see before it next runs). */
 void user_flush(mfn_t root);
 void user_invlpg(mfn_t root, gva_t va);
+/* The guest kernel loads this user root (INVALID_MFN or 0: none). On return no program of
+ * another address space runs any more, whatever its stub says. */
+void user_set_root(mfn_t root);
 /* The root was unpinned: its stub may be recycled. */
 void user_release(mfn_t root);
 
