@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "engine/soft/layout.h"
+#include "cpu/pv/pv.h"
 #include "cpu/pv/segment.h"
 #include "engine/soft/vcpu/vtlb.h"
 #include "engine/soft/zygote.h"
@@ -74,6 +75,13 @@ int env_read(struct vcpu *v, gva_t va, void *buf, size_t size, struct fault *f)
         ((uint8_t *)buf)[i] = ((uint8_t *)ram_linear(PTE_FRAME(w.pte)))[(va + i) & ~PAGE_MASK];
     }
     return 0;
+}
+
+/* Linux's 32-bit code segment, and no other. */
+int pv_descriptor_read(struct vcpu *v, uint16_t sel, uint64_t desc[1])
+{
+    *desc = 0x00cffb000000ffff;
+    return sel == 0x23 ? 0 : -1;
 }
 
 /* The GDT has one data segment for 32-bit thread-local storage. */

@@ -8,6 +8,8 @@
  */
 #include "engine/soft/vcpu/user_regs.h"
 
+#include "cpu/pv/pv.h"
+#include "cpu/pv/segment.h"
 #include "engine/soft/vcpu/patch.h"
 
 #define HOST_CS64 0x33
@@ -17,9 +19,20 @@
 #define XEN_CS32 0xe023
 #define XEN_DS 0xe02b
 
-static uint16_t host_cs(uint16_t guest)
+/* The host's code segment of the same mode; the guest has others in its tables. */
+static uint16_t host_cs(struct vcpu *v)
 {
-    return guest == HOST_CS32 || guest == XEN_CS32 ? HOST_CS32 : HOST_CS64;
+    uint64_t desc;
+
+    switch (v->cs) {
+    case HOST_CS64:
+    case XEN_CS64:
+        return HOST_CS64;
+    case XEN_CS32:
+        return HOST_CS32;
+    default:
+        return pv_descriptor_read(v, v->cs, &desc) || (desc & DESC_L) ? HOST_CS64 : HOST_CS32;
+    }
 }
 
 static uint16_t host_data(uint16_t guest)
@@ -45,13 +58,13 @@ static bool rip_is_possible(gva_t rip, struct fault *f)
     return false;
 }
 
-bool user_regs_store(const struct vcpu *v, const struct space *sp, struct fault *f)
+bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
 {
     struct stub_x *x = sp->stub->x;
     struct stub_regs *r = &x->regs;
     uint16_t ds = host_data(v->ds), es = host_data(v->es);
     uint16_t fs = host_data(v->fs), gs = host_data(v->gs);
-    uint16_t cs = host_cs(v->cs);
+    uint16_t cs = host_cs(v);
     uint32_t mode = 0;
 
     if (!rip_is_possible(v->rip, f))
@@ -100,7 +113,7 @@ void user_regs_load(struct vcpu *v, const struct space *sp)
     v->rflags = (r.rflags & EFLAGS_USER) | EFLAGS_IF | 2;
     v->fs_base = canonical(r.fs_base);
     v->gs_base = canonical(r.gs_base);
-    if (host_cs(v->cs) != cs)
+    if (host_cs(v) != cs)
         v->cs = cs == HOST_CS32 ? HOST_CS32 : HOST_CS64;
     if (v->ss != HOST_DS && v->ss != XEN_DS)
         v->ss = HOST_DS;

@@ -9,7 +9,7 @@
 #include "engine/soft/vcpu/user_tlb.h"
 
 /* v to the stub. false: user mode cannot go on there, *f is what a CPU would raise. */
-bool user_regs_store(const struct vcpu *v, const struct space *sp, struct fault *f);
+bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f);
 /* The stub to v. */
 void user_regs_load(struct vcpu *v, const struct space *sp);
 
