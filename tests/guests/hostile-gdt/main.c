@@ -121,13 +121,20 @@ static void return_to_user(uint16_t cs, uint16_t ss)
           "user cs 0x%x ss 0x%x: vector %lu", cs, ss, (unsigned long)f.vector);
 }
 
+/* Present code that is not 64-bit code: the kernel could not go on there. */
+static bool is_compat(uint64_t desc)
+{
+    return (desc >> 47 & 1) && (desc >> 43 & 3) == 3 && !(desc >> 53 & 1);
+}
+
 static void use_all(void)
 {
     for (unsigned int i = 0; i < ENTRIES; i++) {
         uint16_t selector = (uint16_t)(i << 3 | 3);
 
         load_all(selector);
-        return_to_kernel(selector, FLAT_KERNEL_SS);
+        if (!is_compat(gdt[i]))
+            return_to_kernel(selector, FLAT_KERNEL_SS);
         return_to_kernel(FLAT_KERNEL_CS, selector);
         return_to_user(selector, FLAT_USER_SS);
         return_to_user(FLAT_USER_CS, selector);

@@ -200,6 +200,8 @@ void test_main(void)
 {
     long timer_port = bind_virq(VIRQ_TIMER);
 
+    vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL); /* the one of the start */
+
     for (nr_ports = 0; nr_ports < DEPTH; nr_ports++)
         ports[nr_ports] = (unsigned int)bind_ipi();
     check_depth(false);
