@@ -24,12 +24,13 @@
 #define PROOF_TRIES 8       /* half a microsecond each */
 #define YIELD_TRIES 8
 
+static int batch_finish(struct stub *s);
+
+/* The queue is the page that M reads: nothing is put there while a batch is under way. */
 static struct stub_op *op_new(struct stub *s)
 {
-    if (s->nops == Q_MAX_OPS) {
-        if (stub_sync(s))
-            s->failed = true;
-    }
+    if (batch_finish(s) || (s->nops == Q_MAX_OPS && stub_sync(s)))
+        s->failed = true;
     return &s->q->ops[s->nops++];
 }
 
