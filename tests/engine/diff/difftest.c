@@ -141,7 +141,7 @@ static bool sequence(uint64_t seed)
     for (unsigned int mode = 0; mode < ARRAY_SIZE(mode_names); mode++) {
         struct stress how = stress_of(seed, mode);
 
-        if ((mode && !(modes >> (mode - 1) & 1)) || (how.marked && gen.masked))
+        if ((mode && !(modes >> (mode - 1) & 1)) || (how.marked && gen.no_marks))
             continue;
         nr_runs++;
         machine_run_guest(&start, &how, &guest_result);

@@ -35,7 +35,7 @@ struct gen {
     unsigned int nr_items;
     struct item items[MAX_ITEMS];
     unsigned int depth; /* nesting: items inside may not change the stack's depth */
-    bool masked;        /* has a vector access with elements left out */
+    bool no_marks;      /* not to be run with marks: flags or left-out vector elements differ */
     int32_t sp;         /* rsp, relative to the start; below 0 is pushed */
     uint8_t slots[64];  /* classes of what was pushed: SLOT_* */
     unsigned int nr_slots;

@@ -256,6 +256,34 @@ static void change_code(struct gen *g)
     }
 }
 
+/* Write into the code that comes next, or nearly, without a jump. */
+static void change_next(struct gen *g)
+{
+    bool wide = gen_chance(g, 50), string = gen_chance(g, 20);
+    unsigned int imm = wide ? 4 : 1;
+    uint32_t store, d;
+
+    if (string) {
+        put_lea(g, RDI, op_rip(0));
+        store = g->at - 4;
+        put_mov_imm32(g, RCX, 1 + gen_below(g, 3));
+        ins_plain(g, F_F3, 0xaa, 1);
+        imm = 0;
+    } else {
+        ins(g, 0, wide ? 0xc7 : 0xc6, wide ? 4 : 1, 0, op_rip(0), imm, (int64_t)gen_random(g));
+        store = g->at - 4 - imm;
+    }
+    for (unsigned int n = gen_below(g, 3); n; n--)
+        ins(g, 0, 0x8d, 4, gen_data_reg(g), op_mem(R14, NO_REG, 1, 5), 0, 0);
+    put_mov_imm32(g, R8 + (int)gen_below(g, 4), (uint32_t)gen_random(g));
+    d = g->at - 4 - (store + 4 + imm);
+    __builtin_memcpy(g->s->code + store, &d, 4);
+    if (string) {
+        put_reset_pointer(g, RDI);
+        put_set_flags(g);
+    }
+}
+
 /* A function that its caller changes between calls from the same place. */
 static void change_in_loop(struct gen *g)
 {
@@ -297,8 +325,10 @@ void gen_flow(struct gen *g)
         call(g);
     else if (n < 91)
         odd_call(g);
-    else if (n < 96)
+    else if (n < 94)
         change_code(g);
+    else if (n < 97)
+        change_next(g);
     else
         change_in_loop(g);
 }

@@ -119,7 +119,7 @@ static struct operand simd_mem(struct gen *g, unsigned int flags)
     struct operand m;
 
     if (flags & S_MASKED) {
-        g->masked = true; /* the resolver looks at the whole operand */
+        g->no_marks = true; /* the resolver looks at the whole operand */
         return op_rip(gen_chance(g, 60) ? AT(W_DATA) + gen_below(g, 0x1f00)
                                         : AT(W_DATA + 2) - 64 + gen_below(g, 72));
     }

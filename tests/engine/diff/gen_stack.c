@@ -185,14 +185,16 @@ static void restore_rsp(struct gen *g, int reg, struct operand slot, bool in_reg
         put_load(g, RSP, slot);
 }
 
-/* Anything to rsp, at any size: it comes back afterwards. */
-static void spoil_rsp(struct gen *g, int saved)
+/* Anything to rsp, at any size: it comes back afterwards. Do flags depend on it then? */
+static bool spoil_rsp(struct gen *g, int saved)
 {
     unsigned int size = gen_size(g), wide = size > 1;
     int reg = gen_data_reg(g), other = saved == RSI ? RDI : RSI;
     struct operand slot;
 
-    switch (gen_below(g, 22)) {
+    unsigned int kind = gen_below(g, 22);
+
+    switch (kind) {
     case 0:
         ins(g, 0, gen_below(g, 8) << 3 | wide, size, reg, op_reg(RSP), 0, 0);
         break;
@@ -279,15 +281,18 @@ static void spoil_rsp(struct gen *g, int saved)
     default:
         ins_low(g, 0, wide ? 0xb8 : 0xb0, size, RSP, size, gen_value(g));
     }
+    return kind < 5 || kind == 12 || (kind >= 15 && kind <= 17) || kind == 20;
 }
 
-/* rsp as a source whose 64 bits matter: the result is a pointer or thrown away. */
-static void read_rsp(struct gen *g)
+/* rsp as a source whose 64 bits matter: the result is a pointer or thrown away. Do flags
+ * depend on it? */
+static bool read_rsp(struct gen *g)
 {
     struct operand slot = gen_pointer_slot(g);
     int reg = free_pointer(g);
+    unsigned int kind = gen_below(g, 10);
 
-    switch (gen_below(g, 10)) {
+    switch (kind) {
     case 0:
         put_store(g, slot, RSP);
         ins(g, 0, 0x39, 8, RSP, slot, 0, 0);
@@ -342,23 +347,25 @@ static void read_rsp(struct gen *g)
     }
     put_store(g, op_rip(AT(W_POINTERS) + 0x28 + 8 * gen_below(g, 3)), reg);
     put_reset_pointer(g, reg);
+    return kind == 0 || (kind >= 3 && kind <= 5);
 }
 
 void gen_rsp(struct gen *g)
 {
     struct operand slot = gen_pointer_slot(g);
     int reg = free_pointer(g);
-    bool in_reg = gen_chance(g, 50);
+    bool in_reg = gen_chance(g, 50), flags = false;
 
     if (gen_chance(g, 40)) {
-        read_rsp(g);
+        flags = read_rsp(g);
     } else {
         save_rsp(g, reg, slot, in_reg);
         for (unsigned int n = 1 + gen_below(g, 3); n; n--)
-            spoil_rsp(g, reg);
+            flags |= spoil_rsp(g, reg);
         restore_rsp(g, reg, slot, in_reg);
         if (in_reg)
             put_reset_pointer(g, reg);
     }
-    put_set_flags(g);
+    if (flags)
+        put_set_flags(g);
 }

@@ -57,12 +57,20 @@ void gen_string(struct gen *g)
     unsigned int op = ops[gen_below(g, ARRAY_SIZE(ops))], size = gen_size(g);
     unsigned int rep = gen_chance(g, 60) ? (gen_chance(g, 70) ? F_F3 : F_F2) : 0;
     bool down = gen_chance(g, 25), uses_rsi = op == MOVS || op == CMPS || op == LODS;
+    bool kernel = gen_chance(g, 15);
 
-    if (uses_rsi)
-        aim(g, RSI);
-    if (op != LODS)
-        aim(g, RDI);
-    if (op == MOVS || op == CMPS) { /* one of them is good: which fault comes first is open */
+    if (kernel) { /* flags stay, unless it is marked */
+        g->no_marks = true;
+        put_reset_pointer(g, RSI);
+        put_reset_pointer(g, RDI);
+    } else {
+        if (uses_rsi)
+            aim(g, RSI);
+        if (op != LODS)
+            aim(g, RDI);
+    }
+    if (!kernel &&
+        (op == MOVS || op == CMPS)) { /* one of them is good: which fault comes first is open */
         int good = gen_chance(g, 50) ? RSI : RDI;
 
         gen_pointer_changes(g, good);
@@ -85,6 +93,6 @@ void gen_string(struct gen *g)
         put8(g, 0xfc);
     put_reset_pointer(g, RSI);
     put_reset_pointer(g, RDI);
-    if (op != CMPS && op != SCAS)
+    if (!kernel && op != CMPS && op != SCAS)
         put_set_flags(g);
 }
