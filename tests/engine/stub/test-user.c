@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define G(name) extern const uint8_t name[]
 
@@ -340,6 +341,69 @@ static void test_spaces(void)
        "it follows from a patched call too");
 }
 
+static void kill_and_wait(int pidfd)
+{
+    stub_signal(pidfd, STUB_SIGKILL);
+    while (!stub_signal(pidfd, 0))
+        usleep(100);
+}
+
+/* Somebody on the host kills processes of a guest. */
+static void test_deaths(void)
+{
+    mfn_t root = space_make(), other;
+    unsigned int idle = 0;
+
+    vcpu.cr3_user = root;
+    ok(go(AT(g_syscall)) == USER_SYSCALL, "a program");
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        if (stubs[i].state == STUB_BOUND)
+            kill_and_wait(stubs[i].fd_m);
+    ok(go(AT(g_syscall)) == USER_SYSCALL, "its mapper dies: nothing happens");
+    user_invlpg(root, AT(g_syscall));
+    page_unmap(root, GUEST_DATA);
+    user_invlpg(root, GUEST_DATA);
+    ok(go(AT(g_syscall)) == USER_SYSCALL, "not even when a mapper is needed");
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        if (stubs[i].state == STUB_BOUND)
+            kill_and_wait(stubs[i].fd_s);
+    ok(is_fault(go(AT(g_syscall)), VEC_GP, 0), "its stub dies: #GP");
+    ok(go(AT(g_syscall)) == USER_SYSCALL, "and then there is another stub");
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        if (stubs[i].state == STUB_CLEAN || stubs[i].state == STUB_DIRTY) {
+            kill_and_wait(stubs[i].fd_s);
+            idle++;
+        }
+    other = space_make();
+    vcpu.cr3_user = other;
+    ok(idle && go(AT(g_syscall)) == USER_SYSCALL, "%u stubs die that nobody uses: no program dies",
+       idle);
+    user_release(root);
+    user_release(other);
+}
+
+/* The zygote counts a dying stub: no reason to give up. */
+static void test_all_stubs_at_once(void)
+{
+    mfn_t roots[STUB_MAX], first = vcpu.cr3_user;
+    bool good = true;
+
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        roots[i] = space_make();
+    for (int round = 0; round < 3; round++) {
+        for (unsigned int i = 0; i < STUB_MAX; i++) {
+            vcpu.cr3_user = roots[i];
+            good &= go(AT(g_syscall)) == USER_SYSCALL;
+        }
+        for (unsigned int i = 0; i < STUB_MAX; i++)
+            user_release(roots[i]);
+        for (unsigned int i = 0; i < STUB_MAX; i++)
+            stub_kill(&stubs[i]);
+    }
+    ok(good, "all stubs die and are needed again at once");
+    vcpu.cr3_user = first;
+}
+
 int main(void)
 {
     harness_init();
@@ -350,6 +414,8 @@ int main(void)
     test_page_faults();
     test_patched();
     test_kick();
+    test_deaths();
     test_spaces();
+    test_all_stubs_at_once();
     return finish();
 }

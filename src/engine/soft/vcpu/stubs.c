@@ -22,6 +22,8 @@
 
 #define POOL_START 6 /* stubs made ahead */
 #define ANSWER_SECONDS 10
+#define REFUSAL_NS 1000000ull
+#define MAX_REFUSALS (ANSWER_SECONDS * 1000)
 
 struct stub stubs[STUB_MAX];
 
@@ -188,9 +190,14 @@ static bool clean(struct stub *s)
     return false;
 }
 
+static bool lives(const struct stub *s)
+{
+    return !stub_signal(s->fd_s, 0) && !stub_signal(s->fd_m, 0);
+}
+
 static struct stub *bind(struct stub *s)
 {
-    if (!s->parked && stub_await_start(s)) {
+    if (!lives(s) || (!s->parked && stub_await_start(s))) {
         stub_kill(s);
         return NULL;
     }
@@ -199,11 +206,22 @@ static struct stub *bind(struct stub *s)
     return s;
 }
 
+/* A stub that was killed counts as alive, to the zygote, until the host has taken it apart. */
+static void wait_for_the_dying(void)
+{
+    static uint32_t word;
+
+    sys_futex_wait(&word, 0, REFUSAL_NS);
+}
+
 struct stub *stub_get(void)
 {
+    unsigned int refusals = 0;
     struct stub *s;
 
-    for (int tries = 0; tries < 2 * STUB_MAX; tries++) {
+    for (unsigned int tries = 0; tries < 2 * STUB_MAX + refusals; tries++) {
+        int r;
+
         receive_all();
         if (!find(STUB_CLEAN) && (s = find_oldest_dirty()))
             clean(s);
@@ -217,8 +235,11 @@ struct stub *stub_get(void)
             continue;
         if (count(STUB_BOUND) == STUB_MAX || (!requested && request()))
             return NULL;
-        if (receive(0) == -EPIPE)
+        r = receive(0);
+        if (r == -EPIPE || (r == -EAGAIN && ++refusals == MAX_REFUSALS))
             return NULL;
+        if (r == -EAGAIN)
+            wait_for_the_dying();
     }
     return NULL;
 }
