@@ -92,6 +92,35 @@ static void check_ts(void)
     CHECK_EQ(hypercall1(__HYPERVISOR_fpu_taskswitch, 0), 0, "fpu_taskswitch(0)");
     pattern_holds();
     CHECK_EQ(nm_count, 1, "#NM with TS clear");
+    /* Every kind of use, with TS by either way, and clts. */
+#define USE(insn)                                                                                  \
+    nm_count = 0;                                                                                  \
+    hypercall1(__HYPERVISOR_fpu_taskswitch, 1);                                                    \
+    asm volatile(insn : : "r"(image) : "memory");                                                  \
+    CHECK_EQ(nm_count, 1, "#NM of %s", insn);                                                      \
+    asm volatile(insn : : "r"(image) : "memory");                                                  \
+    CHECK_EQ(nm_count, 1, "#NM of %s with TS clear", insn)
+    USE("fxsave (%0)");
+    USE("fxrstor (%0)");
+    USE("fnop");
+    USE("fldz; fstp %%st(0)");
+    USE("xorps %%xmm1, %%xmm1");
+    USE("movups (%0), %%xmm2");
+    USE("emms");
+    USE("stmxcsr (%0)");
+    uint64_t cr0;
+    asm volatile("mov %%cr0, %0" : "=r"(cr0));
+    nm_count = 0;
+    asm volatile("mov %0, %%cr0\n fnop" : : "r"(cr0 | 8) : "memory");
+    CHECK_EQ(nm_count, 1, "#NM after TS was set in cr0");
+    hypercall1(__HYPERVISOR_fpu_taskswitch, 1);
+    asm volatile("clts\n fnop" : : : "memory");
+    CHECK_EQ(nm_count, 1, "#NM after clts");
+    for (unsigned int i = 0; i < 50; i++) { /* in code that has run before */
+        hypercall1(__HYPERVISOR_fpu_taskswitch, i & 1);
+        asm volatile("xorps %%xmm1, %%xmm1" : : : "memory");
+    }
+    CHECK_EQ(nm_count, 26, "#NM of a loop");
     trap_hook = NULL;
 }
 
@@ -115,7 +144,11 @@ static void check_user(void)
     map(0x600000, va_to_mfn(data), PTE_P | PTE_RW | PTE_U);
     memset(data + 16, 0x66, 16);
     load_pattern();
+    hypercall1(__HYPERVISOR_fpu_taskswitch, 1);
     run_user(&f);
+    CHECK_EQ(f.vector, 7, "user code with TS set");
+    CHECK_EQ(f.rip, 0x400000 + (uintptr_t)user_fpu % PAGE_SIZE, "its rip");
+    run_user(&f); /* TS is clear now */
     CHECK_EQ(f.vector, TRAP_SYSCALL, "end of the user code");
     CHECK(!memcmp(data, pattern + 48, 16), "user mode saw another xmm8 than the kernel's");
     asm volatile("movups %%xmm8, (%0)" : : "r"(back) : "memory");

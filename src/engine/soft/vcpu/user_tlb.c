@@ -257,7 +257,7 @@ static void fill_around(struct space *sp, const struct leaf_table *t, gva_t va)
         bool is_it = at == (va & PAGE_MASK);
         uint32_t prot = PROT_R;
 
-        if (!(e & PTE_P) || PTE_FRAME(e) >= env_nr_frames())
+        if (!(e & PTE_P) || !frame_exists(PTE_FRAME(e)))
             continue;
         if (!is_it && (n->mapped & 1ull << page_in_node(at)))
             continue;
@@ -283,7 +283,7 @@ bool user_tlb_fill(struct space *sp, gva_t va, enum access access, uint32_t *err
         return false;
     entry = &t.entries[va >> PAGE_SHIFT & 511];
     e = __atomic_load_n(entry, __ATOMIC_RELAXED);
-    if (!(e & PTE_P) || PTE_FRAME(e) >= env_nr_frames())
+    if (!(e & PTE_P) || !frame_exists(PTE_FRAME(e)))
         return false;
     if ((access == ACCESS_WRITE && !(t.write && (e & PTE_RW))) ||
         (access == ACCESS_EXEC && (!t.exec || (e & PTE_NX)))) {
