@@ -126,6 +126,16 @@ static struct operand gs_mem(struct gen *g)
     return m;
 }
 
+/* fs: nothing but the emulator can do it. */
+static struct operand fs_mem(struct gen *g)
+{
+    struct operand m =
+        op_mem(gen_chance(g, 50) ? R14 : NO_REG, NO_REG, 1, (int32_t)gen_below(g, 0x200) - 0x100);
+
+    m.seg = 0x64;
+    return m;
+}
+
 struct operand gen_good_mem(struct gen *g)
 {
     return gen_chance(g, 50) ? op_rip(AT(W_DATA) + gen_below(g, 0x1f00)) : stack_mem(g);
@@ -141,8 +151,10 @@ struct operand gen_mem(struct gen *g)
 
     if (kind < 12)
         return gen_good_mem(g);
-    if (kind < 22)
+    if (kind < 21)
         return gs_mem(g);
+    if (kind < 22)
+        return fs_mem(g);
     if (kind < 45)
         m = op_mem(base, R14, 1 << gen_below(g, 4), small_disp(g));
     else if (kind < 50)

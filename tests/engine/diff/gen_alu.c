@@ -424,6 +424,37 @@ static void xlat_op(struct gen *g)
     put8(g, 0xd7);
 }
 
+/* The accumulator and an absolute address: a user one, or an offset from gs. */
+static void moffs_op(struct gen *g)
+{
+    uint64_t at = USER + 0x100 + gen_below(g, 0x1e00);
+    unsigned int size = gen_size(g);
+
+    if (!g->gs_small && gen_chance(g, 50)) {
+        put8(g, 0x65);
+        at = gen_below(g, 0x200);
+    }
+    ins_plain(g, 0, 0xa0 | (gen_below(g, 2) << 1) | (size > 1), size);
+    put32(g, (uint32_t)at);
+    put32(g, (uint32_t)(at >> 32));
+}
+
+/* Selectors read (not cs and ss, the host's are not Xen's), null ones loaded. */
+static void selector_op(struct gen *g)
+{
+    static const uint8_t readable[] = {0, 3, 4, 5};
+    unsigned int n = gen_below(g, 4), reg = readable[gen_below(g, 4)];
+
+    if (n < 2) {
+        ins(g, 0, 0x8c, gen_size2(g), (int)reg, op_reg(gen_data_reg(g)), 0, 0);
+    } else if (n == 2) {
+        ins(g, 0, 0x8c, 4, (int)reg, gen_mem(g), 0, 0);
+    } else { /* ds or es: a null fs or gs would clear the base */
+        ins(g, 0, 0x31, 4, RAX, op_reg(RAX), 0, 0);
+        ins(g, 0, 0x8e, 4, gen_chance(g, 50) ? 0 : 3, op_reg(RAX), 0, 0);
+    }
+}
+
 void gen_alu(struct gen *g)
 {
     static void (*const ops[])(struct gen *) = {
@@ -436,6 +467,10 @@ void gen_alu(struct gen *g)
         cmpxchg_wide(g);
     else if (n < 3)
         xlat_op(g);
+    else if (n < 4)
+        moffs_op(g);
+    else if (n < 5)
+        selector_op(g);
     else
         ops[gen_below(g, ARRAY_SIZE(ops))](g);
 }

@@ -143,7 +143,7 @@ static void balanced_item(struct gen *g)
         put8(g, 0xc8);
         put8(g, gen_below(g, 64) * 8);
         put8(g, 0);
-        put8(g, 0);
+        put8(g, g->odd_bases ? 0 : gen_below(g, 3)); /* level: copies from below rbp */
         put_set_flags(g);
         put8(g, 0xc9);
         break;
