@@ -22,6 +22,7 @@
 #define RESERVE (256u << 10) /* more than one translation can emit */
 #define NO_FRAME 0xffffffffu
 #define ENTRY_SIZE 5 /* bytes at a block's start that killing it overwrites */
+#define STUB_SIZE 32 /* at least what an exit stub takes: each block that dies gets one */
 
 struct chain {
     uint32_t rel; /* cache offset of the jump's rel32 */
@@ -36,6 +37,7 @@ static struct chain *chains;
 static uint32_t *frame_head; /* per frame: first block + 1 */
 static uint8_t *marks;       /* bit per pc, low 31 bits */
 static uint32_t nr_blocks, nr_insns, nr_chains;
+static uint32_t nr_alive; /* blocks that may still die */
 static uint32_t deferred[MAX_DEFERRED];
 static uint32_t nr_deferred;
 static uint64_t generation;
@@ -85,7 +87,7 @@ static void flush_everything(void)
             if (b->frame[k] != NO_FRAME)
                 frame_head[b->frame[k]] = 0;
     }
-    nr_blocks = nr_insns = nr_chains = nr_deferred = 0;
+    nr_blocks = nr_insns = nr_chains = nr_alive = nr_deferred = 0;
     generation++;
     emit_at = host_ptr(0);
     emit_miss_stub();
@@ -93,8 +95,11 @@ static void flush_everything(void)
 
 void cache_reserve(void)
 {
-    if ((uintptr_t)emit_at + RESERVE > V_CACHE + V_CACHE_SIZE || nr_blocks + 4096 > MAX_BLOCKS ||
-        nr_insns + 8192 > MAX_INSNS || nr_chains + 8192 > MAX_CHAINS)
+    uint64_t stubs = (uint64_t)nr_alive * STUB_SIZE;
+
+    if ((uintptr_t)emit_at + RESERVE + stubs > V_CACHE + V_CACHE_SIZE ||
+        nr_blocks + 4096 > MAX_BLOCKS || nr_insns + 8192 > MAX_INSNS ||
+        nr_chains + nr_alive + 8192 > MAX_CHAINS)
         flush_everything();
 }
 
@@ -197,6 +202,7 @@ struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame)
     b->dead = b->alone = false;
     b->frame[1] = NO_FRAME;
     link_frame(b, 0, frame);
+    nr_alive++;
     *dispatch_entry(pc) = header;
     return b;
 }
@@ -297,6 +303,7 @@ static void kill_block(struct cache_block *b)
     if (b->dead)
         return;
     b->dead = true;
+    nr_alive--;
     deaths++;
     if (*dispatch_entry(b->pc) == b->host - CACHE_HEADER_SIZE)
         *dispatch_entry(b->pc) = 0;
