@@ -116,6 +116,10 @@ void user_release(mfn_t root)
 {
 }
 
+void user_set_root(mfn_t root)
+{
+}
+
 void user_frame_written(mfn_t mfn)
 {
 }
