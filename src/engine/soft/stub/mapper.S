@@ -119,13 +119,8 @@ next:
 
 done:
 	mov	$Q(SEQ), %r15d
-answer:
-	mov	$SYS_pwrite64, %eax
-	mov	$STUB_FD_R, %edi
-	mov	%r15, %rsi
-	mov	$4, %edx
-	xor	%r10d, %r10d
-	syscall
+answer:	/* The stub is woken before the answer: whoever has the answer knows that no wake-up is
+	 * still to come. */
 	test	%r14d, %r14d
 	jz	1f
 	mov	$SYS_futex, %eax
@@ -133,7 +128,13 @@ answer:
 	mov	$1, %esi /* FUTEX_WAKE */
 	mov	$1, %edx
 	syscall
-1:	mfence
+1:	mov	$SYS_pwrite64, %eax
+	mov	$STUB_FD_R, %edi
+	mov	%r15, %rsi
+	mov	$4, %edx
+	xor	%r10d, %r10d
+	syscall
+	mfence
 	cmpl	$0, Q(VWAIT)
 	je	wait
 	mov	$SYS_futex, %eax

@@ -158,10 +158,11 @@ int stub_send(struct stub *s)
 }
 
 /* Only for additions: with removals the stub must not run, for whatever reason, before they are
- * done. And only while it seems to sleep where M can wake it. */
+ * done. Only while it seems to sleep where M can wake it. And not behind another batch, whose
+ * wake-up would come too early. */
 bool stub_can_chain(const struct stub *s)
 {
-    if (!s->nops || s->failed || s->parked || !s->x->sleep)
+    if (!s->nops || s->unanswered || s->failed || s->parked || !s->x->sleep)
         return false;
     for (uint32_t i = 0; i < s->nops; i++)
         if (s->q->ops[i].op != STUB_OP_MAP)
@@ -169,11 +170,16 @@ bool stub_can_chain(const struct stub *s)
     return true;
 }
 
+bool stub_is_chained(const struct stub *s)
+{
+    uint32_t now = *s->r;
+
+    return s->unanswered && now != s->seq && now != (SEQ_ERROR | s->seq);
+}
+
 int stub_send_chained(struct stub *s)
 {
-    int r = batch_finish(s);
-
-    return r ? r : batch_send(s, false, true);
+    return batch_send(s, false, true);
 }
 
 /* A task that a kick has just woken, or is about to get one, is still counted as a waiter for a

@@ -124,7 +124,9 @@ static bool is_lost(struct stub *s, struct patience *p)
 
     if (stub_signal(s->fd_s, 0))
         return true;
-    sys_futex_wake(&s->q->go, 1); /* in case it lied about being awake */
+    /* In case it lied about being awake, or its mapper, which was to wake it, is dead. */
+    if (!stub_is_chained(s) || stub_signal(s->fd_m, 0))
+        sys_futex_wake(&s->q->go, 1);
     if (!s->kicked)
         return false;
     wall = now_ns();

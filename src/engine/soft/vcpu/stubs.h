@@ -71,6 +71,8 @@ int stub_send(struct stub *s);
  * switch; an error shows at the next stub_sync. */
 bool stub_can_chain(const struct stub *s);
 int stub_send_chained(struct stub *s);
+/* Is a batch still under way? Then nobody else may wake the stub. */
+bool stub_is_chained(const struct stub *s);
 /* Queued operations take rights away: on return the stub cannot use them. As stub_sync. */
 int stub_revoke(struct stub *s);
 /* Does the kernel say that the stub sleeps? Then it does until V wakes it. */

@@ -250,6 +250,15 @@ static enum user_stop on_sigsys(struct vcpu *v, struct space *sp, uint64_t addr,
     return on_syscall(v);
 }
 
+/* Is that the engine's own page, which the program may access so? */
+static bool in_patch_windows(const struct space *sp, gva_t va, enum access access)
+{
+    if (!sp->windows || access == ACCESS_WRITE)
+        return false;
+    return (va >= PATCH_TRAMP && va < PATCH_TRAMP + PATCH_TRAMP_SIZE) ||
+           (va >= PATCH_TABLE && va < PATCH_TABLE + PATCH_TABLE_SIZE && access == ACCESS_READ);
+}
+
 /* Returns USER_EVENT when the page is mapped now. */
 static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, uint32_t claim,
                                     struct fault *f)
@@ -265,6 +274,8 @@ static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, 
     }
     if (user_in_stub(va))
         return fault_stop(f, VEC_GP, true, 0);
+    if (in_patch_windows(sp, va, access))
+        return USER_EVENT; /* it ran too early, or M failed: the next sync tells */
     if (user_tlb_fill(sp, va, access, &error))
         return USER_EVENT;
     last_fault.valid = true;
