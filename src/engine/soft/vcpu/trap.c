@@ -25,6 +25,7 @@
 #define USER_TOP 0x800000000000ull
 #define UNMAPPED_HOST 0x780000000000ull /* host addresses from here on are guest-user space */
 #define RETRY_NS 20000 /* when a kick meets code between two instruction boundaries */
+#define MAX_MISSES 4
 
 struct kernel_sigaction {
     void *handler;
@@ -115,20 +116,47 @@ void trap_timer_set(uint64_t ns)
     sys_call(__NR_timer_settime, timer_id, 0, &it, NULL);
 }
 
+/* Is the host about to begin or to go on with a string instruction, its pointers converted?
+ * Such an instruction may be left at any time, as after a fault. */
+static bool at_string_instruction(const struct sigcontext *mc, const struct cache_pos *pos)
+{
+    const uint8_t *p = (const uint8_t *)mc->rip;
+
+    if (!(pos->fixup & (FIX_RSI | FIX_RDI)))
+        return false;
+    while (*p == 0x66 || *p == 0xf2 || *p == 0xf3 || (*p & 0xf0) == 0x40)
+        p++;
+    return (*p >= 0xa4 && *p <= 0xa7) || (*p >= 0xaa && *p <= 0xaf);
+}
+
+/* Guest code is between two instruction boundaries, again and again (one instruction takes
+ * nearly all the time, or signals come at the same place): stop it at the next one. */
+static void stop_behind(const struct sigcontext *mc)
+{
+    soft.running = mc->rip;
+    cache_drop_at(mc->rip);
+    soft.running = 0;
+    cache_leave_behind(mc->rip);
+}
+
 /* A timer or D's kick: stop guest code as soon as its state is clean. */
 static void on_kick(struct sigcontext *mc)
 {
+    static unsigned int misses;
     struct cache_pos pos;
 
     soft.kicked = 1;
-    if (cache_contains(mc->rip)) {
-        if (cache_find(mc->rip, &pos) && pos.exact) {
+    if (!cache_contains(mc->rip)) {
+        user_kick();
+    } else if (cache_find(mc->rip, &pos)) {
+        if (pos.exact || at_string_instruction(mc, &pos)) {
+            misses = 0;
             recover(mc, &pos);
             leave(mc, SOFT_NONE);
             return;
         }
-    } else {
-        user_kick();
+        if (++misses % MAX_MISSES == 0)
+            stop_behind(mc);
     }
     trap_timer_set(RETRY_NS);
 }
