@@ -13,7 +13,7 @@ MESON_FLAGS ?=
 export XENOLITH_BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run check check-slow bench install lint clean distclean help
+.PHONY: all deps run check check-slow build-tests bench install lint clean distclean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -34,15 +34,17 @@ run: deps $(BUILD)/build.ninja
 run: export RUN_CMD = $(CMD)
 
 # Unit, guest and boot tests; the last line is "N passed, N failed, N skipped".
-check: deps
-	@scripts/install-deps test
-	@$(MAKE) --no-print-directory all
+check: build-tests
 	@tests/run quick
 
-check-slow: deps
-	@scripts/install-deps test
-	@$(MAKE) --no-print-directory all
+check-slow: build-tests
 	@tests/run quick slow
+
+build-tests: deps
+	@scripts/install-deps test
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(MESON_FLAGS) $(BUILD)
+	@meson configure -Dtests=enabled $(BUILD)
+	@ninja -C $(BUILD)
 
 bench: all
 	@bench/run $(BENCH_FLAGS)
