@@ -167,6 +167,7 @@ void test_main(void)
         }
     }
     bind_virq(VIRQ_TIMER);
+    vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL); /* it would come before ours */
     for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++) {
         print("--- count 0x%lx\n", counts[i]);
         check_tables(counts[i]);

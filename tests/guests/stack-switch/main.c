@@ -141,6 +141,7 @@ void test_main(void)
 
     flag = (volatile uint64_t *)ustack;
     bind_virq(VIRQ_TIMER);
+    vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL); /* no frames but those asked for */
     user_root_init();
     map(CODE, va_to_mfn((void *)((uintptr_t)user_syscall & ~(PAGE_SIZE - 1))), PTE_P | PTE_U);
     map(USTACK, va_to_mfn(ustack), PTE_P | PTE_RW | PTE_U);
