@@ -141,12 +141,13 @@ static void bit_op(struct gen *g)
         ins(g, op ? lock(g, mem) : 0, 0x0fba, size, 4 + (int)op, d, 1, (int64_t)gen_random(g));
     } else {
         int index = gen_data_reg(g);
+        bool near = mem && (d.base == RSP || d.p67); /* what is around is not ours */
 
-        if (mem && gen_chance(g, 85))
+        if (mem && (near || gen_chance(g, 85)))
             ins(g, 0, 0x81, 8, 4, op_reg(index), 4, gen_below(g, 2) ? 0x3ff : 0x7f);
         else if (mem) /* far away */
             ins(g, 0, 0x63, 8, index, op_reg(index), 0, 0);
-        if (mem && gen_chance(g, 20))
+        if (mem && !near && gen_chance(g, 20))
             ins(g, 0, 0xf7, 8, 3, op_reg(index), 0, 0);
         ins(g, op ? lock(g, mem) : 0, 0x0fa3 | op << 3, size, index, d, 0, 0);
     }

@@ -94,7 +94,7 @@ static void pop_item(struct gen *g)
             put8(g, 0x9d);
             break;
         }
-        /* fall through */
+        __attribute__((fallthrough));
     default:
         if (gen_chance(g, 50))
             ins_low(g, F_NO_W, 0x58, 8, gen_data_reg(g), 0, 0);

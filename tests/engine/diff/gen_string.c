@@ -87,7 +87,7 @@ void gen_string(struct gen *g)
         put8(g, 0xfd); /* std */
     put_set_flags(g);
     if (uses_rsi && gen_chance(g, 5))
-        put8(g, g->gs_small && gen_chance(g, 50) ? 0x65 : 0x2e);
+        put8(g, g->gs_small && op != CMPS && gen_chance(g, 50) ? 0x65 : 0x2e);
     ins_plain(g, rep, op | (size > 1), size);
     if (down)
         put8(g, 0xfc);
