@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -433,6 +434,47 @@ static void test_deaths(void)
     ok(go(AT(g_syscall)) == USER_SYSCALL, "SIGSTOP and SIGCONT from outside do no harm");
 }
 
+static void *continue_later(void *fd)
+{
+    usleep(50000);
+    syscall(SYS_pidfd_send_signal, (int)(intptr_t)fd, SIGCONT, NULL, 0);
+    return NULL;
+}
+
+/* While the mapper is held up, nothing may overtake it: neither new orders in the page that it
+ * is about to read, nor the stub that waits for it. */
+static void test_order(void)
+{
+    const gva_t va = 0x30000000;
+    struct stub *s;
+    pthread_t thread;
+    uint64_t t;
+
+    fresh();
+    page_map(vcpu.cr3_user, va, 300, MAP_RW);
+    go(AT(g_syscall));
+    s = space_of(vcpu.cr3_user)->stub;
+    syscall(SYS_pidfd_send_signal, s->fd_m, SIGSTOP, NULL, 0);
+    usleep(5000);
+    stub_map(s, va, PAGE_SIZE, 300 * PAGE_SIZE, 3);
+    stub_send(s);
+    pthread_create(&thread, NULL, continue_later, (void *)(intptr_t)s->fd_m);
+    t = now_us();
+    stub_map(s, va + PAGE_SIZE, PAGE_SIZE, 301 * PAGE_SIZE, 3);
+    ok(now_us() - t > 30000 && *s->r == s->seq, "new orders wait for the old ones");
+    pthread_join(thread, NULL);
+    stub_sync(s);
+    user_flush(vcpu.cr3_user);
+    syscall(SYS_pidfd_send_signal, s->fd_m, SIGSTOP, NULL, 0);
+    usleep(5000);
+    pthread_create(&thread, NULL, continue_later, (void *)(intptr_t)s->fd_m);
+    kick_every(1000);
+    vcpu.gpr[RDI] = va;
+    ok(is_fault(go(ATTACK_AT(a_load)), VEC_GP), "kicks while the mapper is held up do no harm");
+    kick_every(0);
+    pthread_join(thread, NULL);
+}
+
 int main(void)
 {
     harness_init();
@@ -445,6 +487,7 @@ int main(void)
     test_holdings();
     test_mapper();
     test_deaths();
+    test_order();
     test_revocation();
     test_preemption();
     return finish();

@@ -163,6 +163,33 @@ static void released(const char *name, const uint8_t *program)
        t.events, t.wrong, worst);
 }
 
+/* A program that has to be mapped again and again, under a storm of signals: kicks arrive while
+ * the mapper is at work for a stub that is already released. */
+static void renewed(const char *name, const uint8_t *program)
+{
+    unsigned int rounds = 0;
+    pthread_t thread;
+    struct tally t;
+    uint64_t end;
+
+    start(&t, program);
+    stop_storm = false;
+    pthread_create(&thread, NULL, storm, NULL);
+    end = now_us() + seconds_x10 * 100000;
+    while (now_us() < end) {
+        user_release(vcpu.cr3_user);
+        for (int i = 0; i < 10; i++)
+            check(&t, resume_once());
+        rounds++;
+    }
+    stop_storm = true;
+    pthread_join(thread, NULL);
+    stubs_kick_clear();
+    ok(!t.wrong && rounds > 100,
+       "%s, new stub every few calls, kicked at random: %u stubs, %lu wrong", name, rounds,
+       t.wrong);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -177,6 +204,9 @@ int main(int argc, char **argv)
     stormed("trapped call", g_count);
     stormed("patched mov, syscall", g_count_a);
     stormed("patched syscall, cmp", g_count_b);
+    renewed("trapped call", g_count);
+    renewed("patched mov, syscall", g_count_a);
+    renewed("patched syscall, cmp", g_count_b);
     ok(user_stats.patches >= 2, "sites were patched");
     return finish();
 }
