@@ -55,7 +55,8 @@ static void load_all(uint16_t selector)
     LOAD("mov %0, %%fs", selector);
     LOAD("mov %0, %%es", selector);
     LOAD("mov %0, %%ds", selector);
-    asm volatile("mov %0, %%ds\n mov %0, %%es" : : "r"(0));
+    /* What stays loaded when its table goes would be a case for the failsafe callback. */
+    asm volatile("mov %0, %%ds\n mov %0, %%es\n mov %0, %%fs" : : "r"(0));
     trap_reset();
     asm volatile(EX_TRY("mov %0, %%ss") : : "r"((uint32_t)selector) : "memory");
     judge(selector, "mov ss");
