@@ -112,10 +112,18 @@ class Machine:
         initramfs.write(self.ramdisk, self.image or initramfs.base(), extra)
         return nonce
 
+    def destroy_domain(self):
+        """A guest outlives its console: end it by name, if it is still there."""
+        if self.kind == "xm":
+            subprocess.run(self.prefix + shlex.split(XM) + ["destroy", self.name],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=False)
+
     def stop(self):
         """End a machine that is still there, with all of its process group."""
         if self.process is None or self.process.poll() is not None:
             return
+        self.destroy_domain()
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(5)
