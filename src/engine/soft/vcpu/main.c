@@ -285,6 +285,46 @@ static void service(struct vcpu *v)
         pv_timers_run(v);
 }
 
+#define SAME_PLACE_MAX 8  /* events in a row that find the guest where the last one did */
+#define PROGRESS_NS 20000 /* how long it may then run undisturbed */
+
+/* A handler that sends itself an event gets it as soon as it returns, before the code that it
+ * interrupted has moved: on a CPU an IPI takes long enough for that. Linux' RCU depends on it
+ * (it asks for one at every end of an interrupt until the interrupted code leaves its read
+ * section). So: let the guest run a little before yet another event at the same place. */
+static bool event_must_wait(const struct vcpu *v)
+{
+    static uint64_t rip, rsp;
+    static unsigned int times;
+
+    if (v->rip != rip || v->gpr[RSP] != rsp) {
+        rip = v->rip;
+        rsp = v->gpr[RSP];
+        times = 0;
+    }
+    if (++times <= SAME_PLACE_MAX)
+        return false;
+    times = 0;
+    return true;
+}
+
+/* Deliver what is due, then see that the host's timer stops the guest in time. */
+static void deliver_events(struct vcpu *v)
+{
+    bool wait = false;
+
+    while (!wait && pv_event_due(v)) {
+        wait = event_must_wait(v);
+        if (!wait)
+            pv_deliver_event(v);
+    }
+    exit_arm_timer();
+    if (wait) {
+        trap_timer_set(PROGRESS_NS);
+        exit_timer_fired();
+    }
+}
+
 void start_main(void)
 {
     struct vcpu *v = &vcpu;
@@ -308,9 +348,7 @@ void start_main(void)
     for (;;) {
         if (soft.kicked)
             service(v);
-        while (pv_event_due(v))
-            pv_deliver_event(v);
-        exit_arm_timer();
+        deliver_events(v);
         if (v->user_mode)
             run_user(v);
         else
