@@ -7,6 +7,7 @@
 #include <linux/mman.h>
 
 #include "cpu/cpuid.h"
+#include "cpu/pv/abi.h"
 #include "cpu/pv/pv.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/m2p_layout.h"
@@ -37,6 +38,7 @@ extern uint8_t start_stack_top[]; /* linker script: end of start_stack */
 void start_main(void);
 
 static bool run_page_mapped;
+static bool left_by_iret; /* guest code last stopped at an iret hypercall */
 
 _Noreturn void start_fail(const char *what, long error)
 {
@@ -140,6 +142,7 @@ void loop_hypercall(struct vcpu *v)
 {
     run->stats[STAT_HYPERCALLS]++;
     trace(TRACE_HYPERCALL, v->gpr[RAX], v->gpr[RDI]);
+    left_by_iret = (uint32_t)v->gpr[RAX] == __HYPERVISOR_iret;
     pv_hypercall(v);
 }
 
@@ -203,6 +206,7 @@ void loop_run(struct vcpu *v, void *host, uint64_t trap_flag)
     v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
     load_fs_base();
     cache_run_deferred();
+    left_by_iret = false;
     soft_enter();
     v->rflags |= trap_flag;
     run->stats[STAT_EXITS]++;
@@ -254,6 +258,7 @@ static void run_user(struct vcpu *v)
         return;
     }
     run->stats[STAT_USER_RUNS]++;
+    left_by_iret = false;
     switch (user_run(v, &f)) {
     case USER_SYSCALL:
         pv_user_syscall(v);
@@ -291,13 +296,14 @@ static void service(struct vcpu *v)
 /* A handler that sends itself an event gets it as soon as it returns, before the code that it
  * interrupted has moved: on a CPU an IPI takes long enough for that. Linux' RCU depends on it
  * (it asks for one at every end of an interrupt until the interrupted code leaves its read
- * section). So: let the guest run a little before yet another event at the same place. */
+ * section). So: let the guest run a little before yet another event at the same place, if the
+ * last one's iret is all that happened since. */
 static bool event_must_wait(const struct vcpu *v)
 {
     static uint64_t rip, rsp;
     static unsigned int times;
 
-    if (v->rip != rip || v->gpr[RSP] != rsp) {
+    if (!left_by_iret || v->rip != rip || v->gpr[RSP] != rsp) {
         rip = v->rip;
         rsp = v->gpr[RSP];
         times = 0;
