@@ -58,7 +58,6 @@ void pv_init(struct vcpu *v)
     pv->runstate_time[RUNSTATE_offline] = now;
 
     pv->singleshot_ns = 0;
-    pv->poll_deadline = 0;
     pv->periodic_ns = PERIODIC_AT_START;
     pv->periodic_next = now + PERIODIC_AT_START;
     env_set_timer(v, pv_next_deadline(v));

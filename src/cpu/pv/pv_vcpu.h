@@ -50,6 +50,4 @@ struct pv_vcpu {
     uint32_t runstate; /* RUNSTATE_* */
     uint64_t runstate_entry;
     uint64_t runstate_time[4];
-
-    uint64_t poll_deadline;
 };

@@ -71,7 +71,6 @@ static int64_t poll_ports(struct vcpu *v, const struct evtchn_ctx *c, const evtc
 
     /* From here on every raise wakes us, masked or not: announce, then look. */
     __atomic_fetch_or(&c->sh->polling, self, __ATOMIC_SEQ_CST);
-    v->pv.poll_deadline = timeout;
     while (!over && !pv_event_due(v) && !any_pending(c, ports, nr)) {
         if (timeout && timeout <= env_now())
             break;
@@ -80,7 +79,6 @@ static int64_t poll_ports(struct vcpu *v, const struct evtchn_ctx *c, const evtc
         slept = true;
         over = poll_wait(v, timeout);
     }
-    v->pv.poll_deadline = 0;
     __atomic_fetch_and(&c->sh->polling, ~self, __ATOMIC_SEQ_CST);
     if (slept)
         pv_runstate_change(v, RUNSTATE_running);

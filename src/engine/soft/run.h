@@ -25,12 +25,10 @@ enum exit_reason {
 
 /* Requests from D to V, bits in run.request; V looks at them when kicked. */
 #define RUN_REQ_PAUSE 1u /* report EXIT_PAUSED and wait */
-#define RUN_REQ_RESET_AREAS 2u
 #define RUN_REQ_NMI 4u /* another vCPU sent an NMI: set pv.nmi_pending, clear the bit */
 
 /* run.stats[] and run.trace[].what. */
-enum run_stat { STAT_EXITS, STAT_TRANSLATIONS, STAT_EMULATED, STAT_HYPERCALLS, STAT_USER_RUNS,
-                STAT_VTLB_FILLS, STAT_VTLB_ENTRIES, STAT_CACHE_BYTES };
+enum run_stat { STAT_EXITS, STAT_TRANSLATIONS, STAT_EMULATED, STAT_HYPERCALLS, STAT_USER_RUNS };
 enum run_trace { TRACE_HYPERCALL = 1, TRACE_FAULT, TRACE_USER_FAULT };
 
 struct run {
@@ -74,6 +72,5 @@ struct dom_shared {
     uint64_t tsc_stamp; /* system time is 0 at this TSC value */
     uint32_t nr_vcpus;
     mfn_t shared_info;
-    uint64_t xcr0_max; /* features that the CPUID policy shows */
     struct evtchn_shared evtchn; /* V and D both write; D trusts nothing in it */
 };

@@ -9,6 +9,7 @@
  *
  * No writable data: the image is one read-execute segment, state is on the stack.
  */
+#include "engine/soft/stub/message.h"
 #include "engine/soft/stub/policy.h"
 
 #include <linux/fcntl.h>
@@ -29,36 +30,12 @@ extern char handler_entry[], kick_entry[], restorer[], mapper_entry[];
 #define SA_RESTORER 0x04000000ul
 #define SA_ONSTACK 0x08000000ul
 #define SA_NODEFER 0x40000000ul
-#define SOL_SOCKET 1
-#define SCM_RIGHTS 1
 
 struct sigaction_raw {
     void *handler;
     unsigned long flags;
     void *restorer;
     uint64_t mask;
-};
-
-struct iovec_raw {
-    void *base;
-    size_t len;
-};
-
-struct msghdr_raw {
-    void *name;
-    uint32_t namelen, pad0;
-    struct iovec_raw *iov;
-    size_t iovlen;
-    void *control;
-    size_t controllen;
-    uint32_t flags, pad1;
-};
-
-struct fds_message {
-    size_t len;
-    uint32_t level, type;
-    int32_t fds[STUB_HELLO_FDS];
-    uint32_t pad;
 };
 
 /* Read-only after zygote_main(); mapper.S and entry.S know where the headers are. */

@@ -108,11 +108,6 @@ uint64_t cache_generation(void)
     return generation;
 }
 
-uint64_t cache_bytes_used(void)
-{
-    return (uintptr_t)emit_at - V_CACHE;
-}
-
 /* Block entries are announced past the indirect-entry header; see translate.c. */
 void *cache_lookup(uint64_t pc)
 {

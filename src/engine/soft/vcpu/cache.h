@@ -93,6 +93,5 @@ void cache_run_deferred(void);
 bool cache_marked(uint64_t pc);
 void cache_mark(uint64_t pc);
 
-uint64_t cache_bytes_used(void);
 /* Counts how often everything was thrown away: chain records of before are void. */
 uint64_t cache_generation(void);

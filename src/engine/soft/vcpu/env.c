@@ -136,13 +136,9 @@ void env_tlb_flush(struct vcpu *v)
 
 void env_tlb_invlpg(struct vcpu *v, gva_t va)
 {
-    if ((int64_t)va < 0) {
-        vtlb_invlpg(v, va);
-    } else {
-        vtlb_invlpg(v, va);
-        if (v->cr3_user != INVALID_MFN)
-            user_invlpg(v->cr3_user, va);
-    }
+    vtlb_invlpg(v, va);
+    if ((int64_t)va >= 0 && v->cr3_user != INVALID_MFN)
+        user_invlpg(v->cr3_user, va);
 }
 
 /* Kernel halves are usually the same tables under every root: then the kernel's entries

@@ -9,14 +9,13 @@
 #include <linux/mman.h>
 
 #include "engine/soft/layout.h"
+#include "engine/soft/stub/message.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/user.h"
 
 #define EAGAIN 11
 #define EPIPE 32
-#define SOL_SOCKET 1
 #define SO_RCVTIMEO 20
-#define SCM_RIGHTS 1
 #define MSG_DONTWAIT 0x40
 #define MSG_NOSIGNAL 0x4000
 
@@ -28,28 +27,6 @@
 struct stub stubs[STUB_MAX];
 
 static unsigned int requested; /* asked for and not yet here */
-
-struct iovec_raw {
-    void *base;
-    size_t len;
-};
-
-struct msghdr_raw {
-    void *name;
-    uint32_t namelen, pad0;
-    struct iovec_raw *iov;
-    size_t iovlen;
-    void *control;
-    size_t controllen;
-    uint32_t flags, pad1;
-};
-
-struct fds_message {
-    size_t len;
-    uint32_t level, type;
-    int32_t fds[STUB_HELLO_FDS];
-    uint32_t pad;
-};
 
 static void fd_close(int fd)
 {

@@ -39,7 +39,6 @@ struct entry {
 };
 
 struct soft_tlb_entry soft_tlb[1 << SOFT_TLB_BITS];
-uint64_t vtlb_entries, vtlb_fills;
 
 static struct entry *entries;
 static uint32_t buckets[BUCKETS];
@@ -93,7 +92,6 @@ static void unlink_entry(struct entry *e)
     e->used = false;
     e->next = free_list;
     free_list = i;
-    vtlb_entries--;
 }
 
 /* The mapping of these pages goes; code translated through it may not survive either. */
@@ -130,7 +128,6 @@ static struct entry *new_entry(gva_t va)
     entries[i - 1].next = *b;
     entries[i - 1].used = true;
     *b = i;
-    vtlb_entries++;
     return &entries[i - 1];
 }
 
@@ -215,7 +212,6 @@ static void insert_run(const struct walk *w, gva_t va)
     e->exec = want.exec;
     e->upper_rw = want.upper_rw;
     e->upper_exec = want.upper_exec;
-    vtlb_fills++;
     if (map_entry(e)) /* out of host mappings: start over with this one only */
         drop_everything();
 }

@@ -37,5 +37,3 @@ void vtlb_frame_written(mfn_t mfn);
 /* Host pointer for a kernel-root access at va, valid to the end of the page; NULL with *f. */
 void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f);
 void soft_tlb_clear(void);
-
-extern uint64_t vtlb_entries, vtlb_fills;
