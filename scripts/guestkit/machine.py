@@ -76,6 +76,7 @@ class Machine:
 
     def close(self):
         self.stop()
+        self.destroy_domain()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def command_line(self, quiet):
@@ -123,7 +124,6 @@ class Machine:
         """End a machine that is still there, with all of its process group."""
         if self.process is None or self.process.poll() is not None:
             return
-        self.destroy_domain()
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(5)
