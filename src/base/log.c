@@ -38,7 +38,8 @@ void log_set_level(enum log_level level)
     max_level = level;
 }
 
-static void emit(enum log_level level, const char *category, const char *fmt, va_list ap)
+static void PRINTF_FMT(3, 0)
+    emit(enum log_level level, const char *category, const char *fmt, va_list ap)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     struct timespec ts;

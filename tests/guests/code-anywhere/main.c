@@ -22,7 +22,7 @@ asm(".section .rodata\n"
     "mov %rbx, (%rdi); lock addq $3, (%rdi); mov (%rdi), %rax; lock cmpxchg %rcx, (%rdi)\n"
     "xchg %rax, 8(%rdi); movzbl 5(%rdi), %edx; add %rdx, %rbx; mov %rbx, 8(%rdi)\n"
     "push %rdi; lea 8(%rdi), %rsi; add $64, %rdi; mov $8, %ecx; cld; rep movsb; pop %rdi\n"
-    "xor 64(%rdi), %rbx; bts $70, (%rdi); adc 8(%rdi), %rbx\n"
+    "xor 64(%rdi), %rbx; btsq $70, (%rdi); adc 8(%rdi), %rbx\n"
     /* constants of its own, x87, SSE */
     "xor 9f(%rip), %rbx; movups 8f(%rip), %xmm0; addps 8f(%rip), %xmm0; mulps %xmm0, %xmm0\n"
     "movups %xmm0, 128(%rdi); xor 128(%rdi), %rbx; xor 136(%rdi), %rbx\n"

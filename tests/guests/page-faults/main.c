@@ -108,7 +108,7 @@ static void check_kinds(uint64_t address, uint64_t read_error, uint64_t write_er
         CASE("movq (%%rax), %%rcx", read_error, address);
         CASE("cmpl $5, (%%rax)", read_error, address);
         CASE("imul (%%rax), %%rdx", read_error, address);
-        CASE("bt $3, (%%rax)", read_error, address);
+        CASE("btl $3, (%%rax)", read_error, address);
         CASE("movups (%%rax), %%xmm0", read_error, address);
         CASE("lodsb", read_error, address);
         CASE("pushq (%%rax)", read_error, address);
@@ -123,7 +123,7 @@ static void check_kinds(uint64_t address, uint64_t read_error, uint64_t write_er
     CASE("lock incq (%%rax)", write_error, address);
     CASE("xchg %%rcx, (%%rax)", write_error, address);
     CASE("lock cmpxchg %%rcx, (%%rax)", write_error, address);
-    CASE("bts $3, (%%rax)", write_error, address);
+    CASE("btsl $3, (%%rax)", write_error, address);
     CASE("notb (%%rax)", write_error, address);
     CASE("setc (%%rax)", write_error, address);
     CASE("movups %%xmm0, (%%rax)", write_error, address);
