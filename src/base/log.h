@@ -19,5 +19,4 @@ int log_fd(void);
 void log_set_level(enum log_level level);
 void log_msg(enum log_level level, const char *category, const char *fmt, ...) PRINTF_FMT(3, 4);
 /* As log_msg, at most about 20 lines a second: for what a guest can provoke. */
-void log_guest(enum log_level level, const char *category, const char *fmt, ...)
-    PRINTF_FMT(3, 4);
+void log_guest(enum log_level level, const char *category, const char *fmt, ...) PRINTF_FMT(3, 4);

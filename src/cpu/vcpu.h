@@ -26,11 +26,13 @@ enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R
 /* What a ring-3 context may carry: arithmetic flags, TF, DF, NT, RF, AC, ID. */
 #define EFLAGS_USER 0x254dd5ull
 
+/* clang-format off */
 enum vector {
     VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6,
     VEC_NM = 7, VEC_DF = 8, VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14,
     VEC_MF = 16, VEC_AC = 17, VEC_XM = 19,
 };
+/* clang-format on */
 
 /* #PF error code bits. */
 #define PF_P 1u
@@ -47,14 +49,14 @@ struct fault {
 };
 
 struct vcpu {
-    uint64_t gpr[16]; /* 0 */
-    uint64_t rip;     /* 128 */
-    uint64_t rflags;  /* 136 */
+    uint64_t gpr[16];       /* 0 */
+    uint64_t rip;           /* 128 */
+    uint64_t rflags;        /* 136 */
     uint64_t fs_base;       /* one, shared by guest kernel and user */
     uint64_t gs_base;       /* active now */
     uint64_t gs_base_other; /* the inactive one: user's in kernel mode, kernel's in user mode */
     uint16_t cs, ss, ds, es, fs, gs; /* selectors as the guest sees them (with RPL 3) */
-    bool user_mode; /* guest user (true) or guest kernel: hypervisor state, not CS */
+    bool user_mode;   /* guest user (true) or guest kernel: hypervisor state, not CS */
     mfn_t cr3_kernel; /* page table roots; INVALID_MFN = none */
     mfn_t cr3_user;
     uint64_t cr2; /* last #PF address */

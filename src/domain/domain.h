@@ -28,8 +28,13 @@ enum domain_state { DOMAIN_PAUSED, DOMAIN_RUNNING, DOMAIN_DYING };
 
 /* Why a domain ended; the first five are Xen's SHUTDOWN_* numbers. */
 enum shutdown_reason {
-    SHUTDOWN_POWEROFF = 0, SHUTDOWN_REBOOT = 1, SHUTDOWN_SUSPEND = 2, SHUTDOWN_CRASH = 3,
-    SHUTDOWN_WATCHDOG = 4, SHUTDOWN_DESTROYED = 100, SHUTDOWN_NONE = 255,
+    SHUTDOWN_POWEROFF = 0,
+    SHUTDOWN_REBOOT = 1,
+    SHUTDOWN_SUSPEND = 2,
+    SHUTDOWN_CRASH = 3,
+    SHUTDOWN_WATCHDOG = 4,
+    SHUTDOWN_DESTROYED = 100,
+    SHUTDOWN_NONE = 255,
 };
 
 #define DOMAIN_WATCHDOGS 2
@@ -63,21 +68,21 @@ struct domain {
     enum domain_state state;
     enum shutdown_reason reason; /* SHUTDOWN_NONE while running */
     char reason_text[512];
-    int wake_fd; /* eventfd: the main loop looks at state again */
+    int wake_fd;              /* eventfd: the main loop looks at state again */
     int64_t wallclock_offset; /* seconds */
     uint64_t cpu_time_ns[DOMAIN_MAX_VCPUS];
 
     struct domain_vcpu vcpus[DOMAIN_MAX_VCPUS];
     uint64_t watchdog[DOMAIN_WATCHDOGS]; /* system time when it bites, 0 = not armed */
-    int shutdown_code; /* latched by SCHEDOP_shutdown_code, -1 = none */
-    uint32_t vm_assist; /* what V reported last; only advisory */
+    int shutdown_code;                   /* latched by SCHEDOP_shutdown_code, -1 = none */
+    uint32_t vm_assist;                  /* what V reported last; only advisory */
 };
 
 /* Handle one hypercall that the vCPU process passed on. Called with lock held, on the vCPU's
  * thread. `cr3` is the kernel root for pointer arguments (already range-checked against
  * ram). Returns what the guest gets in rax. */
-int64_t domain_hypercall(struct domain *d, unsigned int vcpu, uint64_t nr,
-                         const uint64_t args[5], mfn_t cr3);
+int64_t domain_hypercall(struct domain *d, unsigned int vcpu, uint64_t nr, const uint64_t args[5],
+                         mfn_t cr3);
 
 /* The domain is over. Idempotent: the first reason stays. Lock held. Wakes the main loop,
  * which ends the engine. */

@@ -14,11 +14,18 @@
 #define EVTCHN_FIFO_PAGES 4 /* 1024 event words each */
 #define EVTCHN_PRIORITIES 16
 
-enum evtchn_kind { EVTCHN_FREE, EVTCHN_RESERVED, EVTCHN_UNBOUND, EVTCHN_INTERDOMAIN, EVTCHN_PIRQ,
-                   EVTCHN_VIRQ, EVTCHN_IPI };
+enum evtchn_kind {
+    EVTCHN_FREE,
+    EVTCHN_RESERVED,
+    EVTCHN_UNBOUND,
+    EVTCHN_INTERDOMAIN,
+    EVTCHN_PIRQ,
+    EVTCHN_VIRQ,
+    EVTCHN_IPI
+};
 
 struct evtchn_shared {
-    uint32_t fifo; /* 0 = 2-level ABI */
+    uint32_t fifo;                         /* 0 = 2-level ABI */
     uint32_t virq_timer[EVTCHN_MAX_VCPUS]; /* port bound to VIRQ_TIMER, 0 = none */
     maddr_t vcpu_info[EVTCHN_MAX_VCPUS];   /* current struct vcpu_info of each vCPU */
     struct {
@@ -26,7 +33,7 @@ struct evtchn_shared {
         uint8_t vcpu; /* notify vCPU */
         uint8_t priority;
         uint8_t last_vcpu, last_priority; /* FIFO: queue it is linked on */
-        uint8_t pending; /* FIFO: raised before its array page was there */
+        uint8_t pending;                  /* FIFO: raised before its array page was there */
     } port[EVTCHN_MAX_PORTS];
     mfn_t fifo_array[EVTCHN_FIFO_PAGES]; /* INVALID_MFN = not there */
     struct {
@@ -34,6 +41,6 @@ struct evtchn_shared {
         uint32_t tail[EVTCHN_PRIORITIES];
         uint32_t lock[EVTCHN_PRIORITIES];
     } fifo_vcpu[EVTCHN_MAX_VCPUS];
-    uint64_t polling; /* vCPUs in SCHEDOP_poll: wake them on any raise */
+    uint64_t polling;  /* vCPUs in SCHEDOP_poll: wake them on any raise */
     mfn_t shared_info; /* frame with the 2-level bitmaps; set by D, range-checked by all */
 };

@@ -42,12 +42,12 @@ struct pv_vcpu {
     uint64_t periodic_ns;   /* period, 0 = none */
     uint64_t periodic_next;
 
-    gva_t runstate_va; /* 0 = none */
+    gva_t runstate_va;   /* 0 = none */
     maddr_t runstate_pa; /* ~0 = none */
     gva_t time_va;
     maddr_t time_pa;
     bool time_va_stale; /* time_va was not mapped at the last update */
-    uint32_t runstate; /* RUNSTATE_* */
+    uint32_t runstate;  /* RUNSTATE_* */
     uint64_t runstate_entry;
     uint64_t runstate_time[4];
 };

@@ -13,4 +13,3 @@ static inline uint64_t ram_bitmap_offset(uint64_t nr_frames)
 {
     return (nr_frames * sizeof(uint64_t) + PAGE_SIZE - 1) & PAGE_MASK;
 }
-

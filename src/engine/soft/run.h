@@ -25,7 +25,7 @@ enum exit_reason {
 
 /* Requests from D to V, bits in run.request; V looks at them when kicked. */
 #define RUN_REQ_PAUSE 1u /* report EXIT_PAUSED and wait */
-#define RUN_REQ_NMI 4u /* another vCPU sent an NMI: set pv.nmi_pending, clear the bit */
+#define RUN_REQ_NMI 4u   /* another vCPU sent an NMI: set pv.nmi_pending, clear the bit */
 
 /* run.stats[] and run.trace[].what. */
 enum run_stat { STAT_EXITS, STAT_TRANSLATIONS, STAT_EMULATED, STAT_HYPERCALLS, STAT_USER_RUNS };

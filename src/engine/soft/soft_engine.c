@@ -137,8 +137,8 @@ static int start_vcpu(struct engine *e, unsigned int id, const struct engine_con
         return r;
     pid = fork();
     if (!pid)
-        exec_vcpu(blob, (const int[]){config->ram->fd, config->ram->m2p_fd, e->shared_fd,
-                                      s->run_fd, v_socket, config->log_fd});
+        exec_vcpu(blob, (const int[]){config->ram->fd, config->ram->m2p_fd, e->shared_fd, s->run_fd,
+                                      v_socket, config->log_fd});
     r = errno;
     close(v_socket);
     if (pid < 0)

@@ -113,11 +113,12 @@ static void check_branches(void)
                      : "cc", "memory");                                                            \
         wrong += set != taken;                                                                     \
     }
-    CONDITION("o")
-    CONDITION("no") CONDITION("c") CONDITION("nc") CONDITION("z") CONDITION("nz") CONDITION("be")
-        CONDITION("a") CONDITION("s") CONDITION("ns") CONDITION("p") CONDITION("np") CONDITION("l")
-            CONDITION("ge") CONDITION("le") CONDITION("g")
-                CHECK_EQ(wrong, 0, "conditional branches that differ from setcc");
+    /* clang-format off */
+    CONDITION("o") CONDITION("no") CONDITION("c") CONDITION("nc") CONDITION("z") CONDITION("nz")
+    CONDITION("be") CONDITION("a") CONDITION("s") CONDITION("ns") CONDITION("p") CONDITION("np")
+    CONDITION("l") CONDITION("ge") CONDITION("le") CONDITION("g")
+        /* clang-format on */
+        CHECK_EQ(wrong, 0, "conditional branches that differ from setcc");
 }
 
 static void check_operands(void)

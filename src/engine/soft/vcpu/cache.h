@@ -37,7 +37,7 @@ struct cache_block {
     uint32_t first_insn; /* index of its first record */
     uint16_t insns;
     bool dead;
-    bool alone; /* cache_block_alone */
+    bool alone;        /* cache_block_alone */
     uint32_t frame[2]; /* frames its bytes come from; 0xffffffff = none */
     uint32_t next[2];  /* next block of that frame */
 };

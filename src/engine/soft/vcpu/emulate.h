@@ -10,8 +10,8 @@
 #include "engine/soft/x86/insn.h"
 
 enum emulate_result {
-    EMULATE_DONE,   /* state updated, rip is at the next instruction to run */
-    EMULATE_FAULT,  /* deliver *f; v->rip is what the frame must show */
+    EMULATE_DONE,    /* state updated, rip is at the next instruction to run */
+    EMULATE_FAULT,   /* deliver *f; v->rip is what the frame must show */
     EMULATE_UNKNOWN, /* emulate_known() only: nothing was done */
 };
 

@@ -384,8 +384,7 @@ static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64
     int32_t disp = in->disp;
 
     if (x < 0 || in->vsib || in->prefix_67 || in->rsp_data || in->base == RSP || in->seg >= 0x64 ||
-        !in->mem_size || in->mem_size > 64 ||
-        rewrite_is_bit_string(in))
+        !in->mem_size || in->mem_size > 64 || rewrite_is_bit_string(in))
         return false;
     e.base = (uint8_t)x;
     if (insn_reencode(in, bytes, &e, trial) < 0)

@@ -26,7 +26,8 @@ long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
 
 int sys_map(uint64_t addr, uint64_t len, int prot, int fd, uint64_t off)
 {
-    long r = sys_call6(__NR_mmap, (long)addr, (long)len, prot, MAP_SHARED | MAP_FIXED, fd, (long)off);
+    long r =
+        sys_call6(__NR_mmap, (long)addr, (long)len, prot, MAP_SHARED | MAP_FIXED, fd, (long)off);
 
     return r < 0 && r > -4096 ? (int)r : 0;
 }

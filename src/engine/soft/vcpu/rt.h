@@ -9,8 +9,7 @@
 #include <stdarg.h>
 
 long sys_call6(long nr, long a, long b, long c, long d, long e, long f);
-#define sys_call(nr, a, b, c, d) \
-    sys_call6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define sys_call(nr, a, b, c, d) sys_call6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
 /* mmap(MAP_SHARED | MAP_FIXED): the only mapping call the jail allows. 0 or -errno. */
 int sys_map(uint64_t addr, uint64_t len, int prot, int fd, uint64_t off);

@@ -18,8 +18,8 @@ enum soft_exit {
     SOFT_INDIRECT, /* target = guest pc of an indirect jump that missed */
     SOFT_EMULATE,  /* instruction at rip */
     SOFT_HYPERCALL,
-    SOFT_FAULT,    /* soft.fault is to be delivered */
-    SOFT_FPU,      /* SIMD code at rip, but the FPU is not usable */
+    SOFT_FAULT, /* soft.fault is to be delivered */
+    SOFT_FPU,   /* SIMD code at rip, but the FPU is not usable */
 };
 
 struct soft {
@@ -43,7 +43,7 @@ struct soft {
     /* C only */
     uint64_t fs_loaded;
     uint64_t running; /* host pc in the cache that a signal interrupted, 0 in C code */
-    uint32_t kicked; /* a signal came: look at events before running guest code */
+    uint32_t kicked;  /* a signal came: look at events before running guest code */
     struct fault fault;
 };
 

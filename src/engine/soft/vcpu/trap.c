@@ -357,15 +357,13 @@ int resolve_access(void)
 
 void trap_init(void)
 {
-    static const uint8_t signals[] = {SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
-                                      SIGTRAP, SIGALRM, SIGUSR1};
+    static const uint8_t signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM, SIGUSR1};
     struct {
         void *sp;
         int flags;
         unsigned long size;
     } ss = {signal_stack, 0, sizeof(signal_stack)};
-    struct kernel_sigaction sa = {(void *)on_signal,
-                                  SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
+    struct kernel_sigaction sa = {(void *)on_signal, SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
                                   (void *)(uintptr_t)rt_sigreturn_restorer,
                                   1ul << (SIGALRM - 1) | 1ul << (SIGUSR1 - 1)};
     unsigned long none = 0;

@@ -13,12 +13,12 @@
 #define PTE_D 0x40ull
 #define PTE_PS 0x80ull
 #define PTE_NX (1ull << 63)
-#define PTE_FRAME(e) (((e) & 0x000ffffffffff000ull) >> 12)
+#define PTE_FRAME(e) ((0x000ffffffffff000ull & (e)) >> 12)
 
 /* What this vCPU knows about a frame; vcpu_frame_flags[mfn]. */
-#define FRAME_CODE 1    /* translated kernel code: no writable mapping in V */
-#define FRAME_PT 2      /* level-1 table: the kernel's RO mappings of it are writable */
-#define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
+#define FRAME_CODE 1        /* translated kernel code: no writable mapping in V */
+#define FRAME_PT 2          /* level-1 table: the kernel's RO mappings of it are writable */
+#define FRAME_PATCHED 4     /* stubs run a patched copy of it: no writable mapping in V or S */
 #define FRAME_LEVEL_SHIFT 4 /* level 1-4 that it was pinned at, 0 = not pinned */
 #define FRAME_LEVEL_MASK 0x70
 extern uint8_t *vcpu_frame_flags;
