@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * compare.c - see compare.h. Accepted differences: the U bit of page-fault errors (the
- * personality adds it), #GP in place of #SS, which of two faults of a misaligned operand in an
- * unmapped page comes, TF, x87 instruction and data pointers.
+ * personality adds it), which of two faults of a misaligned operand in an unmapped or not
+ * canonical place comes, TF, x87 instruction and data pointers.
  */
 #include "compare.h"
 
@@ -88,7 +88,7 @@ static void compare_fault(const struct fault *n, const struct fault *g)
 {
     if (misaligned_and_unmapped(n, g))
         return;
-    if (n->vector != g->vector && !(n->vector == VEC_SS && g->vector == VEC_GP))
+    if (n->vector != g->vector && !(n->vector == VEC_GP && g->vector == VEC_SS))
         report("fault vector", 0, n->vector, g->vector);
     if (n->has_error != g->has_error || n->error != g->error)
         report("fault error code", 0, n->error, g->error);

@@ -103,7 +103,7 @@ static void report(uint64_t seed, unsigned int mode)
     print_items(0);
 }
 
-/* Remember what comes after the address of "cannot emulate the instruction at ...: ". */
+/* Remember what comes after the address of "cannot execute the instruction at ...: ". */
 static void note_unsupported(const char *message)
 {
     size_t n;
@@ -125,7 +125,7 @@ static void note_unsupported(const char *message)
 static void print_unsupported(void)
 {
     for (unsigned int i = 0; i < MAX_UNSUPPORTED && unsupported[i][0]; i++)
-        fake_print("# not emulated%s\n", unsupported[i]);
+        fake_print("# not executed%s\n", unsupported[i]);
 }
 
 /* Natively once, then translated in each mode that this sequence is chosen for. */
@@ -147,6 +147,7 @@ static bool sequence(uint64_t seed)
         machine_run_guest(&start, &how, &guest_result);
         if (guest_result.stop == STOP_UNSUPPORTED) {
             nr_unsupported++;
+            bad = true;
             note_unsupported(guest_result.message);
             continue;
         }
@@ -195,7 +196,7 @@ _Noreturn void difftest_main(const uint64_t *initial_stack)
 
         bad += chunk(seed + first, end - first, i + 1);
     }
-    fake_print("# %lu runs; %lu sequences ended in a fault, %lu runs met what the emulator lacks; "
+    fake_print("# %lu runs; %lu sequences ended in a fault, %lu runs met what the engine lacks; "
                "%lu kicks\n",
                (unsigned long)nr_runs, (unsigned long)nr_faults, (unsigned long)nr_unsupported,
                (unsigned long)machine_kicks);

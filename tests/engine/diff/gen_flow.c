@@ -336,9 +336,12 @@ void gen_flow(struct gen *g)
 /* The last item: it faults, or nearly. */
 void gen_end(struct gen *g)
 {
+    /* push pop pushf popf call ret leave push-imm enter */
+    static const uint8_t stack_opcodes[] = {0x50, 0x58, 0x9c, 0x9d, 0xe8, 0xc3, 0x6a, 0xc8};
+    static const uint8_t segments[] = {0x26, 0x2e, 0x36, 0x3e, 0x90};
     int reg = gen_chance(g, 50) ? RSI : RDI;
 
-    switch (gen_below(g, 11)) {
+    switch (gen_below(g, 13)) {
     case 9: /* an indirect call there */
         put_lea(g, RSP, op_rip(AT(W_RO) + 8 * gen_below(g, 9)));
         put_lea(g, reg, op_rip(AT(W_EXIT)));
@@ -349,6 +352,18 @@ void gen_end(struct gen *g)
         if (gen_chance(g, 30))
             ins_low(g, 0, 0xb8, 8, reg, 8, 0x900000000000);
         ins(g, F_NO_W, 0xff, 8, gen_chance(g, 50) ? 2 : 4, op_mem(reg, NO_REG, 1, 0), 0, 0);
+        break;
+    case 11: /* a stack that is not canonical */
+        ins_low(g, 0, 0xb8, 8, RSP, 8,
+                gen_chance(g, 50) ? 0x800000000008ull + gen_below(g, 17) : 0xffff7fffffffff00);
+        put8(g, stack_opcodes[gen_below(g, ARRAY_SIZE(stack_opcodes))]);
+        put32(g, 0x10);
+        break;
+    case 12: /* an operand that is not canonical, with all kinds of segment prefixes */
+        ins_low(g, 0, 0xb8, 8, gen_chance(g, 50) ? RBP : reg, 8, 0x800000000000 - gen_below(g, 8));
+        put8(g, segments[gen_below(g, ARRAY_SIZE(segments))]);
+        ins(g, 0, gen_chance(g, 50) ? 0x8b : 0x87, 8, gen_data_reg(g),
+            op_mem(gen_chance(g, 50) ? RBP : reg, NO_REG, 1, 0), 0, 0);
         break;
     case 0:
         put8(g, 0x0f);

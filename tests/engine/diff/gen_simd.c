@@ -110,7 +110,17 @@ static const struct simd_op ops[] = {
     {1, 1, 0x7f, S_EVEX | S_NOVVVV | S_W | S_STORE | S_ALIGNED},
     {3, 1, 0x25, S_EVEX | S_IMM | S_W},
     {2, 1, 0x8b, S_EVEX | S_NOVVVV | S_STORE | S_W},
+    {2, 1, 0x8a, S_EVEX | S_NOVVVV | S_STORE | S_W},
+    {2, 1, 0x63, S_EVEX | S_NOVVVV | S_STORE | S_W},
     {2, 1, 0x89, S_EVEX | S_NOVVVV | S_W},
+    {2, 1, 0x88, S_EVEX | S_NOVVVV | S_W},
+    {2, 1, 0x62, S_EVEX | S_NOVVVV | S_W},
+    {2, 1, 0x58, S_EVEX | S_NOVVVV},
+    {2, 1, 0x5a, S_EVEX | S_NOVVVV | S_MEM},
+    {2, 1, 0x31, S_EVEX | S_NOVVVV},
+    {2, 2, 0x31, S_EVEX | S_NOVVVV | S_STORE},
+    {2, 2, 0x32, S_EVEX | S_NOVVVV | S_STORE},
+    {3, 1, 0x39, S_EVEX | S_NOVVVV | S_STORE | S_IMM | S_W},
     {2, 1, 0x7c, S_EVEX | S_NOVVVV | S_REG | S_GPR_RM | S_W},
 };
 
@@ -118,11 +128,9 @@ static struct operand simd_mem(struct gen *g, unsigned int flags)
 {
     struct operand m;
 
-    if (flags & S_MASKED) {
-        g->no_marks = true; /* the resolver looks at the whole operand */
+    if ((flags & S_MASKED) && gen_chance(g, 70))
         return op_rip(gen_chance(g, 60) ? AT(W_DATA) + gen_below(g, 0x1f00)
                                         : AT(W_DATA + 2) - 64 + gen_below(g, 72));
-    }
     if ((flags & S_ALIGNED) && gen_chance(g, 85))
         return op_rip(AT(W_DATA) + 64 * gen_below(g, 0x7c));
     m = gen_chance(g, 50) ? gen_mem(g) : gen_good_mem(g);
@@ -197,19 +205,42 @@ static void table_op(struct gen *g)
         legacy(g, op, w);
 }
 
+static struct operand gather_mem(struct gen *g, int index)
+{
+    static const int8_t bases[] = {RBX, R12, R13, RSI};
+
+    return op_mem(bases[gen_below(g, 4)], index, 1 << gen_below(g, 4),
+                  (int32_t)gen_below(g, 64) - 32);
+}
+
 /* Indexes are made small first; the mask is all or what is there. */
 static void gather(struct gen *g)
 {
     int dest = (int)gen_below(g, 5), index = 5 + (int)gen_below(g, 5), mask = 10;
-    static const int8_t bases[] = {RBX, R12, R13, RSI};
-    struct operand m =
-        op_mem(bases[gen_below(g, 4)], index, 1 << gen_below(g, 4), (int32_t)gen_below(g, 64) - 32);
-    bool l = gen_chance(g, 50);
+    struct operand m = gather_mem(g, index);
+    unsigned int opcode = 0x90 | gen_below(g, 4);
 
-    ins_vex(g, 1, 1, false, true, 0x72, 2, index, op_reg(index), 1, 27); /* vpsrld */
+    ins_vex(g, 1, 1, false, true, opcode & 1 ? 0x73 : 0x72, 2, index, op_reg(index), 1,
+            opcode & 1 ? 59 : 27); /* vpsrlq, vpsrld */
     if (gen_chance(g, 70))
         ins_vex(g, 1, 1, false, true, 0x76, mask, mask, op_reg(mask), 0, 0);
-    ins_vex(g, 2, 1, gen_chance(g, 50), l, 0x90 | (gen_below(g, 2) << 1), dest, mask, m, 0, 0);
+    ins_vex(g, 2, 1, gen_chance(g, 50), gen_chance(g, 50), opcode, dest, mask, m, 0, 0);
+}
+
+/* The same with mask registers, which are whatever is there. Large indexes of 32 bits fault. */
+static void gather_scatter_evex(struct gen *g)
+{
+    int index = 5 + (int)gen_below(g, 5), k = 1 + (int)gen_below(g, 7);
+    struct evex e = {.ll = 2};
+    struct operand m = gather_mem(g, index);
+    unsigned int opcode = (gen_chance(g, 50) ? 0x90 : 0xa0) | gen_below(g, 4);
+
+    m.narrow = false;
+    if ((opcode & 1) || gen_chance(g, 80))
+        ins_evex(g, 1, 1, opcode & 1, e, opcode & 1 ? 0x73 : 0x72, 2, index, op_reg(index), 1,
+                 opcode & 1 ? 59 : 27);
+    e = (struct evex){.ll = (uint8_t)gen_below(g, 3), .mask = (uint8_t)k};
+    ins_evex(g, 2, 1, gen_chance(g, 50), e, opcode, (int)gen_below(g, 32), 0, m, 0, 0);
 }
 
 /* Mask registers: kmovw from and to memory and general registers. */
@@ -324,8 +355,10 @@ void gen_simd(struct gen *g)
 
     if (n < 70)
         table_op(g);
-    else if (n < 74)
+    else if (n < 73)
         gather(g);
+    else if (n < 75)
+        gather_scatter_evex(g);
     else if (n < 80)
         mask_op(g);
     else if (n < 88)

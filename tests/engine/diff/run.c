@@ -15,7 +15,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emit.h"
-#include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/execute.h"
 #include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -276,7 +276,7 @@ static void guest_emulate(void)
 
     if (len < 0)
         f = (struct fault){.vector = VEC_UD};
-    else if (len > 0 && emulate(&vcpu, &in, bytes, &f) == EMULATE_DONE)
+    else if (len > 0 && execute(&vcpu, &in, bytes, &f) == EMULATE_DONE)
         return;
     loop_fault(&vcpu, &f);
 }
@@ -306,13 +306,20 @@ static void guest_chain(void)
         cache_chain_link(record, host);
 }
 
-void loop_run(struct vcpu *v, void *host, uint64_t trap_flag)
+void loop_enter(struct vcpu *v, void *host, uint64_t trap_flag)
 {
     soft.jump = (uintptr_t)host;
     soft.fpu_usable = user_fpu_here;
     v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
     cache_run_deferred();
     soft_enter();
+}
+
+static void guest_run(void *host)
+{
+    struct vcpu *v = &vcpu;
+
+    loop_enter(v, host, 0);
     switch (soft.reason) {
     case SOFT_CHAIN:
         guest_chain();
@@ -350,7 +357,7 @@ static void guest_step(bool one_by_one)
     }
     host = guest_translate(&f);
     if (host)
-        loop_run(&vcpu, host, 0);
+        guest_run(host);
     else
         loop_fault(&vcpu, &f);
 }

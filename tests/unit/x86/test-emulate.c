@@ -540,117 +540,6 @@ static void test_string_faults(void)
     result("a string instruction stops and goes on exactly", bad);
 }
 
-/* Vector moves: all registers must be equal, too. */
-static uint8_t area_start[PAGE_SIZE] __attribute__((aligned(64)));
-static uint8_t area_native[PAGE_SIZE] __attribute__((aligned(64)));
-static uint8_t area_ours[PAGE_SIZE] __attribute__((aligned(64)));
-
-static void random_area(uint64_t components)
-{
-    uint32_t mxcsr = 0x1f80, size = cpuid_xsave_size(components);
-
-    memset(area_start, 0, sizeof(area_start));
-    for (unsigned int i = 160; i < size; i++)
-        if (i < 416 || i >= 576)
-            area_start[i] = (uint8_t)next();
-    area_start[0] = 0x7f; /* fcw */
-    area_start[1] = 3;
-    memcpy(area_start + 24, &mxcsr, 4);
-    memcpy(area_start + 512, &components, 8);
-}
-
-static int vector_case(const uint8_t *bytes, unsigned int len, unsigned int align)
-{
-    uint64_t components = cpuid_xcr0_max();
-    struct native_regs regs;
-    struct fault f = {0};
-    struct insn in;
-    struct vcpu v;
-    int bad = 0;
-
-    if (insn_decode(bytes, 15, &in) != (int)len)
-        return explain(bytes, "length", len, 0);
-    random_area(components);
-    random_regs(&regs);
-    regs.gpr[RBX] = address(80) & ~(uint64_t)(align - 1);
-    memcpy(area_native, area_start, sizeof(area_start));
-    memcpy(area_ours, area_start, sizeof(area_start));
-    memcpy(arena, initial, ARENA_SIZE);
-    fake_set(initial);
-    to_vcpu(&v, &regs);
-    if (fake_emulate_fpu(&v, &in, bytes, &f, area_ours, components) != EMULATE_DONE)
-        return explain(bytes, "fault", 0, f.vector);
-    *native_regs = regs;
-    fake_native_fpu(native_build(bytes, len), area_native, components);
-    bad |= compare(bytes, &in, &v, native_regs, EFLAGS_ARITH);
-    if (memcmp(area_native + 160, area_ours + 160, 256) ||
-        memcmp(area_native + 576, area_ours + 576, sizeof(area_ours) - 576) ||
-        memcmp(area_native + 24, area_ours + 24, 4))
-        bad |= explain(bytes, "vector registers", 0, 1);
-    return bad;
-}
-
-static void test_vectors(void)
-{
-    static const struct {
-        uint8_t bytes[8], len, align;
-        uint64_t needs;
-    } cases[] = {
-        {{0x0f, 0x10, 0x0b}, 3, 1, 3},
-        {{0x0f, 0x11, 0x0b}, 3, 1, 3},
-        {{0x66, 0x44, 0x0f, 0x10, 0x3b}, 5, 1, 3},
-        {{0xf3, 0x0f, 0x10, 0x0b}, 4, 1, 3},
-        {{0xf3, 0x0f, 0x11, 0x0b}, 4, 1, 3},
-        {{0xf2, 0x0f, 0x10, 0x0b}, 4, 1, 3},
-        {{0xf2, 0x0f, 0x11, 0x0b}, 4, 1, 3},
-        {{0x0f, 0x12, 0x13}, 3, 1, 3},
-        {{0x0f, 0x13, 0x13}, 3, 1, 3},
-        {{0x0f, 0x16, 0x13}, 3, 1, 3},
-        {{0x66, 0x0f, 0x17, 0x13}, 4, 1, 3},
-        {{0x0f, 0x28, 0x1b}, 3, 16, 3},
-        {{0x0f, 0x29, 0x1b}, 3, 16, 3},
-        {{0x0f, 0x2b, 0x1b}, 3, 16, 3},
-        {{0x66, 0x0f, 0x6e, 0x23}, 4, 1, 3},
-        {{0x66, 0x48, 0x0f, 0x6e, 0x23}, 5, 1, 3},
-        {{0x66, 0x48, 0x0f, 0x7e, 0x23}, 5, 1, 3},
-        {{0xf3, 0x0f, 0x7e, 0x23}, 4, 1, 3},
-        {{0x66, 0x0f, 0xd6, 0x23}, 4, 1, 3},
-        {{0x66, 0x0f, 0x6f, 0x2b}, 4, 16, 3},
-        {{0xf3, 0x0f, 0x6f, 0x2b}, 4, 1, 3},
-        {{0xf3, 0x0f, 0x7f, 0x2b}, 4, 1, 3},
-        {{0x66, 0x0f, 0xe7, 0x2b}, 4, 16, 3},
-        {{0xf2, 0x0f, 0xf0, 0x33}, 4, 1, 3},
-        {{0x66, 0x0f, 0x38, 0x2a, 0x33}, 5, 16, 3},
-        {{0x0f, 0xae, 0x1b}, 3, 1, 3},
-        {{0xc5, 0xfe, 0x6f, 0x03}, 4, 1, 7},
-        {{0xc5, 0xfe, 0x7f, 0x03}, 4, 1, 7},
-        {{0xc5, 0xfa, 0x6f, 0x03}, 4, 1, 7},
-        {{0xc5, 0x7d, 0x6f, 0x0b}, 4, 32, 7},
-        {{0xc5, 0xfc, 0x10, 0x0b}, 4, 1, 7},
-        {{0xc5, 0xfb, 0x10, 0x0b}, 4, 1, 7},
-        {{0xc5, 0xfd, 0xe7, 0x0b}, 4, 32, 7},
-        {{0xc5, 0xf9, 0x6e, 0x0b}, 4, 1, 7},
-        {{0xc4, 0xe1, 0xf9, 0x7e, 0x0b}, 5, 1, 7},
-        {{0x62, 0xf1, 0xfe, 0x48, 0x6f, 0x03}, 6, 1, 0xe7},
-        {{0x62, 0xe1, 0xfe, 0x48, 0x6f, 0x03}, 6, 1, 0xe7},
-        {{0x62, 0xe1, 0xfe, 0x48, 0x7f, 0x0b}, 6, 1, 0xe7},
-        {{0x62, 0xf1, 0xfd, 0x48, 0x6f, 0x03}, 6, 64, 0xe7},
-        {{0x62, 0xf1, 0x7f, 0x28, 0x6f, 0x13}, 6, 1, 0xe7},
-    };
-
-    int bad = 0;
-
-    for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++)
-        for (int round = 0; round < 20; round++) {
-            uint8_t bytes[16] = {0};
-
-            memcpy(bytes, cases[i].bytes, 8);
-            if ((cpuid_xcr0_max() & cases[i].needs) == cases[i].needs)
-                bad |= vector_case(bytes, cases[i].len, cases[i].align);
-        }
-    result("vector moves", bad);
-}
-
 int main(void)
 {
     struct sigaction sa = {.sa_handler = divide_error};
@@ -664,13 +553,12 @@ int main(void)
     cpuid_init();
     fake_reset();
     fill();
-    printf("1..7\n");
+    printf("1..6\n");
     test_integer();
     test_faults();
     test_strings();
     test_string_faults();
-    test_vectors();
-    if (test_number != 7)
-        printf("# planned 7 tests, ran %d\n", test_number);
+    if (test_number != 6)
+        printf("# planned 6 tests, ran %d\n", test_number);
     return failures != 0;
 }

@@ -21,9 +21,16 @@ enum emu_result emu_gp(struct emu *e, uint32_t error)
     return EMU_FAULT;
 }
 
+bool emulate_canonical(gva_t va, unsigned int size)
+{
+    return pv_canonical(va) && (!size || pv_canonical(va + size - 1));
+}
+
 enum emu_result emu_load(struct emu *e, gva_t va, unsigned int size, uint64_t *ret)
 {
     *ret = 0;
+    if (!emulate_canonical(va, size))
+        return emu_gp(e, 0);
     return env_read(e->v, va, ret, size, e->f) ? EMU_FAULT : EMU_OK;
 }
 
@@ -40,6 +47,8 @@ enum emu_result emu_probe_write(struct emu *e, gva_t va, unsigned int size)
 {
     gva_t last = va + size - 1;
 
+    if (!emulate_canonical(va, size))
+        return emu_gp(e, 0);
     if (!env_translate(e->v, va, ACCESS_WRITE, e->f))
         return EMU_FAULT;
     if ((va & PAGE_MASK) != (last & PAGE_MASK) &&
@@ -120,25 +129,77 @@ enum emu_result emu_set_rm(struct emu *e, unsigned int size, uint64_t value)
     return EMU_OK;
 }
 
-gva_t emu_segment_base(const struct emu *e)
+/* The ModRM operand's address without segment base; a vector index is left out. */
+static gva_t effective_address(const struct vcpu *v, const struct insn *in)
 {
-    return e->in->seg == 0x64 ? e->v->fs_base : e->in->seg == 0x65 ? e->v->gs_base : 0;
-}
-
-static gva_t effective_address(const struct emu *e)
-{
-    const struct insn *in = e->in;
     gva_t ea = (gva_t)(int64_t)in->disp;
 
     if (in->rip_rel)
-        ea += e->v->rip + in->len;
+        ea += v->rip + in->len;
     if (in->base >= 0)
-        ea += e->v->gpr[in->base & 15];
+        ea += v->gpr[in->base & 15];
     if (in->index >= 0 && !in->vsib)
-        ea += e->v->gpr[in->index & 15] * in->scale;
+        ea += v->gpr[in->index & 15] * in->scale;
     if (in->prefix_67)
         ea = (uint32_t)ea;
     return ea;
+}
+
+static gva_t segment_base_of(const struct vcpu *v, const struct insn *in)
+{
+    return in->seg == 0x64 ? v->fs_base : in->seg == 0x65 ? v->gs_base : 0;
+}
+
+gva_t emu_segment_base(const struct emu *e)
+{
+    return segment_base_of(e->v, e->in);
+}
+
+gva_t emulate_operand(const struct vcpu *v, const struct insn *in)
+{
+    return effective_address(v, in) + segment_base_of(v, in);
+}
+
+bool emulate_stack_address(const struct vcpu *v, const struct insn *in, gva_t *ret)
+{
+    *ret = v->gpr[RSP];
+    switch (in->cls) {
+    case INSN_PUSH:
+    case INSN_PUSHF:
+    case INSN_CALL:
+    case INSN_CALL_IND:
+    case INSN_ENTER:
+        *ret -= in->opsize;
+        return true;
+    case INSN_POP:
+    case INSN_POPF:
+    case INSN_RET:
+    case INSN_IRET:
+        return true;
+    case INSN_LEAVE:
+        *ret = v->gpr[RBP];
+        return true;
+    case INSN_MOV_SEG: /* push and pop of fs and gs */
+        *ret -= (in->opcode & 1) ? 0 : in->opsize;
+        return in->map == 1 && in->opcode < 0xb0;
+    default: /* far return, far call */
+        return in->cls == INSN_EMULATE && !in->map &&
+               (in->opcode >> 1 == 0x65 || (in->opcode == 0xff && (in->reg & 7) == 3));
+    }
+}
+
+enum vector emulate_address_fault(const struct vcpu *v, const struct insn *in)
+{
+    bool stack_operand = (in->base == RSP || in->base == RBP) && in->seg != 0x64 && in->seg != 0x65;
+    gva_t sp;
+
+    if (in->mem && in->cls != INSN_POP && !emulate_canonical(emulate_operand(v, in), in->mem_size))
+        return stack_operand ? VEC_SS : VEC_GP;
+    if (emulate_stack_address(v, in, &sp) && !emulate_canonical(sp, in->opsize))
+        return VEC_SS;
+    if (in->mem && stack_operand && !emulate_canonical(emulate_operand(v, in), in->mem_size))
+        return VEC_SS;
+    return VEC_GP;
 }
 
 static enum emu_result emulate_int(struct emu *e)
@@ -155,7 +216,7 @@ static enum emu_result emulate_int(struct emu *e)
 
 static enum emu_result emulate_lea(struct emu *e)
 {
-    emu_set_reg(e, e->in->reg, e->in->opsize, effective_address(e));
+    emu_set_reg(e, e->in->reg, e->in->opsize, effective_address(e->v, e->in));
     return EMU_OK;
 }
 
@@ -176,7 +237,9 @@ static enum emu_result dispatch(struct emu *e)
 {
     switch (e->in->cls) {
     case INSN_COPY:
-        return e->in->simd || e->in->enc != ENC_LEGACY ? emulate_vector(e) : emulate_alu(e);
+        if (e->in->vsib)
+            return emulate_gather(e);
+        return e->in->simd || e->in->enc != ENC_LEGACY ? EMU_UNKNOWN : emulate_alu(e);
     case INSN_NOP:
         return EMU_OK;
     case INSN_LEA:
@@ -222,8 +285,8 @@ static bool uses_fpu(const struct insn *in)
     return in->simd || (in->cls == INSN_EMULATE && in->map == 1 && in->opcode == 0xae && in->mem);
 }
 
-enum emulate_result emulate_known(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
-                                  struct fault *f)
+enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
+                            struct fault *f)
 {
     struct emu e = {.v = v, .in = in, .bytes = bytes, .f = f};
 
@@ -232,29 +295,17 @@ enum emulate_result emulate_known(struct vcpu *v, const struct insn *in, const u
         return EMULATE_FAULT;
     }
     if (in->mem)
-        e.ea = effective_address(&e) + emu_segment_base(&e);
+        e.ea = emulate_operand(v, in);
     switch (dispatch(&e)) {
     case EMU_OK:
         if (!e.jumped)
             v->rip += in->len;
         return EMULATE_DONE;
     case EMU_FAULT:
+        if (f->vector == VEC_GP && !f->error)
+            f->vector = (uint8_t)emulate_address_fault(v, in);
         return EMULATE_FAULT;
     default:
         return EMULATE_UNKNOWN;
     }
-}
-
-enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
-                            struct fault *f)
-{
-    enum emulate_result r = emulate_known(v, in, bytes, f);
-
-    if (r != EMULATE_UNKNOWN)
-        return r;
-    env_log("cannot emulate the instruction at %lx: map %u opcode %02x encoding %u",
-            (unsigned long)v->rip, (unsigned int)in->map, (unsigned int)in->opcode,
-            (unsigned int)in->enc);
-    *f = (struct fault){.vector = VEC_UD};
-    return EMULATE_FAULT;
 }

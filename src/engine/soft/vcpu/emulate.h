@@ -12,17 +12,26 @@
 enum emulate_result {
     EMULATE_DONE,    /* state updated, rip is at the next instruction to run */
     EMULATE_FAULT,   /* deliver *f; v->rip is what the frame must show */
-    EMULATE_UNKNOWN, /* emulate_known() only: nothing was done */
+    EMULATE_UNKNOWN, /* nothing was done: arithmetic on vector and x87 registers */
 };
 
 /* Execute the one instruction at v->rip (guest kernel mode, already decoded). Handles every
  * class: INSN_EMULATE, INSN_INT, INSN_IRET, INSN_UD (with the forced CPUID and XGETBV forms
- * 0f 0b 78 65 6e ...), INSN_MOV_SEG, INSN_STRING, INSN_XLAT, INSN_ENTER, and as a general
- * fallback INSN_COPY/PUSH/POP instructions of the integer and plain vector-move kinds with
- * memory operands (read-modify-write with lock semantics where both parts are in one page). */
+ * 0f 0b 78 65 6e ...), INSN_MOV_SEG, INSN_STRING, INSN_XLAT, control flow, the stack, gathers
+ * and integer instructions (read-modify-write with lock semantics where both parts are in one
+ * page). What it does not know is for execute.h. */
 enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
                             struct fault *f);
 
-/* As emulate(), which raises #UD for what it does not know, but tells. */
-enum emulate_result emulate_known(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
-                                  struct fault *f);
+/* Linear address of the instruction's ModRM memory operand (vsib: of its base). */
+gva_t emulate_operand(const struct vcpu *v, const struct insn *in);
+
+/* Where does the instruction use the stack without naming it (its first access there)? */
+bool emulate_stack_address(const struct vcpu *v, const struct insn *in, gva_t *ret);
+
+/* Is all of it canonical? */
+bool emulate_canonical(gva_t va, unsigned int size);
+
+/* The exception that a non-canonical address in this instruction raises: #SS where it is the
+ * stack segment's, else #GP. Both have error code 0. */
+enum vector emulate_address_fault(const struct vcpu *v, const struct insn *in);

@@ -61,7 +61,8 @@ enum emu_result emulate_ud(struct emu *e);
 enum emu_result emulate_segment(struct emu *e);
 enum emu_result emulate_iret(struct emu *e);
 enum emu_result emulate_far_return(struct emu *e);
+enum emu_result emulate_far_branch(struct emu *e); /* call and jmp through memory */
 enum emu_result emulate_lar(struct emu *e);
 enum emu_result emulate_verify(struct emu *e);
 enum emu_result emulate_xsave(struct emu *e);
-enum emu_result emulate_vector(struct emu *e);
+enum emu_result emulate_gather(struct emu *e);

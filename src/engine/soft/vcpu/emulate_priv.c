@@ -11,6 +11,9 @@
 #include "cpu/ports.h"
 #include "cpu/pv/abi.h"
 #include "cpu/pv/pv.h"
+#include "engine/soft/vcpu/rt.h"
+
+#define CPUID7_RDPID (1u << 22) /* ecx */
 
 /* What sgdt and friends say on a host whose kernel hides the real values. */
 #define DUMMY_TABLE_BASE 0xfffffffffffe0000ull
@@ -120,7 +123,9 @@ static enum emu_result priv_one_byte(struct emu *e)
     case 0xfa:
     case 0xfb:
         return ports_iopl_allows(e->v) ? EMU_OK : emu_gp(e, 0);
-    default: /* hlt, far jumps and calls */
+    case 0xff:
+        return emulate_far_branch(e);
+    default: /* hlt */
         return emu_gp(e, 0);
     }
 }
@@ -156,6 +161,11 @@ static enum emu_result priv_0f01(struct emu *e)
         if ((in->rm & 7) == 0)
             return do_xgetbv(e);
         return creg_xsetbv(v, (uint32_t)v->gpr[RCX], edx_eax(v)) ? emu_gp(e, 0) : EMU_OK;
+    }
+    if (!in->mem && (in->reg & 7) == 7 && (in->rm & 7) == 1) { /* rdtscp */
+        set_edx_eax(v, rt_rdtsc());
+        v->gpr[RCX] = v->tsc_aux;
+        return EMU_OK;
     }
     return emu_gp(e, 0); /* lgdt lidt lmsw invlpg swapgs monitor mwait */
 }
@@ -224,6 +234,17 @@ static enum emu_result move_base(struct emu *e)
     return EMU_OK;
 }
 
+static enum emu_result read_processor_id(struct emu *e)
+{
+    uint32_t leaf7[4];
+
+    cpuid_query(e->v, 7, 0, false, leaf7);
+    if (!(leaf7[2] & CPUID7_RDPID))
+        return emu_fault(e, VEC_UD);
+    e->v->gpr[e->in->rm & 15] = e->v->tsc_aux;
+    return EMU_OK;
+}
+
 static enum emu_result priv_0f00(struct emu *e)
 {
     const struct insn *in = e->in;
@@ -274,6 +295,8 @@ enum emu_result emulate_priv(struct emu *e)
         return EMU_OK;
     case 0xae:
         return in->mem ? emulate_xsave(e) : move_base(e);
+    case 0xc7:
+        return read_processor_id(e);
     case 0xb2:
     case 0xb4:
     case 0xb5:

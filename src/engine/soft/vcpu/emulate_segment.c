@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * emulate_segment.c - selectors: loads and stores, iret and far return inside the kernel,
+ * emulate_segment.c - selectors: loads and stores, iret and far branches inside the kernel,
  * lar lsl verr verw. Descriptors are the guest's, read when they are used (cpu/pv/segment).
  *
  * A null selector in fs or gs makes the base 0. In kernel mode gs is the active base.
@@ -171,6 +171,29 @@ enum emu_result emulate_far_return(struct emu *e)
     e->v->rip = rip;
     e->v->cs = (uint16_t)cs;
     e->v->gpr[RSP] += offset + (e->in->opcode == 0xca ? (uint64_t)e->in->imm : 0);
+    e->jumped = true;
+    return EMU_OK;
+}
+
+/* Offset, then selector. With REX.W the offset has 64 bits, as Intel's processors have it. */
+enum emu_result emulate_far_branch(struct emu *e)
+{
+    struct vcpu *v = e->v;
+    unsigned int size = e->in->opsize;
+    uint64_t rip, cs, sp = v->gpr[RSP] - 2ull * size;
+    bool call = (e->in->reg & 7) == 3;
+
+    if (emu_load(e, e->ea, size, &rip) || emu_load(e, e->ea + size, 2, &cs) ||
+        check_code(e, rip, cs | 3)) /* whatever its RPL, ours stays */
+        return EMU_FAULT;
+    if (call &&
+        (emu_probe_write(e, sp, 2 * size) || emu_store(e, sp + size, size, selector(v, SEG_CS)) ||
+         emu_store(e, sp, size, v->rip + e->in->len)))
+        return EMU_FAULT;
+    if (call)
+        v->gpr[RSP] = sp;
+    v->rip = rip;
+    v->cs = (uint16_t)(cs | 3);
     e->jumped = true;
     return EMU_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * emulate_xsave.c - xsave, xrstor, fxsave, fxrstor of the guest kernel, and access to single
- * vector registers for emulate_vector.c.
+ * vector and mask registers for emulate_gather.c.
  *
  * The vCPU's FPU state is fetched into this process's registers, then the instruction is
  * executed natively on a buffer of ours, limited to the guest's XCR0. What is to be restored
@@ -20,6 +20,7 @@
 #define MXCSR_MASK_DEFAULT 0xffbfu
 #define HEADER_OFFSET 512
 #define HEADER_END 576
+#define XSTATE_MASKS 5  /* component of k0..k7 */
 #define XSTATE_MXCSR 6u /* components that bring MXCSR along: SSE, AVX */
 
 static uint8_t area[PAGE_SIZE] __attribute__((aligned(64)));
@@ -181,25 +182,6 @@ enum emu_result emulate_xsave(struct emu *e)
     }
 }
 
-/* ldmxcsr, stmxcsr */
-enum emu_result emulate_mxcsr(struct emu *e)
-{
-    uint32_t known = mxcsr_mask(), mxcsr;
-    uint64_t value;
-
-    if ((e->in->reg & 7) == 3) {
-        __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
-        return emu_store(e, e->ea, 4, mxcsr);
-    }
-    if (emu_load(e, e->ea, 4, &value))
-        return EMU_FAULT;
-    if (value & ~known)
-        return emu_gp(e, 0);
-    mxcsr = (uint32_t)value;
-    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
-    return EMU_OK;
-}
-
 /* Where the parts of vector registers are in the save area. */
 static const struct {
     uint8_t component;
@@ -253,14 +235,11 @@ void vector_get(unsigned int n, uint8_t value[VECTOR_MAX])
     copy_parts(n, value, false);
 }
 
-void vector_set(unsigned int n, const uint8_t value[VECTOR_MAX])
+/* Load what save_vectors() stored and somebody changed. */
+static void restore_vectors(void)
 {
     uint64_t components = vector_components();
-    uint8_t copy[VECTOR_MAX];
 
-    memcpy(copy, value, sizeof(copy));
-    save_vectors();
-    copy_parts(n, copy, true);
     if (components) {
         memset(area + HEADER_OFFSET, 0, HEADER_END - HEADER_OFFSET);
         __builtin_memcpy(area + HEADER_OFFSET, &components, 8);
@@ -268,4 +247,43 @@ void vector_set(unsigned int n, const uint8_t value[VECTOR_MAX])
     } else {
         native_fxrstor(true);
     }
+}
+
+void vector_set(unsigned int n, const uint8_t value[VECTOR_MAX])
+{
+    uint8_t copy[VECTOR_MAX];
+
+    memcpy(copy, value, sizeof(copy));
+    save_vectors();
+    copy_parts(n, copy, true);
+    restore_vectors();
+}
+
+/* The place of a mask register in the save area. */
+static uint8_t *mask_at(unsigned int n)
+{
+    uint32_t offset = 0, size;
+
+    save_vectors();
+    return cpuid_xsave_component(XSTATE_MASKS, &offset, &size) ? NULL : area + offset + n * 8;
+}
+
+uint64_t mask_get(unsigned int n)
+{
+    const uint8_t *at = mask_at(n);
+    uint64_t value = 0;
+
+    if (at)
+        __builtin_memcpy(&value, at, 8);
+    return value;
+}
+
+void mask_set(unsigned int n, uint64_t value)
+{
+    uint8_t *at = mask_at(n);
+
+    if (!at)
+        return;
+    __builtin_memcpy(at, &value, 8);
+    restore_vectors();
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * loop.h - the main loop's verbs (main.c), shared with step.c.
+ * loop.h - the main loop's verbs (main.c), shared with step.c and execute.c.
  */
 #pragma once
 
 #include "cpu/vcpu.h"
 
-/* Run translated kernel code at `host` until it exits, and act on the exit. trap_flag
+/* Run translated kernel code at `host` until it exits: soft.reason tells why. trap_flag
  * (EFLAGS_TF or 0) is what the guest sees of that flag meanwhile. */
-void loop_run(struct vcpu *v, void *host, uint64_t trap_flag);
+void loop_enter(struct vcpu *v, void *host, uint64_t trap_flag);
 /* Deliver an exception, noted for the crash report. */
 void loop_fault(struct vcpu *v, const struct fault *f);
 /* The `syscall` before v->rip was executed in kernel mode. */

@@ -12,7 +12,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/m2p_layout.h"
 #include "engine/soft/vcpu/cache.h"
-#include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/execute.h"
 #include "engine/soft/vcpu/exits.h"
 #include "engine/soft/vcpu/jail.h"
 #include "engine/soft/vcpu/loop.h"
@@ -157,7 +157,7 @@ static void emulate_one(struct vcpu *v)
         f = (struct fault){.vector = VEC_UD};
     } else if (len > 0) {
         run->stats[STAT_EMULATED]++;
-        if (emulate(v, &in, bytes, &f) == EMULATE_DONE)
+        if (execute(v, &in, bytes, &f) == EMULATE_DONE)
             return;
     }
     loop_fault(v, &f);
@@ -199,7 +199,7 @@ static void on_fpu(struct vcpu *v)
         user_fpu_import();
 }
 
-void loop_run(struct vcpu *v, void *host, uint64_t trap_flag)
+void loop_enter(struct vcpu *v, void *host, uint64_t trap_flag)
 {
     soft.jump = (uintptr_t)host;
     soft.fpu_usable = user_fpu_here && !v->cr0_ts;
@@ -210,6 +210,12 @@ void loop_run(struct vcpu *v, void *host, uint64_t trap_flag)
     soft_enter();
     v->rflags |= trap_flag;
     run->stats[STAT_EXITS]++;
+}
+
+/* Run translated code at `host` and act on what stopped it. */
+static void run_translated(struct vcpu *v, void *host)
+{
+    loop_enter(v, host, 0);
     switch (soft.reason) {
     case SOFT_CHAIN:
         on_chain(v);
@@ -244,7 +250,7 @@ static void run_kernel(struct vcpu *v)
     }
     host = code_at_rip(v);
     if (host)
-        loop_run(v, host, 0);
+        run_translated(v, host);
 }
 
 static void run_user(struct vcpu *v)

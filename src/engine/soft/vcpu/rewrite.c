@@ -101,11 +101,10 @@ static bool emit_reencoded(const struct insn *in, const uint8_t *bytes,
 }
 
 /* rsp is an explicit data operand: run the instruction on a borrowed register. */
-static bool rewrite_rsp_data(const struct insn *in, const uint8_t *bytes, uint64_t pc,
+static bool rewrite_rsp_data(const struct insn *in, const uint8_t *bytes, struct insn_edit e,
                              struct cache_insn *record)
 {
     uint8_t *start = emit_at;
-    struct insn_edit e = memory_edit(in, pc);
     int x = pick_scratch(in);
 
     if (x < 0)
@@ -374,6 +373,16 @@ bool rewrite_is_bit_string(const struct insn *in)
     return in->enc == ENC_LEGACY && in->map == 1 && (in->opcode & 0xe7) == 0xa3;
 }
 
+/* Does it leave elements of its memory operand out, and their faults with them? Then the operand
+ * as a whole says nothing about what may be accessed. */
+static bool is_masked(const struct insn *in, const uint8_t *bytes)
+{
+    if (in->enc == ENC_EVEX)
+        return bytes[in->opcode_off - 1] & 7;    /* a mask register */
+    return in->enc == ENC_VEX && in->map == 2 && /* vmaskmov, vpmaskmov */
+           ((in->opcode >= 0x2c && in->opcode <= 0x2f) || (in->opcode & 0xfd) == 0x8c);
+}
+
 /* A marked instruction: compute its address, have it resolved, run it on the host address. */
 static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64_t pc,
                              struct cache_insn *record)
@@ -384,7 +393,7 @@ static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64
     int32_t disp = in->disp;
 
     if (x < 0 || in->vsib || in->prefix_67 || in->rsp_data || in->base == RSP || in->seg >= 0x64 ||
-        !in->mem_size || in->mem_size > 64 || rewrite_is_bit_string(in))
+        !in->mem_size || in->mem_size > 64 || rewrite_is_bit_string(in) || is_masked(in, bytes))
         return false;
     e.base = (uint8_t)x;
     if (insn_reencode(in, bytes, &e, trial) < 0)
@@ -428,7 +437,7 @@ static bool rewrite_memory(const struct insn *in, const uint8_t *bytes, uint64_t
     if (in->mem && (cache_marked(pc) || is_far(in, pc)))
         return rewrite_resolved(in, bytes, pc, record);
     if (in->rsp_data && !rsp_arithmetic_is_verbatim(in))
-        return rewrite_mov_rsp(in) || rewrite_rsp_data(in, bytes, pc, record);
+        return rewrite_mov_rsp(in) || rewrite_rsp_data(in, bytes, memory_edit(in, pc), record);
     if (!in->mem) {
         emit_copy(bytes, in->len);
         return true;
@@ -453,6 +462,35 @@ static bool rewrite_mov_seg(const struct insn *in)
     emit_8(0x25);
     emit_32(emit_abs(sel[in->reg & 7]));
     return true;
+}
+
+/* maskmovq, maskmovdqu: the operand is at rdi. */
+static bool rewrite_mask_move(const struct insn *in, const uint8_t *bytes, uint32_t operand,
+                              struct cache_insn *record)
+{
+    struct insn_edit e = {.from = -1};
+
+    emit_store(RDI, &soft.scratch);
+    emit_mov_imm(RDI, operand);
+    if (!emit_reencoded(in, bytes, &e))
+        return false;
+    emit_load(RDI, &soft.scratch);
+    record->fixup = FIX_SCRATCH | FIX_RESOLVED;
+    record->reg = RDI;
+    return true;
+}
+
+bool rewrite_bounced(const struct insn *in, const uint8_t *bytes, uint32_t operand,
+                     struct cache_insn *record)
+{
+    struct insn_edit e = {.mem = MEM_ABS32, .disp = (int32_t)operand, .from = -1};
+    bool ok;
+
+    if (in->cls == INSN_MASKMOV)
+        return rewrite_mask_move(in, bytes, operand, record);
+    ok = in->rsp_data ? rewrite_rsp_data(in, bytes, e, record) : emit_reencoded(in, bytes, &e);
+    record->fixup |= FIX_RESOLVED;
+    return ok;
 }
 
 bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,

@@ -12,6 +12,10 @@
 bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
                   struct cache_insn *record);
 
+/* The same with the memory operand replaced by one at host address `operand` (below 2 GiB). */
+bool rewrite_bounced(const struct insn *in, const uint8_t *bytes, uint32_t operand,
+                     struct cache_insn *record);
+
 /* A memory operand that no host encoding reaches: fs:, a 32-bit address, gs: with rsp, a
  * rip-relative one that is not in the top or the low 2 GiB. */
 bool rewrite_operand_is_odd(const struct insn *in, uint64_t pc);

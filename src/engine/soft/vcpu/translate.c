@@ -397,8 +397,9 @@ void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
     return cache_lookup(pc);
 }
 
-void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc)
+void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc, uint32_t operand)
 {
+    struct cache_insn *record;
     struct cache_block *b;
     uint8_t *start;
     bool ok;
@@ -406,7 +407,9 @@ void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc)
     cache_reserve();
     b = cache_block_alone(pc);
     start = emit_at;
-    ok = rewrite_insn(in, bytes, pc, cache_insn_add(b, pc));
+    record = cache_insn_add(b, pc);
+    ok =
+        operand ? rewrite_bounced(in, bytes, operand, record) : rewrite_insn(in, bytes, pc, record);
     emit_exit(pc + in->len, SOFT_NONE);
     cache_block_end(b);
     return ok ? start : NULL;

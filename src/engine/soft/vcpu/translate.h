@@ -17,8 +17,9 @@
 void *translate(struct vcpu *v, uint64_t pc, struct fault *f);
 
 /* Translate this one instruction (no control flow), to be run once and at once: it is not
- * found by pc. NULL: it can only be emulated. */
-void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc);
+ * found by pc. operand: host address that takes its memory operand's place, 0 if it has none.
+ * NULL: it can't be done. */
+void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc, uint32_t operand);
 
 /* Fetch and decode the instruction at pc through the kernel's tables. Length, 0 with *f if
  * it can't be fetched, -1 if it is undefined. bytes has room for INSN_MAX. */

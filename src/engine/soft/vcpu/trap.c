@@ -14,7 +14,7 @@
 
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
-#include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/execute.h"
 #include "engine/soft/vcpu/rewrite.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -184,46 +184,6 @@ static void mark(struct sigcontext *mc, const struct cache_pos *pos)
     leave(mc, SOFT_NONE);
 }
 
-/* The address that the ModRM operand of the instruction at vcpu.rip names. */
-static bool operand_address(const struct insn *in, uint64_t *ret)
-{
-    uint64_t ea = (uint64_t)(int64_t)in->disp;
-
-    if (!in->mem || in->vsib)
-        return false;
-    if (in->rip_rel)
-        ea += vcpu.rip + in->len;
-    if (in->base >= 0)
-        ea += vcpu.gpr[in->base];
-    if (in->index >= 0)
-        ea += vcpu.gpr[in->index] * in->scale;
-    if (in->seg == 0x65)
-        ea += vcpu.gs_base;
-    *ret = ea;
-    return true;
-}
-
-/* Where an instruction that uses the stack implicitly does so. */
-static bool stack_address(const struct insn *in, uint64_t *ret)
-{
-    switch (in->cls) {
-    case INSN_PUSH:
-    case INSN_POP:
-    case INSN_PUSHF:
-    case INSN_POPF:
-    case INSN_CALL:
-    case INSN_CALL_IND:
-    case INSN_RET:
-        *ret = vcpu.gpr[RSP];
-        return true;
-    case INSN_LEAVE:
-        *ret = vcpu.gpr[RBP];
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* A host #GP: an access to guest-user space or Xen's hole through a non-canonical host
  * address, or a guest #GP. */
 static void on_general_protection(struct sigcontext *mc, const struct cache_pos *pos)
@@ -233,10 +193,12 @@ static void on_general_protection(struct sigcontext *mc, const struct cache_pos 
     struct fault f;
     uint64_t ea[2];
     unsigned int n = 0;
+    uint8_t vector = VEC_GP;
 
     recover(mc, pos);
     if (!(pos->fixup & FIX_RESOLVED) && fetch_decode(&vcpu, pos->pc, &in, bytes, &f) > 0) {
-        if (in.mem && rewrite_is_bit_string(&in)) { /* only the emulator knows where it was */
+        /* Only the emulator knows where these were. */
+        if (in.mem && (rewrite_is_bit_string(&in) || in.vsib)) {
             mark(mc, pos);
             return;
         }
@@ -249,16 +211,18 @@ static void on_general_protection(struct sigcontext *mc, const struct cache_pos 
             if (rdi)
                 ea[n++] = vcpu.gpr[RDI];
         } else {
-            n += operand_address(&in, &ea[n]);
-            n += stack_address(&in, &ea[n]);
+            if (in.mem)
+                ea[n++] = emulate_operand(&vcpu, &in);
+            n += emulate_stack_address(&vcpu, &in, &ea[n]);
         }
+        vector = (uint8_t)emulate_address_fault(&vcpu, &in);
     }
     for (unsigned int i = 0; i < n; i++)
         if (ea[i] < USER_TOP) {
             mark(mc, pos);
             return;
         }
-    leave_fault(mc, VEC_GP, true, 0, 0);
+    leave_fault(mc, vector, true, 0, 0);
 }
 
 static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, uint64_t addr)
@@ -269,6 +233,11 @@ static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, ui
 
     if (addr >= UNMAPPED_HOST) {
         mark(mc, pos);
+        return;
+    }
+    if (execute_owns(addr)) {
+        recover(mc, pos);
+        leave_fault(mc, VEC_PF, true, 0, addr);
         return;
     }
     soft.running = mc->rip;
@@ -328,7 +297,8 @@ static void on_signal(int sig, const siginfo_t *info, struct kernel_ucontext *uc
 
 int resolve_access(void)
 {
-    static uint8_t bytes[INSN_MAX];
+    uint8_t bytes[INSN_MAX];
+    struct fault ignored;
     uint64_t ea = soft.ea, last = ea + (soft.ea_info & 0xffff);
     uint32_t deaths = cache_deaths();
     bool write = soft.ea_info >> 16;
@@ -343,15 +313,13 @@ int resolve_access(void)
                 cache_leave_behind(soft.ea_ret);
             return 1;
         }
+        if (soft.fault.vector == VEC_GP && fetch_decode(&vcpu, vcpu.rip, &in, bytes, &ignored) > 0)
+            soft.fault.vector = (uint8_t)emulate_address_fault(&vcpu, &in);
         soft.reason = SOFT_FAULT;
         return 0;
     }
-    /* Over a page boundary the two frames need not be neighbours: emulate. */
-    if (fetch_decode(&vcpu, vcpu.rip, &in, bytes, &soft.fault) <= 0 ||
-        emulate(&vcpu, &in, bytes, &soft.fault) == EMULATE_FAULT)
-        soft.reason = SOFT_FAULT;
-    else
-        soft.reason = SOFT_NONE;
+    /* Over a page boundary the two frames need not be neighbours. */
+    soft.reason = SOFT_EMULATE;
     return 0;
 }
 

@@ -55,8 +55,8 @@ bool opdef_0f01(const struct insn *in, struct opdef *def)
     case 070: /* swapgs */
         def->cls = INSN_EMULATE;
         break;
-    case 071: /* rdtscp */
-        def->cls = INSN_COPY;
+    case 071: /* rdtscp: TSC_AUX is the guest's */
+        def->cls = INSN_EMULATE;
         def->gprs = 1 << RAX | 1 << RCX | 1 << RDX;
         break;
     }
@@ -118,7 +118,8 @@ bool opdef_0fc7(const struct insn *in, unsigned int pp, struct opdef *def)
     unsigned int reg = in->reg & 7;
 
     if (in->mod == 3) {
-        if (reg == 7 && pp == 2) { /* rdpid */
+        if (reg == 7 && pp == 2) { /* rdpid: TSC_AUX is the guest's */
+            def->cls = INSN_EMULATE;
             def->size = SIZE_Q;
             def->flags |= OP_RM | OP_RM_W;
             return true;
