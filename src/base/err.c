@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The analysers' versions, see err.h. */
+#undef err_set
+#undef err_wrap
+
 int err_set(struct err *err, int code, const char *fmt, ...)
 {
     va_list ap;

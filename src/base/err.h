@@ -21,3 +21,9 @@ int err_set(struct err *err, int code, const char *fmt, ...) PRINTF_FMT(3, 4);
 
 /* Put "context: " in front of what err already says; returns -err->code. */
 int err_wrap(struct err *err, const char *fmt, ...) PRINTF_FMT(2, 3);
+
+#if defined(__clang_analyzer__) || defined(__cppcheck__)
+/* What the analysers cannot see from another file: the result is negative. */
+#define err_set(...) (err_set(__VA_ARGS__), -1)
+#define err_wrap(...) (err_wrap(__VA_ARGS__), -1)
+#endif

@@ -116,7 +116,7 @@ static void state_letters(const struct process *p, char out[static 7])
 {
     const struct domain *d = &p->d;
 
-    strcpy(out, "------");
+    memcpy(out, "------", 7);
     if (d->state == DOMAIN_PAUSED)
         out[2] = 'p';
     else if (d->state == DOMAIN_RUNNING && d->engine && is_idle(d))

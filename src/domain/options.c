@@ -108,7 +108,7 @@ static int take_numbers(struct domain_options *o, const json_t *doc, struct err 
         rc = json_need_int(doc, "maxmem", memory, 256 * 1024, &maxmem, err);
     if (rc == 0)
         rc = json_need_int(doc, "vcpus", 1, DOMAIN_MAX_VCPUS, &vcpus, err);
-    if (rc < 0)
+    if (rc)
         return rc;
     o->domid = (domid_t)domid;
     o->memory_pages = (uint64_t)memory * PAGES_PER_MIB;

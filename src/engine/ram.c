@@ -25,20 +25,20 @@
 #define ENTRY_A 0x20ull
 #define ENTRY_D 0x40ull
 #define ENTRY_PS 0x80ull
-#define ENTRY_FRAME(e) (((e)&0x000ffffffffff000ull) >> PAGE_SHIFT)
+#define ENTRY_FRAME(e) ((0x000ffffffffff000ull & (e)) >> PAGE_SHIFT)
 
 /* No guest may be larger: keeps every product of frame counts far from overflow. */
 #define MAX_FRAMES (1ull << 36)
 
-/* A sealed memfd of `size` bytes, mapped read-write. 0 or -errno. */
-static int map_memfd(const char *name, uint64_t size, int *ret_fd, void **ret_map)
+/* A sealed memfd of `size` bytes, mapped read-write. NULL, with errno set, on failure. */
+static void *map_memfd(const char *name, uint64_t size, int *ret_fd)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     void *map;
     int code;
 
     if (fd < 0)
-        return -errno;
+        return NULL;
     if (ftruncate(fd, (off_t)size) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
         goto fail;
@@ -47,13 +47,13 @@ static int map_memfd(const char *name, uint64_t size, int *ret_fd, void **ret_ma
         goto fail;
     (void)madvise(map, size, MADV_DONTDUMP);
     *ret_fd = fd;
-    *ret_map = map;
-    return 0;
+    return map;
 
 fail:
     code = errno;
     close(fd);
-    return -code;
+    errno = code;
+    return NULL;
 }
 
 /* Write identity and invalid entries in large pieces: pwrite fills the pages of the file
@@ -119,7 +119,6 @@ static void set_frame_numbers(struct ram *ram, uint64_t nr_pages, uint64_t max_p
 
 int ram_init(struct ram *ram, uint64_t nr_pages, uint64_t max_pages, struct err *err)
 {
-    void *map;
     int rc;
 
     *ram = (struct ram){.fd = -1, .m2p_fd = -1};
@@ -128,14 +127,13 @@ int ram_init(struct ram *ram, uint64_t nr_pages, uint64_t max_pages, struct err 
                        (unsigned long long)nr_pages, (unsigned long long)max_pages);
     set_frame_numbers(ram, nr_pages, max_pages);
 
-    rc = map_memfd("guest-ram", ram_bytes(ram), &ram->fd, &map);
-    if (rc < 0)
+    ram->base = map_memfd("guest-ram", ram_bytes(ram), &ram->fd);
+    if (ram->base)
+        ram->m2p = map_memfd("guest-m2p", m2p_bytes(ram), &ram->m2p_fd);
+    if (!ram->base || !ram->m2p) {
+        rc = -errno;
         goto fail;
-    ram->base = map;
-    rc = map_memfd("guest-m2p", m2p_bytes(ram), &ram->m2p_fd, &map);
-    if (rc < 0)
-        goto fail;
-    ram->m2p = map;
+    }
     rc = fill_m2p(ram->m2p_fd, nr_pages, ram->nr_frames);
     if (rc < 0)
         goto fail;

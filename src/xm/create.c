@@ -73,10 +73,9 @@ static int add_paths(json_t *doc, const struct registry_claim *claim, struct err
 {
     const char *name = json_get_string(doc, "name", "");
     char dir[PATHS_MAX];
-
     int rc = paths_log_dir(dir, err);
 
-    if (rc < 0)
+    if (rc)
         return rc;
     json_object_set_new(doc, "log", json_sprintf("%s/%s.log", dir, name));
     json_object_set_new(doc, "console_log", json_sprintf("%s/console-%s.log", dir, name));
@@ -173,7 +172,7 @@ static int start(json_t *doc, struct session *s, bool console, domid_t *ret_domi
         rc = session_open(s, err);
     if (rc == 0)
         rc = registry_claim(&claim, json_get_string(doc, "name", ""), err);
-    if (rc < 0)
+    if (rc)
         return rc;
     rc = add_paths(doc, &claim, err);
     if (rc == 0)

@@ -122,7 +122,7 @@ static size_t read_ready(int fd, char text[static ANSWER_MAX])
 {
     size_t len = 0;
 
-    while (len < ANSWER_MAX && !memchr(text, '\n', len)) {
+    while (len < ANSWER_MAX) {
         ssize_t n = read(fd, text + len, ANSWER_MAX - len);
 
         if (n < 0 && errno == EINTR)
@@ -130,6 +130,8 @@ static size_t read_ready(int fd, char text[static ANSWER_MAX])
         if (n <= 0)
             break;
         len += (size_t)n;
+        if (memchr(text + len - n, '\n', (size_t)n))
+            break;
     }
     return len;
 }

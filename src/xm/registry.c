@@ -92,7 +92,7 @@ static int scan(int dir_fd, bool clean, struct registry_entry **ret, size_t *ret
 
     if (!dir)
         return err_set(err, errno, "cannot read the run directory: %s", strerror(errno));
-    copy = -1;
+    (void)STEAL_FD(copy); /* the stream's now */
     while ((de = readdir(dir))) {
         struct registry_entry entry;
         bool dead;

@@ -50,31 +50,33 @@ static size_t page_round(size_t size)
     return (size + PAGE_SIZE - 1) & PAGE_MASK;
 }
 
-static void *shared_pages(const char *name, size_t size, int *ret_fd, struct err *err)
+static int shared_pages(const char *name, size_t size, void **ret, int *ret_fd, struct err *err)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    void *p;
+    int e;
 
     if (fd < 0 || ftruncate(fd, (off_t)page_round(size)) ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
-        err_set(err, errno, "cannot make shared memory (%s): %s", name, strerror(errno));
+        e = errno;
         if (fd >= 0)
             close(fd);
-        return NULL;
+        return err_set(err, e, "cannot make shared memory (%s): %s", name, strerror(e));
     }
-    p = mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED) {
-        err_set(err, errno, "cannot map shared memory (%s): %s", name, strerror(errno));
+    *ret = mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (*ret == MAP_FAILED) {
+        e = errno;
+        *ret = NULL;
         close(fd);
-        return NULL;
+        return err_set(err, e, "cannot map shared memory (%s): %s", name, strerror(e));
     }
     *ret_fd = fd;
-    return p;
+    return 0;
 }
 
 /* The blob as a sealed memfd, ready for fexecve. */
 static int blob_fd(struct err *err)
 {
+    /* cppcheck-suppress comparePointers ; two symbols of one object, tools/embed.sh */
     size_t size = (size_t)(vcpu_blob_end - vcpu_blob), done = 0;
     int fd = memfd_create("xenolith-vcpu", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -126,11 +128,13 @@ static int start_vcpu(struct engine *e, unsigned int id, const struct engine_con
 {
     struct soft_vcpu *s = &e->vcpu[id];
     int v_socket = -1, r;
+    void *page = NULL;
     pid_t pid;
 
-    s->run = shared_pages("xenolith-run", sizeof(struct run), &s->run_fd, err);
-    if (!s->run)
-        return -errno;
+    r = shared_pages("xenolith-run", sizeof(struct run), &page, &s->run_fd, err);
+    if (r)
+        return r;
+    s->run = page;
     s->run->turn = TURN_D;
     r = zygote_start(&s->zygote, config->ram, &v_socket, err);
     if (r)
@@ -175,7 +179,8 @@ static void set_tsc_scale(struct dom_shared *s, uint32_t khz)
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err)
 {
     struct engine *e;
-    int blob, r = 0;
+    void *page = NULL;
+    int blob, r;
 
     if (!config->nr_vcpus || config->nr_vcpus > EVTCHN_MAX_VCPUS)
         return err_set(err, EINVAL, "vcpus must be 1..%d", EVTCHN_MAX_VCPUS);
@@ -186,8 +191,9 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
         e->vcpu[i].pidfd = e->vcpu[i].run_fd = -1;
     e->shared_fd = -1;
     e->nr_vcpus = config->nr_vcpus;
-    e->shared = shared_pages("xenolith-shared", sizeof(*e->shared), &e->shared_fd, err);
-    blob = e->shared ? blob_fd(err) : -errno;
+    r = shared_pages("xenolith-shared", sizeof(*e->shared), &page, &e->shared_fd, err);
+    e->shared = page;
+    blob = r ? r : blob_fd(err);
     if (blob < 0) {
         engine_destroy(e);
         return blob;
