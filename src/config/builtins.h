@@ -5,19 +5,20 @@
  */
 #pragma once
 
-#include "config/eval.h"
+#include "config/scope.h"
 
-/* A plain function (len, str, int, range) as a value, or NULL. */
+/* A plain function (len, str, int, range ...), an exception's class or xm_vars, or NULL. */
 const struct value *builtins_find(struct arena *a, const char *name);
 
 /* `import NAME`. */
-int builtins_import(const struct scope *s, unsigned int line, const char *name,
-                    const struct value **ret, struct err *err) MUST_CHECK;
+int builtins_import(struct scope *s, unsigned int line, const char *name, const struct value **ret,
+                    struct err *err) MUST_CHECK;
 
 /* object.name */
-int builtins_attribute(const struct scope *s, unsigned int line, const struct value *object,
+int builtins_attribute(struct scope *s, unsigned int line, const struct value *object,
                        const char *name, const struct value **ret, struct err *err) MUST_CHECK;
 
-/* fn(args); args is a tuple. */
-int builtins_call(const struct scope *s, unsigned int line, const struct value *fn,
-                  const struct value *args, const struct value **ret, struct err *err) MUST_CHECK;
+/* fn(args); args is a tuple, names those of keyword arguments (see exec_call). */
+int builtins_call(struct scope *s, unsigned int line, const struct value *fn,
+                  const struct value *args, const char *const *names, const struct value **ret,
+                  struct err *err) MUST_CHECK;

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "config/eval.h"
+#include "config/exec.h"
 #include "config/options.h"
 #include "config/parser.h"
 
@@ -111,10 +112,10 @@ static int override_list(struct config *c, const struct option_info *option, con
         return option_convert(option, &c->arena, value, ret, err);
     }
     if (old && old->value)
-        count = old->value->list.count;
+        count = old->value->items->count;
     items = arena_alloc(&c->arena, (count + 1) * sizeof(*items));
     for (size_t i = 0; i < count; i++)
-        items[i] = old->value->list.items[i];
+        items[i] = old->value->items->at[i];
     items[count] = value_string(&c->arena, text, strlen(text));
     *ret = value_list(&c->arena, VALUE_LIST, items, count + 1);
     return 0;
@@ -139,8 +140,7 @@ int config_add_override(struct config *c, const char *assignment, struct err *er
     value = value_string(&c->arena, equals + 1, strlen(equals + 1));
     if (!option) {
         /* For the file to use (`vmid=3`); a typing error shows when it is not. */
-        scope_set(&c->scope, name, value, 0);
-        return 0;
+        return scope_set(&c->scope, name, value, 0, err);
     }
     if (option->type == OPTION_LIST)
         rc = override_list(c, option, equals + 1, &value, err);
@@ -160,7 +160,7 @@ static void check_unknown(struct config *c, const struct variable *v)
     const struct option_info *guess = option_guess(v->name);
     const char *place = v->line ? arena_printf(&c->arena, "%s:%u", c->path, v->line) : COMMAND_LINE;
 
-    if (v->used || v->value->kind == VALUE_MODULE || v->value->kind == VALUE_FUNCTION)
+    if (v->used || v->value->kind >= VALUE_MODULE)
         return;
     if (guess)
         config_warn(c, "%s: unknown option '%s' is ignored; did you mean '%s'?", place, v->name,
@@ -171,12 +171,14 @@ static void check_unknown(struct config *c, const struct variable *v)
 
 static int take_settings(struct config *c, struct err *err)
 {
-    for (const struct variable *v = c->scope.first; v; v = v->next) {
+    for (const struct variable *v = c->scope.globals.first; v; v = v->next) {
         const struct option_info *option = option_find(v->name);
         const struct value *value;
         struct setting *s;
         int rc;
 
+        if (!v->value)
+            continue;
         if (!option) {
             check_unknown(c, v);
             continue;
@@ -193,6 +195,21 @@ static int take_settings(struct config *c, struct err *err)
     return 0;
 }
 
+/* The variables that a file finds: xm_file, its own name, and xm_help. */
+static int set_given(struct config *c, struct err *err)
+{
+    int rc =
+        scope_set(&c->scope, "xm_file", value_string(&c->arena, c->path, strlen(c->path)), 0, err);
+
+    if (rc == 0)
+        rc = scope_set(&c->scope, "xm_help", value_int(&c->arena, 0), 0, err);
+    if (rc < 0)
+        return rc;
+    scope_find(&c->scope, "xm_file")->used = true;
+    scope_find(&c->scope, "xm_help")->used = true;
+    return 0;
+}
+
 int config_load_text(struct config *c, const char *name, const char *text, size_t len,
                      struct err *err)
 {
@@ -201,9 +218,11 @@ int config_load_text(struct config *c, const char *name, const char *text, size_
 
     c->path = arena_strndup(&c->arena, name, strlen(name));
     c->scope.file = c->path;
-    rc = parser_parse_file(&statements, &c->arena, c->path, text, len, err);
+    rc = set_given(c, err);
     if (rc == 0)
-        rc = eval_statements(&c->scope, &statements, err);
+        rc = parser_parse_file(&statements, &c->arena, c->path, text, len, err);
+    if (rc == 0)
+        rc = exec_statements(&c->scope, &statements, err);
     return rc < 0 ? rc : take_settings(c, err);
 }
 
@@ -249,14 +268,14 @@ size_t config_list_count(const struct config *c, const char *name)
 {
     const struct value *v = get(c, name);
 
-    return v && v->kind == VALUE_LIST ? v->list.count : 0;
+    return v && v->kind == VALUE_LIST ? v->items->count : 0;
 }
 
 const char *config_list_item(const struct config *c, const char *name, size_t i)
 {
     const struct value *v = get(c, name);
 
-    return v && v->kind == VALUE_LIST && i < v->list.count ? v->list.items[i]->string.text : NULL;
+    return v && v->kind == VALUE_LIST && i < v->items->count ? v->items->at[i]->string.text : NULL;
 }
 
 const char *config_place(const struct config *c, const char *name)
@@ -279,4 +298,14 @@ size_t config_warning_count(const struct config *c)
 const char *config_warning(const struct config *c, size_t i)
 {
     return c->warnings[i];
+}
+
+size_t config_printed_count(const struct config *c)
+{
+    return c->scope.nr_printed;
+}
+
+const char *config_printed(const struct config *c, size_t i)
+{
+    return c->scope.printed[i];
 }

@@ -41,4 +41,7 @@ const char *config_path(const struct config *c);
 /* What the reader should know although it is no error; lines without newline. */
 size_t config_warning_count(const struct config *c);
 const char *config_warning(const struct config *c, size_t i);
+/* What the file printed; lines without newline. */
+size_t config_printed_count(const struct config *c);
+const char *config_printed(const struct config *c, size_t i);
 void config_warn(struct config *c, const char *fmt, ...) PRINTF_FMT(2, 3);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/value.h"
@@ -247,15 +248,18 @@ static int lex_number(struct lexer *l, struct token *t, struct err *err)
         n++;
     set(l, t, TOKEN_INT, start, n);
     l->at += n;
-    if (memchr(start, '.', n))
-        return FAIL(l, err,
-                    "%s: numbers with a fraction are not supported; put it in quotes if "
-                    "it is meant as text",
-                    t->text);
-    if (!value_parse_int(t->text, &t->integer))
-        return FAIL(l, err, "%s is neither a number nor a name; text needs quotes: '%s'", t->text,
-                    t->text);
-    return 0;
+    if (value_parse_int(t->text, &t->integer))
+        return 0;
+    if (memchr(start, '.', n) && strspn(t->text, "0123456789.") == n) {
+        char *end;
+
+        t->kind = TOKEN_FLOAT;
+        t->real = strtod(t->text, &end);
+        if (!*end)
+            return 0;
+    }
+    return FAIL(l, err, "%s is neither a number nor a name; text needs quotes: '%s'", t->text,
+                t->text);
 }
 
 static bool is_name_char(char c)
@@ -265,8 +269,9 @@ static bool is_name_char(char c)
 
 static int lex_operator(struct lexer *l, struct token *t, struct err *err)
 {
-    static const char *const two[] = {"==", "!=", "<=", ">=", "+=", "-=", "//", "**", "<>"};
-    static const char one[] = "()[]{}=+-*/%<>,:.;";
+    static const char *const two[] = {
+        "==", "!=", "<=", ">=", "+=", "-=", "*=", "/=", "%=", "//", "**", "<>", "<<", ">>"};
+    static const char one[] = "()[]{}=+-*/%<>,:.;&|^~";
     char c = peek(l, 0);
     size_t n = 0;
 

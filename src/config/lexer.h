@@ -16,6 +16,7 @@ enum token_kind {
     TOKEN_DEDENT,
     TOKEN_NAME,
     TOKEN_INT,
+    TOKEN_FLOAT,
     TOKEN_STRING, /* text/len: the value, escapes resolved */
     TOKEN_OP,     /* text: "==", "(", ... */
 };
@@ -26,6 +27,7 @@ struct token {
     const char *text; /* NUL-terminated copy in the arena */
     size_t len;
     int64_t integer;
+    double real;
 };
 
 #define LEXER_MAX_DEPTH 64 /* brackets and indentation */

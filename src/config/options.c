@@ -121,11 +121,11 @@ static int convert_list(const struct option_info *o, struct arena *a, const stru
     if (v->kind != VALUE_LIST && v->kind != VALUE_TUPLE)
         return err_set(err, EINVAL, "%s: a list of strings is needed, not %s: %s = [ '...' ]",
                        o->name, value_kind_name(v), o->name);
-    for (size_t i = 0; i < v->list.count; i++)
-        if (v->list.items[i]->kind != VALUE_STRING)
+    for (size_t i = 0; i < v->items->count; i++)
+        if (v->items->at[i]->kind != VALUE_STRING)
             return err_set(err, EINVAL, "%s: element %zu must be a string, not %s", o->name, i + 1,
-                           value_kind_name(v->list.items[i]));
-    *ret = value_list(a, VALUE_LIST, v->list.items, v->list.count);
+                           value_kind_name(v->items->at[i]));
+    *ret = value_list(a, VALUE_LIST, v->items->at, v->items->count);
     return 0;
 }
 

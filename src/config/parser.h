@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * parser.h - text of a config file to syntax tree. What Python has and this language has not
- * (loops, functions, classes ...) is named in the error.
+ * (classes, lambda, comprehensions ...) is named in the error.
  */
 #pragma once
 
