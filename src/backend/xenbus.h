@@ -20,7 +20,6 @@
 #include "base/loop.h"
 #include "base/types.h"
 
-#include <xen/xen.h>
 #include <xen/io/xenbus.h>
 
 struct domain;
@@ -88,5 +87,6 @@ int xenbus_front_need(struct xenbus_device *dev, const char *key, uint64_t max, 
                       struct err *err) MUST_CHECK;
 
 struct domain *xenbus_domain(const struct xenbus_device *dev);
+struct domain *xenbus_bus_domain(const struct xenbus *bus);
 /* Both states, for listings. */
 enum xenbus_state xenbus_state(const struct xenbus_device *dev);

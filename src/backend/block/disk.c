@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * disk.c - see disk.h.
+ *
+ * Locks are open-file-description locks on two bytes far behind any image's end, so they go
+ * when this process goes, however it ends, and hold for all names of one file. A holder has a
+ * read lock on the byte of its kind (reader, writer) and leaves it; it got there by seeing
+ * that nobody conflicting has one. Taking one's own before looking for the other's means that
+ * two that start at once may both be refused, but never both succeed.
+ */
+#define _GNU_SOURCE
+#include "backend/block/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#define LOCK_WRITERS 0x7ffffffffffffff0ll
+#define LOCK_READERS 0x7ffffffffffffff1ll
+#define FILE_DISCARD_GRANULARITY 4096
+
+const char *disk_mode_text(enum disk_mode mode)
+{
+    static const char *const texts[] = {"r", "w", "w!"};
+
+    return texts[mode];
+}
+
+static int take_mode(struct disk_config *c, const json_t *object, struct err *err)
+{
+    const char *text = json_get_string(object, "mode", "");
+
+    for (c->mode = DISK_READ; c->mode <= DISK_WRITE_SHARED; c->mode++)
+        if (strcmp(text, disk_mode_text(c->mode)) == 0)
+            return 0;
+    return err_set(err, EINVAL, "disk: mode '%s' is none of r, w, w!", text);
+}
+
+int disk_config_parse(struct disk_config *c, const json_t *object, struct err *err)
+{
+    static const char *const keys[] = {"name", "path", "type", "params"};
+    char **const to[] = {&c->name, &c->path, &c->type, &c->params};
+    json_int_t devid = 0;
+    int rc;
+
+    memset(c, 0, sizeof(*c));
+    rc = json_need_int(object, "devid", 0, INT32_MAX, &devid, err);
+    c->devid = (unsigned int)devid;
+    for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(keys); i++) {
+        const char *text = json_get_string(object, keys[i], "");
+
+        if (!text[0] && i < 2)
+            rc = err_set(err, EINVAL, "disk: %s is needed", keys[i]);
+        else if (!(*to[i] = strdup(text)))
+            rc = err_set(err, ENOMEM, "out of memory");
+    }
+    if (rc == 0)
+        rc = take_mode(c, object, err);
+    c->cdrom = json_get_bool(object, "cdrom", false);
+    c->discard = json_get_bool(object, "discard", true);
+    if (rc < 0)
+        disk_config_done(c);
+    return rc;
+}
+
+void disk_config_done(struct disk_config *c)
+{
+    free(c->name);
+    free(c->path);
+    free(c->type);
+    free(c->params);
+    memset(c, 0, sizeof(*c));
+}
+
+static struct flock lock_of(short type, long long where)
+{
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = where, .l_len = 1};
+}
+
+/* 0 or -errno. */
+static int set_lock(int fd, short type, long long where)
+{
+    struct flock l = lock_of(type, where);
+
+    return fcntl(fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
+}
+
+/* 0 if no other holder has a lock on this byte, else -EBUSY. */
+static int look_for_others(int fd, long long where)
+{
+    struct flock l = lock_of(F_WRLCK, where);
+
+    if (fcntl(fd, F_OFD_GETLK, &l) < 0)
+        return -errno;
+    return l.l_type == F_UNLCK ? 0 : -EBUSY;
+}
+
+static int lock_image(int fd, enum disk_mode mode)
+{
+    int rc;
+
+    if (mode == DISK_READ) {
+        rc = set_lock(fd, F_RDLCK, LOCK_READERS);
+        return rc < 0 ? rc : look_for_others(fd, LOCK_WRITERS);
+    }
+    rc = set_lock(fd, F_RDLCK, LOCK_WRITERS);
+    if (rc < 0 || mode == DISK_WRITE_SHARED)
+        return rc;
+    rc = look_for_others(fd, LOCK_WRITERS);
+    return rc < 0 ? rc : look_for_others(fd, LOCK_READERS);
+}
+
+static int describe_device(struct disk *disk)
+{
+    uint64_t bytes;
+    int logical;
+    unsigned int physical;
+
+    if (ioctl(disk->fd, BLKGETSIZE64, &bytes) < 0 || ioctl(disk->fd, BLKSSZGET, &logical) < 0 ||
+        ioctl(disk->fd, BLKPBSZGET, &physical) < 0)
+        return -errno;
+    disk->limits.sectors = bytes / BLKIF_SECTOR;
+    disk->limits.sector_size = (unsigned int)logical;
+    disk->physical_sector_size = physical;
+    disk->discard_granularity = physical;
+    return 0;
+}
+
+static int describe(struct disk *disk, const struct disk_config *c, struct err *err)
+{
+    struct stat st;
+
+    if (fstat(disk->fd, &st) < 0)
+        return err_set(err, errno, "disk %s: %s: %s", c->name, c->path, strerror(errno));
+    if (S_ISBLK(st.st_mode)) {
+        if (describe_device(disk) < 0)
+            return err_set(err, EIO, "disk %s: %s does not tell its size: %s", c->name, c->path,
+                           strerror(errno));
+    } else if (S_ISREG(st.st_mode)) {
+        disk->limits.sectors = (uint64_t)st.st_size / BLKIF_SECTOR;
+        disk->limits.sector_size = BLKIF_SECTOR;
+        disk->physical_sector_size = BLKIF_SECTOR;
+        disk->discard_granularity = FILE_DISCARD_GRANULARITY;
+    } else {
+        return err_set(err, EINVAL, "disk %s: %s is neither a file nor a block device", c->name,
+                       c->path);
+    }
+    if (!disk->limits.sectors)
+        return err_set(err, EINVAL, "disk %s: %s is empty", c->name, c->path);
+    disk->limits.writable = c->mode != DISK_READ;
+    disk->limits.discard = disk->limits.writable && c->discard;
+    if (!disk->limits.discard)
+        disk->discard_granularity = 0;
+    return 0;
+}
+
+int disk_open(struct disk *disk, const struct disk_config *c, struct err *err)
+{
+    /* A pipe or terminal by that name must not hold us up. */
+    int flags = (c->mode == DISK_READ ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+    CLEANUP_CLOSE int fd = open(c->path, flags);
+    int rc;
+
+    *disk = (struct disk){.fd = fd};
+    if (fd < 0)
+        return err_set(err, errno, "disk %s: cannot open %s for %s: %s", c->name, c->path,
+                       c->mode == DISK_READ ? "reading" : "writing", strerror(errno));
+    rc = io_set_nonblock(fd, false);
+    if (rc == 0)
+        rc = describe(disk, c, err);
+    if (rc < 0)
+        return rc;
+    rc = lock_image(fd, c->mode);
+    if (rc == -EBUSY || rc == -EAGAIN)
+        return err_set(err, EBUSY,
+                       "disk %s: %s is in use by another domain; mode 'w!' would not check that, "
+                       "but two file systems on one disk destroy it",
+                       c->name, c->path);
+    if (rc < 0)
+        return err_set(err, -rc, "disk %s: cannot lock %s: %s", c->name, c->path, strerror(-rc));
+    (void)STEAL_FD(fd);
+    return 0;
+}
+
+void disk_close(struct disk *disk)
+{
+    if (disk->fd >= 0)
+        close(disk->fd);
+    disk->fd = -1;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * disk.h - the image behind a virtual disk: a file or block device on the host, opened, its
+ * size known, and locked against other domains by Xen's rules.
+ */
+#pragma once
+
+#include "backend/block/blkif.h"
+#include "base/err.h"
+#include "base/json.h"
+
+enum disk_mode {
+    DISK_READ,        /* r: others may read, too */
+    DISK_WRITE,       /* w: nobody else may use it */
+    DISK_WRITE_SHARED /* w!: not checked */
+};
+
+/* A disk as the config has it; see docs/internals/domain-config.md, "disks". Strings belong to
+ * the structure. */
+struct disk_config {
+    char *name;         /* the guest's name for it: "xvda" */
+    unsigned int devid; /* its number */
+    char *path;         /* on the host */
+    char *type;         /* "file", "phy", "tap": only shown in the store */
+    char *params;       /* likewise */
+    enum disk_mode mode;
+    bool cdrom;
+    bool discard; /* the guest may give space back */
+};
+
+/* Read and check an object. 0, or -EINVAL; then *c needs no disk_config_done(). */
+int disk_config_parse(struct disk_config *c, const json_t *object, struct err *err) MUST_CHECK;
+void disk_config_done(struct disk_config *c);
+/* "r", "w" or "w!". */
+const char *disk_mode_text(enum disk_mode mode);
+
+struct disk {
+    int fd;
+    struct blkif_limits limits;
+    unsigned int physical_sector_size;
+    unsigned int discard_granularity; /* bytes; 0 = no discard */
+};
+
+/* Open and lock. -EBUSY: another domain uses it in a way that does not go together. */
+int disk_open(struct disk *disk, const struct disk_config *c, struct err *err) MUST_CHECK;
+void disk_close(struct disk *disk);

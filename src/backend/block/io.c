@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * io.c - see io.h: choice of the engine, and what the engines share.
+ */
+#include "backend/block/io.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "backend/block/io_priv.h"
+#include "base/log.h"
+
+int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, int fd, struct err *err)
+{
+    int wake_fd = eventfd(0, EFD_CLOEXEC);
+    int rc = wake_fd < 0 ? -errno : -ENOSYS;
+
+    if (wake_fd >= 0 && engine != BLK_IO_THREADS)
+        rc = blk_io_uring_create(ret, fd, wake_fd);
+    if (wake_fd >= 0 && rc < 0 && engine != BLK_IO_URING) {
+        if (engine == BLK_IO_BEST)
+            log_msg(LOG_INFO, "backend", "no io_uring here (%s): disks are served by threads",
+                    strerror(-rc));
+        rc = blk_io_threads_create(ret, fd, wake_fd);
+    }
+    if (rc == 0)
+        return 0;
+    if (wake_fd >= 0)
+        close(wake_fd);
+    return err_set(err, -rc, "cannot set up disk I/O: %s", strerror(-rc));
+}
+
+void blk_io_destroy(struct blk_io *io)
+{
+    int wake_fd;
+
+    if (!io)
+        return;
+    wake_fd = io->wake_fd;
+    io->ops->destroy(io);
+    close(wake_fd);
+}
+
+const char *blk_io_name(const struct blk_io *io)
+{
+    return io->ops->name;
+}
+
+void blk_io_submit(struct blk_io *io, struct blk_op *op)
+{
+    io->ops->submit(io, op);
+}
+
+struct blk_op *blk_io_turn(struct blk_io *io, bool wait)
+{
+    return io->ops->turn(io, wait);
+}
+
+void blk_io_wake(struct blk_io *io)
+{
+    uint64_t one = 1;
+
+    while (write(io->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        ;
+}
+
+static void skip_bytes(struct blk_op *op, uint64_t n)
+{
+    op->offset += n;
+    op->length -= n;
+    while (op->nr_iov && n >= op->iov->iov_len) {
+        n -= op->iov->iov_len;
+        op->iov++;
+        op->nr_iov--;
+    }
+    if (n) {
+        op->iov->iov_base = (uint8_t *)op->iov->iov_base + n;
+        op->iov->iov_len -= n;
+    }
+}
+
+bool blk_op_advance(struct blk_op *op, int64_t n)
+{
+    bool transfers = op->kind == BLK_READ || op->kind == BLK_WRITE;
+
+    if (n == -EINTR || n == -EAGAIN)
+        return false;
+    op->result = n < 0 ? (int)n : 0;
+    if (n < 0 || !transfers)
+        return true;
+    /* The image has become shorter than it was when it was opened. */
+    if (n == 0 || (uint64_t)n > op->length) {
+        op->result = -EIO;
+        return true;
+    }
+    skip_bytes(op, (uint64_t)n);
+    return op->length == 0;
+}

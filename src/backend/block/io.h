@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * io.h - asynchronous I/O on a disk image, for one thread: it starts operations, and waits for
+ * some to end or for somebody to wake it. Behind it are io_uring (io_uring.c) or, where the
+ * host refuses that, a few threads (io_threads.c).
+ *
+ * Buffers are the guest's own pages: their content may change at any time, their place not.
+ */
+#pragma once
+
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "base/types.h"
+
+enum blk_op_kind { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD };
+
+/* One operation, the caller's memory until it comes back from blk_io_turn(). */
+struct blk_op {
+    enum blk_op_kind kind;
+    struct iovec *iov; /* used up */
+    unsigned int nr_iov;
+    uint64_t offset, length; /* bytes; what is left to do of it */
+    int result;              /* 0 or -errno, afterwards */
+    struct blk_op *next;     /* of a list: for whoever holds it */
+};
+
+enum blk_io_engine { BLK_IO_BEST, BLK_IO_URING, BLK_IO_THREADS };
+
+struct blk_io;
+
+/* fd is borrowed. BLK_IO_BEST falls back to threads without an error. 0 or -errno. */
+int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, int fd,
+                  struct err *err) MUST_CHECK;
+/* No operation may be under way. NULL is fine. */
+void blk_io_destroy(struct blk_io *io);
+const char *blk_io_name(const struct blk_io *io);
+
+/* Take an operation; it is started by the next turn. */
+void blk_io_submit(struct blk_io *io, struct blk_op *op);
+/* Start what was submitted and return what has ended, as a list. `wait`: return only when
+ * something has ended or somebody called blk_io_wake(). */
+struct blk_op *blk_io_turn(struct blk_io *io, bool wait);
+/* End a wait, the next one if none is going on. Any thread. */
+void blk_io_wake(struct blk_io *io);

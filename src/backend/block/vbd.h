@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * vbd.h - a virtual disk: an image of the host that a guest uses through blkif. Made once, it
+ * keeps the image open and locked; it is attached to each life of the domain.
+ *
+ * All functions are for the main thread, without the domain's lock.
+ */
+#pragma once
+
+#include "backend/block/disk.h"
+#include "backend/xenbus.h"
+
+struct vbd;
+
+/* Opens the image. Takes the content of *config on success. 0 or -errno. */
+int vbd_create(struct vbd **ret, struct disk_config *config, struct err *err) MUST_CHECK;
+/* Not while attached. NULL is fine. */
+void vbd_destroy(struct vbd *v);
+const struct disk_config *vbd_config(const struct vbd *v);
+
+/* Called when an unplugged disk has left the guest. */
+typedef void vbd_removed_fn(void *arg, struct vbd *v);
+
+/* Show the disk to the guest. 0 or -errno. */
+int vbd_attach(struct vbd *v, struct xenbus *bus, vbd_removed_fn *removed, void *arg,
+               struct err *err) MUST_CHECK;
+/* Ask for it back: `removed` is called, perhaps at once, when the guest has let go. */
+void vbd_unplug(struct vbd *v, bool force);
+/* The life is over, its xenbus destroyed. */
+void vbd_detached(struct vbd *v);
+/* NULL while not attached. */
+struct xenbus_device *vbd_device(const struct vbd *v);

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * vbd_serve.c - the thread of a virtual disk: takes requests from the rings, maps what they
+ * grant, has the I/O done straight from and to guest memory, and answers.
+ *
+ * Each request that was taken gets exactly one answer. A flush is a fdatasync of the image
+ * that begins after every write that was answered; a barrier also waits for what was taken
+ * before it and holds up what comes after. One turn of the thread is: I/O without lock; then
+ * under the domain's lock answers for what ended and grants for what is new.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/block/vbd_priv.h"
+#include "base/log.h"
+#include "domain/evtchn.h"
+#include "domain/gnttab.h"
+
+#include <xen/xen.h>
+#include <xen/grant_table.h>
+#include <xen/io/blkif.h>
+
+#define HOST_DOMID 0
+/* Requests of one queue that are taken under one hold of the lock. */
+#define MAX_BATCH 64
+
+/* --- grants ----------------------------------------------------------------------------- */
+
+static void put_grants(struct vbd_request *r)
+{
+    for (unsigned int i = 0; i < r->nr_grefs; i++)
+        gnttab_put(r->queue->vbd->d, r->gref[i], r->writes_guest);
+    r->nr_grefs = 0;
+}
+
+/* Add a piece of memory, to the last one if it follows on it. */
+static void add_iov(struct vbd_request *r, void *base, size_t len)
+{
+    struct iovec *last = r->nr_iov ? &r->iov[r->nr_iov - 1] : NULL;
+
+    if (last && (uint8_t *)last->iov_base + last->iov_len == base) {
+        last->iov_len += len;
+        return;
+    }
+    r->iov[r->nr_iov++] = (struct iovec){.iov_base = base, .iov_len = len};
+}
+
+static int get_grants(struct vbd_request *r, const struct blkif_segment *segs, unsigned int count)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        void *page;
+
+        if (gnttab_get(r->queue->vbd->d, HOST_DOMID, segs[i].gref, r->writes_guest, &page) !=
+            GNTST_okay)
+            return BLKIF_RSP_ERROR;
+        r->gref[r->nr_grefs++] = segs[i].gref;
+        add_iov(r, (uint8_t *)page + segs[i].first * BLKIF_SECTOR,
+                (segs[i].last - segs[i].first + 1u) * BLKIF_SECTOR);
+    }
+    return BLKIF_RSP_OKAY;
+}
+
+/* Copy the segments of an indirect request out of its pages. */
+static int get_indirect(struct vbd *v, const struct blkif_copy *c, struct blkif_segment *segs)
+{
+    const unsigned int per_page = PAGE_SIZE / 8;
+    unsigned int left = c->nr_segs;
+
+    for (unsigned int i = 0; i < blkif_indirect_pages(c->nr_segs); i++) {
+        unsigned int count = left < per_page ? left : per_page;
+        void *page;
+
+        if (gnttab_get(v->d, HOST_DOMID, c->indirect_gref[i], false, &page) != GNTST_okay)
+            return BLKIF_RSP_ERROR;
+        blkif_indirect_take(page, count, segs + (size_t)i * per_page);
+        gnttab_put(v->d, c->indirect_gref[i], false);
+        left -= count;
+    }
+    return BLKIF_RSP_OKAY;
+}
+
+/* --- one request ------------------------------------------------------------------------ */
+
+static void plan(struct vbd_request *r, uint8_t op)
+{
+    unsigned int n = 0;
+
+    switch (op) {
+    case BLKIF_OP_READ:
+        r->steps[n++] = BLK_READ;
+        break;
+    case BLKIF_OP_WRITE:
+        r->steps[n++] = BLK_WRITE;
+        break;
+    case BLKIF_OP_DISCARD:
+        r->steps[n++] = BLK_DISCARD;
+        break;
+    default: /* flush or barrier, with or without data */
+        r->steps[n++] = BLK_FLUSH;
+        if (r->bytes) {
+            r->steps[n++] = BLK_WRITE;
+            r->steps[n++] = BLK_FLUSH;
+        }
+        break;
+    }
+    r->nr_steps = n;
+    r->step = 0;
+    r->barrier = op == BLKIF_OP_WRITE_BARRIER;
+}
+
+/* From a copied request to one that can be started. BLKIF_RSP_*; on failure r holds nothing. */
+static int accept_request(struct vbd_request *r, const struct blkif_copy *c)
+{
+    struct vbd *v = r->queue->vbd;
+    struct blkif_segment indirect[BLKIF_MAX_SEGMENTS];
+    const struct blkif_segment *segs = c->indirect ? indirect : c->seg;
+    int status = blkif_check_request(c, &v->disk.limits);
+
+    r->nr_grefs = r->nr_iov = 0;
+    r->bytes = 0;
+    r->writes_guest = c->op == BLKIF_OP_READ;
+    r->sector = c->sector;
+    r->nr_sectors = c->nr_sectors;
+    if (status == BLKIF_RSP_OKAY && c->indirect)
+        status = get_indirect(v, c, indirect);
+    if (status == BLKIF_RSP_OKAY && c->op != BLKIF_OP_DISCARD)
+        status = blkif_check_segments(c, segs, &v->disk.limits, &r->bytes);
+    if (status == BLKIF_RSP_OKAY && c->op != BLKIF_OP_DISCARD)
+        status = get_grants(r, segs, c->nr_segs);
+    if (status != BLKIF_RSP_OKAY) {
+        put_grants(r);
+        return status;
+    }
+    plan(r, c->op);
+    return status;
+}
+
+static void start_step(struct vbd_request *r)
+{
+    uint64_t length = r->steps[r->step] == BLK_DISCARD ? r->nr_sectors * BLKIF_SECTOR : r->bytes;
+
+    r->op = (struct blk_op){.kind = r->steps[r->step],
+                            .iov = r->iov,
+                            .nr_iov = r->nr_iov,
+                            .offset = r->sector * BLKIF_SECTOR,
+                            .length = length};
+    blk_io_submit(r->queue->vbd->io, &r->op);
+}
+
+/* --- answers (lock held) ---------------------------------------------------------------- */
+
+static void answer(struct vbd_request *r, int status)
+{
+    struct vbd_queue *q = r->queue;
+
+    put_grants(r);
+    blkif_ring_respond(&q->ring, r->id, r->wire_op, (int16_t)status);
+    r->next = q->free;
+    q->free = r;
+}
+
+static void report_failure(const struct vbd_request *r)
+{
+    static const char *const words[] = {"reading", "writing", "flushing", "discarding"};
+    const struct vbd *v = r->queue->vbd;
+
+    log_guest(LOG_ERROR, "backend", "disk %s: %s sector %llu of %s failed: %s", v->config.name,
+              words[r->op.kind], (unsigned long long)(r->op.offset / BLKIF_SECTOR), v->config.path,
+              strerror(-r->op.result));
+}
+
+static int status_of(const struct vbd_request *r)
+{
+    if (r->op.result == 0)
+        return BLKIF_RSP_OKAY;
+    if (r->op.kind == BLK_DISCARD && r->op.result == -EOPNOTSUPP)
+        return BLKIF_RSP_EOPNOTSUPP;
+    report_failure(r);
+    return BLKIF_RSP_ERROR;
+}
+
+/* An operation has ended: the next step, or the answer. */
+static void finish_step(struct vbd *v, struct vbd_request *r)
+{
+    if (r->op.result == 0 && ++r->step < r->nr_steps) {
+        start_step(r);
+        return;
+    }
+    v->in_flight--;
+    if (v->barrier == r)
+        v->barrier = NULL;
+    answer(r, status_of(r));
+}
+
+/* --- requests (lock held) --------------------------------------------------------------- */
+
+static void start_request(struct vbd *v, struct vbd_request *r)
+{
+    v->in_flight++;
+    if (!r->barrier) {
+        start_step(r);
+        return;
+    }
+    v->barrier = r;
+    v->barrier_waits = v->in_flight > 1;
+    if (!v->barrier_waits)
+        start_step(r);
+}
+
+static void stop_queue(struct vbd_queue *q)
+{
+    q->broken = true;
+    log_guest(LOG_WARN, "backend", "disk %s: impossible ring indices; the ring is served no more",
+              q->vbd->config.name);
+}
+
+/* Take what is there, up to a limit. True if the queue may hold more. */
+static bool take_requests(struct vbd *v, struct vbd_queue *q)
+{
+    for (unsigned int i = 0; i < MAX_BATCH; i++) {
+        struct vbd_request *r = q->free;
+        struct blkif_copy copy;
+        int rc, status;
+
+        if (v->barrier || !r || q->broken)
+            return false;
+        rc = blkif_ring_take(&q->ring, &copy);
+        if (rc < 0)
+            stop_queue(q);
+        if (rc <= 0)
+            return rc == 0 && !blkif_ring_sleep(&q->ring);
+        q->free = r->next;
+        r->id = copy.id;
+        r->wire_op = copy.wire_op;
+        status = accept_request(r, &copy);
+        if (status == BLKIF_RSP_OKAY)
+            start_request(v, r);
+        else
+            answer(r, status);
+    }
+    return true;
+}
+
+static void push_answers(struct vbd *v)
+{
+    for (unsigned int i = 0; i < v->nr_queues; i++)
+        if (blkif_ring_push(&v->queue[i].ring))
+            evtchn_notify(v->d, v->queue[i].port);
+}
+
+/* --- the thread ------------------------------------------------------------------------- */
+
+/* Everything of a turn that needs the lock. True if there may be more to take at once. */
+static bool serve(struct vbd *v, struct blk_op *ended, bool take)
+{
+    bool more = false;
+
+    while (ended) {
+        struct blk_op *next = ended->next;
+
+        finish_step(v, (struct vbd_request *)ended);
+        ended = next;
+    }
+    if (v->barrier_waits && v->in_flight == 1) {
+        v->barrier_waits = false;
+        start_step(v->barrier);
+    }
+    for (unsigned int i = 0; take && i < v->nr_queues; i++)
+        more |= take_requests(v, &v->queue[i]);
+    push_answers(v);
+    return more;
+}
+
+static void *disk_thread(void *arg)
+{
+    struct vbd *v = arg;
+    bool more = true, stop = false;
+
+    while (!stop || v->in_flight) {
+        struct blk_op *ended = blk_io_turn(v->io, !more);
+
+        stop = __atomic_load_n(&v->stop, __ATOMIC_SEQ_CST);
+        pthread_mutex_lock(&v->d->lock);
+        more = serve(v, ended, !stop);
+        pthread_mutex_unlock(&v->d->lock);
+    }
+    return NULL;
+}
+
+static int make_requests(struct vbd_queue *q)
+{
+    q->requests = calloc(q->ring.nr_entries, sizeof(*q->requests));
+    if (!q->requests)
+        return -ENOMEM;
+    q->free = NULL;
+    for (uint32_t i = 0; i < q->ring.nr_entries; i++) {
+        struct vbd_request *r = &q->requests[i];
+
+        r->queue = q;
+        r->next = q->free;
+        q->free = r;
+    }
+    return 0;
+}
+
+static void free_all(struct vbd *v)
+{
+    for (unsigned int i = 0; i < v->nr_queues; i++) {
+        free(v->queue[i].requests);
+        v->queue[i].requests = v->queue[i].free = NULL;
+    }
+    blk_io_destroy(v->io);
+    v->io = NULL;
+}
+
+static int start_thread(struct vbd *v)
+{
+    char name[16] = "disk-";
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&v->thread, NULL, disk_thread, v);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc == 0) {
+        strncat(name, v->config.name, sizeof(name) - strlen(name) - 1);
+        pthread_setname_np(v->thread, name);
+    }
+    return -rc;
+}
+
+int vbd_serve_start(struct vbd *v, struct err *err)
+{
+    int rc = blk_io_create(&v->io, BLK_IO_BEST, v->disk.fd, err);
+
+    if (rc < 0)
+        return rc;
+    v->stop = false;
+    v->in_flight = 0;
+    v->barrier = NULL;
+    v->barrier_waits = false;
+    for (unsigned int i = 0; rc == 0 && i < v->nr_queues; i++)
+        rc = make_requests(&v->queue[i]);
+    if (rc == 0)
+        rc = start_thread(v);
+    if (rc < 0) {
+        free_all(v);
+        return err_set(err, -rc, "cannot serve the disk: %s", strerror(-rc));
+    }
+    return 0;
+}
+
+void vbd_serve_stop(struct vbd *v)
+{
+    __atomic_store_n(&v->stop, true, __ATOMIC_SEQ_CST);
+    blk_io_wake(v->io);
+    pthread_join(v->thread, NULL);
+    free_all(v);
+}
