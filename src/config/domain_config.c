@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "config/disk_spec.h"
 #include "config/options.h"
 
 #define CMDLINE_MAX 1023 /* what start_info carries */
@@ -283,7 +284,7 @@ static int add_actions(struct config *c, json_t *doc, struct err *err)
     if (rc == 0)
         rc = add_action(c, doc, "on_reboot", "on_reboot", never ? "destroy" : "restart", err);
     if (rc == 0)
-        rc = add_action(c, doc, "on_crash", "on_crash", always ? "restart" : "destroy", err);
+        rc = add_action(c, doc, "on_crash", "on_crash", never ? "destroy" : "restart", err);
     if (rc == 0)
         rc = add_action(c, doc, "on_watchdog", "on_watchdog", "destroy", err);
     return rc;
@@ -327,6 +328,8 @@ int domain_config_make(struct config *c, json_t **ret, struct err *err)
         rc = add_cmdline(c, doc, err);
     if (rc == 0)
         rc = add_actions(c, doc, err);
+    if (rc == 0)
+        rc = disk_spec_add_all(c, doc, err);
     if (rc < 0) {
         json_decref(doc);
         return rc;

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * disk_spec.c - see disk_spec.h. An entry is cut at its commas; what is key=value or a flag
+ * says so itself, what remains has its meaning by its position. Old entries begin with
+ * prefixes (file: phy: tap:aio:), which also tell the two orders of positions apart.
+ */
+#define _GNU_SOURCE
+#include "config/disk_spec.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "config/vdev.h"
+
+#define SPEC_MAX 4096
+#define MAX_POSITIONS 5
+
+/* Borrowed from one copy of the text. NULL = not given. */
+struct spec {
+    char *position[MAX_POSITIONS];
+    size_t nr_positions;
+    const char *target, *format, *vdev, *access;
+    const char *type; /* first prefix */
+    bool cdrom, no_discard, prefixed;
+};
+
+static bool is_one_of(const char *s, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(s, list[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_format(const char *s)
+{
+    static const char *const formats[] = {"",    "raw", "qcow", "qcow2",
+                                          "vhd", "qed", "vmdk", "empty"};
+
+    return is_one_of(s, formats, ARRAY_SIZE(formats));
+}
+
+static int set_once(const char **to, const char *value, const char *what, struct err *err)
+{
+    if (*to)
+        return err_set(err, EINVAL, "%s is given twice", what);
+    *to = value;
+    return 0;
+}
+
+/* A field that says what it is. 1 = it was one. */
+static int take_named(struct spec *s, char *field, struct err *err)
+{
+    static const char *const flags[] = {"direct-io-safe", "trusted", "untrusted", "discard"};
+    static const char *const ignored[] = {"backendtype", "backend", "specification", "grant_usage"};
+    char *value = strchr(field, '=');
+    int rc = 0;
+
+    if (strcmp(field, "cdrom") == 0 || strcmp(field, "devtype=cdrom") == 0) {
+        s->cdrom = true;
+        return 1;
+    }
+    if (strcmp(field, "no-discard") == 0) {
+        s->no_discard = true;
+        return 1;
+    }
+    if (is_one_of(field, flags, ARRAY_SIZE(flags)) || strcmp(field, "devtype=disk") == 0)
+        return 1;
+    /* A path may hold the sign, too. */
+    if (!value || memchr(field, '/', (size_t)(value - field)))
+        return 0;
+    *value++ = '\0';
+    if (strcmp(field, "format") == 0)
+        rc = set_once(&s->format, value, "format", err);
+    else if (strcmp(field, "vdev") == 0)
+        rc = set_once(&s->vdev, value, "vdev", err);
+    else if (strcmp(field, "access") == 0 || strcmp(field, "mode") == 0)
+        rc = set_once(&s->access, value, "access", err);
+    else if (!is_one_of(field, ignored, ARRAY_SIZE(ignored)))
+        rc = err_set(err, EINVAL, "'%s=' is unknown in a disk", field);
+    return rc < 0 ? rc : 1;
+}
+
+/* Cut the text at commas; target= takes all that is left. */
+static int cut(struct spec *s, char *text, struct err *err)
+{
+    char *field;
+    int rc = 0;
+
+    while (rc >= 0 && text) {
+        text += strspn(text, " \t");
+        if (strncmp(text, "target=", 7) == 0)
+            return set_once(&s->target, text + 7, "target", err);
+        field = strsep(&text, ",");
+        rc = take_named(s, field, err);
+        if (rc != 0)
+            continue;
+        if (s->nr_positions == MAX_POSITIONS)
+            return err_set(err, EINVAL, "there are too many commas");
+        s->position[s->nr_positions++] = field;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* Take prefixes off a target: the first says how Xen would have served it, formats among them
+ * what is in it. */
+static int take_prefixes(struct spec *s, const char **target, struct err *err)
+{
+    static const char *const plain[] = {"file", "phy",  "tap",   "tap2", "tapdisk",
+                                        "aio",  "sync", "ioemu", "raw"};
+    const char *colon;
+
+    while ((colon = strchr(*target, ':')) && !memchr(*target, '/', (size_t)(colon - *target))) {
+        CLEANUP_FREE char *word = strndup(*target, (size_t)(colon - *target));
+
+        if (!word)
+            return err_set(err, ENOMEM, "out of memory");
+        if (is_one_of(word, plain, ARRAY_SIZE(plain))) {
+            if (!s->type)
+                s->type = strcmp(word, "file") == 0  ? "file"
+                          : strcmp(word, "phy") == 0 ? "phy"
+                                                     : "tap";
+        } else if (word[0] && is_format(word)) {
+            s->format = s->format                    ? s->format
+                        : strcmp(word, "qcow2") == 0 ? "qcow2"
+                        : strcmp(word, "qcow") == 0  ? "qcow"
+                        : strcmp(word, "vhd") == 0   ? "vhd"
+                        : strcmp(word, "vmdk") == 0  ? "vmdk"
+                                                     : "qed";
+        } else {
+            return err_set(err, ENOTSUP, "block device type '%s' is not available", word);
+        }
+        s->prefixed = true;
+        *target = colon + 1;
+    }
+    return 0;
+}
+
+static int place_positions(struct spec *s, struct err *err)
+{
+    const char *const *p = (const char *const *)s->position;
+    size_t n = s->nr_positions, vdev = 1;
+    int rc = 0;
+
+    if (n == 0)
+        return 0;
+    if (s->target)
+        return err_set(err, EINVAL, "target is given twice");
+    s->target = p[0];
+    rc = take_prefixes(s, &s->target, err);
+    if (rc == 0 && !s->prefixed && n > 1 && is_format(p[1])) {
+        rc = set_once(&s->format, p[1], "format", err);
+        vdev = 2;
+    }
+    if (rc == 0 && n > vdev)
+        rc = set_once(&s->vdev, p[vdev], "vdev", err);
+    if (rc == 0 && n > vdev + 1)
+        rc = set_once(&s->access, p[vdev + 1], "access", err);
+    /* xm's fourth is the backend's domain: there is one. */
+    if (rc == 0 && n > vdev + 2 && p[vdev + 2][0] && strcmp(p[vdev + 2], "0") != 0)
+        rc = err_set(err, ENOTSUP, "backend domain '%s': only this host has disks", p[vdev + 2]);
+    return rc;
+}
+
+/* "ioemu:hda", "/dev/xvda", "hdc:cdrom": what is left is the name. */
+static int take_vdev(struct spec *s, char name[static 64], struct err *err)
+{
+    const char *v = s->vdev ? s->vdev : "";
+    const char *colon;
+    size_t n;
+
+    if (strncmp(v, "ioemu:", 6) == 0)
+        v += 6;
+    if (strncmp(v, "/dev/", 5) == 0)
+        v += 5;
+    colon = strchr(v, ':');
+    if (colon && strcmp(colon, ":cdrom") == 0)
+        s->cdrom = true;
+    else if (colon && strcmp(colon, ":disk") != 0)
+        return err_set(err, EINVAL, "'%s' is neither disk nor cdrom", colon + 1);
+    n = colon ? (size_t)(colon - v) : strlen(v);
+    if (n == 0 || n > 63)
+        return err_set(err, EINVAL, "the guest's name for it, such as xvda, is missing");
+    memcpy(name, v, n);
+    name[n] = '\0';
+    return 0;
+}
+
+static int take_mode(const struct spec *s, const char **ret, struct err *err)
+{
+    static const char *const read[] = {"r", "ro"}, *const write[] = {"w", "rw"},
+                             *const shared[] = {"w!", "rw!"};
+
+    *ret = NULL;
+    if (!s->access || !s->access[0])
+        *ret = s->cdrom ? "r" : "w";
+    else if (is_one_of(s->access, read, ARRAY_SIZE(read)))
+        *ret = "r";
+    else if (is_one_of(s->access, write, ARRAY_SIZE(write)))
+        *ret = s->cdrom ? "r" : "w";
+    else if (is_one_of(s->access, shared, ARRAY_SIZE(shared)))
+        *ret = s->cdrom ? "r" : "w!";
+    else
+        return err_set(err, EINVAL, "mode '%s' is none of r, w, w!", s->access);
+    return 0;
+}
+
+/* The image as an absolute path of something that holds a disk. */
+static int find_image(const struct spec *s, char **ret, struct err *err)
+{
+    CLEANUP_FREE char *named = NULL;
+    bool is_phy = s->type && strcmp(s->type, "phy") == 0;
+    struct stat st;
+
+    if (!s->target || !s->target[0])
+        return err_set(err, ENOTSUP, "an empty drive is not available yet: name an image");
+    if (s->format && s->format[0] && strcmp(s->format, "raw") != 0)
+        return err_set(err, ENOTSUP, "images of format '%s' are not available yet, only raw ones",
+                       s->format);
+    if (asprintf(&named, "%s%s", is_phy && s->target[0] != '/' ? "/dev/" : "", s->target) < 0)
+        return err_set(err, ENOMEM, "out of memory");
+    *ret = realpath(named, NULL);
+    if (!*ret || stat(*ret, &st) < 0)
+        return err_set(err, ENOENT, "Disk image does not exist: %s", named);
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        return err_set(err, EINVAL, "%s is neither a file nor a block device", named);
+    return 0;
+}
+
+int disk_spec_parse(const char *text, json_t **ret, struct err *err)
+{
+    CLEANUP_FREE char *copy = strdup(text), *path = NULL;
+    struct spec s = {0};
+    const char *mode = "";
+    char name[64];
+    unsigned int devid = 0;
+    int rc;
+
+    if (!copy || strlen(text) > SPEC_MAX)
+        return err_set(err, EINVAL, "the entry is too long");
+    rc = cut(&s, copy, err);
+    if (rc == 0)
+        rc = place_positions(&s, err);
+    if (rc == 0)
+        rc = take_vdev(&s, name, err);
+    if (rc == 0)
+        rc = vdev_number(name, &devid, err);
+    if (rc == 0)
+        rc = take_mode(&s, &mode, err);
+    if (rc == 0)
+        rc = find_image(&s, &path, err);
+    if (rc < 0)
+        return rc;
+    *ret = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:b}", "name", name, "devid", (int)devid,
+                     "path", path, "type", s.type ? s.type : "file", "params", path, "mode", mode,
+                     "cdrom", s.cdrom, "discard", !s.no_discard);
+    return *ret ? 0 : err_set(err, EINVAL, "its path is not valid UTF-8 text");
+}
+
+/* The same name, or the same image, twice in one domain is a mistake. */
+static int check_against(const json_t *disks, const json_t *disk, struct err *err)
+{
+    size_t i;
+    json_t *other;
+
+    json_array_foreach(disks, i, other)
+    {
+        if (json_get_int(other, "devid", -1) == json_get_int(disk, "devid", -2))
+            return err_set(err, EEXIST, "%s is already defined", json_get_string(disk, "name", ""));
+        if (strcmp(json_get_string(other, "path", ""), json_get_string(disk, "path", "-")) == 0)
+            return err_set(err, EEXIST, "%s is already used by %s",
+                           json_get_string(disk, "path", ""), json_get_string(other, "name", ""));
+    }
+    return 0;
+}
+
+int disk_spec_add_all(const struct config *c, json_t *doc, struct err *err)
+{
+    json_t *disks = json_array();
+
+    if (!disks || json_object_set_new(doc, "disks", disks) < 0)
+        return err_set(err, ENOMEM, "out of memory");
+    for (size_t i = 0; i < config_list_count(c, "disk"); i++) {
+        const char *text = config_list_item(c, "disk", i);
+        json_t *disk = NULL;
+        int rc = disk_spec_parse(text, &disk, err);
+
+        if (rc == 0)
+            rc = check_against(disks, disk, err);
+        if (rc == 0)
+            rc = json_array_append(disks, disk) < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
+        json_decref(disk);
+        if (rc < 0)
+            return err_wrap(err, "%s: disk '%s'", config_place(c, "disk"), text);
+    }
+    return 0;
+}
