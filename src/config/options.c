@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define OPTION(name, type, status, otherwise, doc)                                                 \
-    {#name, OPTION_##type, OPTION_##status, otherwise, doc},
+#define OPTION(name, type, guests, status, otherwise, doc)                                         \
+    {#name, OPTION_##type, guests, OPTION_##status, otherwise, doc},
 const struct option_info option_table[] = {
 #include "config/options.def"
 };
@@ -99,7 +99,9 @@ static int convert_number(const struct option_info *o, struct arena *a, const st
     bool is_bool = o->type == OPTION_BOOL;
     int64_t n = v->integer;
 
-    if (v->kind == VALUE_STRING) {
+    if (v->kind == VALUE_FLOAT && v->real == (double)(int64_t)v->real) {
+        n = (int64_t)v->real;
+    } else if (v->kind == VALUE_STRING) {
         if (is_bool ? !parse_bool(v->string.text, &n) : !value_parse_int(v->string.text, &n))
             return err_set(err, EINVAL, "%s = '%s': %s is needed", o->name, v->string.text,
                            is_bool ? "0 or 1" : "an integer");

@@ -14,6 +14,7 @@ enum option_status { OPTION_USED, OPTION_LATER, OPTION_ACCEPTED };
 struct option_info {
     const char *name;
     enum option_type type;
+    const char *guests; /* letters: P paravirtualized, H fully virtualized, V PVH */
     enum option_status status;
     const char *otherwise; /* default, as text */
     const char *doc;
