@@ -19,10 +19,10 @@
 
 #define DOMAIN_MAX_VCPUS 8
 
-struct evtchn_table; /* domain/evtchn.h */
-struct gnttab;       /* domain/gnttab.h */
-struct console;      /* backend/console.h */
-struct xsmini;       /* domain/xenstore_mini.h */
+struct evtchn_table;  /* domain/evtchn.h */
+struct gnttab;        /* domain/gnttab.h */
+struct console;       /* backend/console.h */
+struct xenstore_ring; /* domain/xenstore_ring.h */
 
 enum domain_state { DOMAIN_PAUSED, DOMAIN_RUNNING, DOMAIN_DYING };
 
@@ -60,7 +60,7 @@ struct domain {
     struct evtchn_table *evtchn;
     struct gnttab *gnttab;
     struct console *console;
-    struct xsmini *store;
+    struct xenstore_ring *store;
 
     mfn_t console_mfn, store_mfn;
     port_t console_port, store_port; /* the guest's side */

@@ -11,7 +11,6 @@
 #include "domain/evtchn.h"
 #include "domain/gnttab.h"
 #include "domain/shared_info.h"
-#include "domain/xenstore_mini.h"
 
 #include <xen/xen.h>
 
@@ -90,8 +89,6 @@ int domain_abi_init(struct domain *d, struct err *err)
     rc = evtchn_init(d, err);
     if (rc == 0)
         rc = gnttab_init(d, err);
-    if (rc == 0)
-        rc = xsmini_init(d, err);
     if (rc < 0)
         domain_abi_done(d);
     return rc;
@@ -99,7 +96,6 @@ int domain_abi_init(struct domain *d, struct err *err)
 
 void domain_abi_done(struct domain *d)
 {
-    xsmini_done(d);
     gnttab_done(d);
     evtchn_done(d);
 }

@@ -15,6 +15,7 @@
 #include "domain/crashdump.h"
 #include "domain/evtchn.h"
 #include "domain/hypercall.h"
+#include "domain/xenstore_life.h"
 
 /* Layout of the initial registers: ABI section 4.6. */
 #define RFLAGS_AT_START 0x202
@@ -106,8 +107,8 @@ static int load_kernel(struct domain *d, const struct domain_options *o,
 }
 
 /* Everything but threads; what fails leaves what it made to release(). */
-static int build(struct domain *d, const struct domain_options *o, const struct tsc_sample *first,
-                 struct err *err)
+static int build(struct domain *d, struct loop *loop, const struct domain_options *o,
+                 const struct tsc_sample *first, struct err *err)
 {
     struct builder_result kernel = {0};
     int rc = ram_init(&d->ram, o->memory_pages, o->maxmem_pages, err);
@@ -120,6 +121,8 @@ static int build(struct domain *d, const struct domain_options *o, const struct 
         rc = domain_abi_init(d, err);
     if (rc == 0)
         rc = console_attach(d->console, d, err);
+    if (rc == 0)
+        rc = xenstore_attach(d, loop, err);
     if (rc < 0)
         return rc;
     for (unsigned int i = 0; i < d->nr_vcpus; i++)
@@ -133,6 +136,7 @@ static void release(struct domain *d)
     pthread_mutex_lock(&d->lock);
     console_detach(d->console);
     pthread_mutex_unlock(&d->lock);
+    xenstore_detach(d);
     domain_abi_done(d);
     engine_destroy(d->engine);
     d->engine = NULL;
@@ -142,7 +146,7 @@ static void release(struct domain *d)
     memset(&d->ram, 0, sizeof(d->ram));
 }
 
-int life_start(struct life *l, struct domain *d, const struct domain_options *o,
+int life_start(struct life *l, struct domain *d, struct loop *loop, const struct domain_options *o,
                const struct tsc_sample *first, struct err *err)
 {
     int rc;
@@ -152,7 +156,7 @@ int life_start(struct life *l, struct domain *d, const struct domain_options *o,
     d->reason = SHUTDOWN_NONE;
     d->reason_text[0] = '\0';
     memset(d->cpu_time_ns, 0, sizeof(d->cpu_time_ns));
-    rc = build(d, o, first, err);
+    rc = build(d, loop, o, first, err);
     if (rc == 0) {
         l->started_ns = monotonic_ns();
         pthread_mutex_lock(&d->lock);

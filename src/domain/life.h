@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/loop.h"
 #include "domain/domain.h"
 #include "domain/options.h"
 #include "domain/tsc.h"
@@ -17,8 +18,9 @@ struct life {
 };
 
 /* Build the domain and let it run. d has lock, names, wake_fd and console; everything that
- * belongs to a life is empty. On failure all is as before. Main thread, without the lock. */
-int life_start(struct life *l, struct domain *d, const struct domain_options *o,
+ * belongs to a life is empty. `loop` is the main thread's. On failure all is as before. Main
+ * thread, without the lock. */
+int life_start(struct life *l, struct domain *d, struct loop *loop, const struct domain_options *o,
                const struct tsc_sample *first, struct err *err) MUST_CHECK;
 
 /* Stop the vCPUs and release everything that life_start() made; the console has got the last

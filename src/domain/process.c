@@ -148,7 +148,7 @@ int process_start(struct process *p, struct err *err)
     console_dmesg_printf(p->d.console, "Domain %u '%s': %lu MiB, %u vcpus, kernel %s", o->domid,
                          o->name, o->memory_pages / 256, o->vcpus, o->kernel);
     pthread_mutex_unlock(&p->d.lock);
-    rc = life_start(&p->life, &p->d, o, &p->first_tsc, err);
+    rc = life_start(&p->life, &p->d, p->loop, o, &p->first_tsc, err);
     if (rc == 0)
         log_msg(LOG_INFO, "domain", "domain %u '%s' runs: %lu MiB, %u vcpus", o->domid, o->name,
                 o->memory_pages / 256, o->vcpus);

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "config/domain_config.h"
 #include "config/options.h"
+#include "xenstore/start.h"
 #include "xm/attach.h"
 #include "xm/client.h"
 #include "xm/create_args.h"
@@ -165,18 +166,24 @@ static int stay(struct session *s, bool quiet)
 static int start(json_t *doc, struct session *s, bool console, domid_t *ret_domid, struct err *err)
 {
     struct registry_claim claim;
+    struct xs_client *store = NULL;
     char program[PATHS_MAX];
     int rc = paths_helper(program, DOMAIN_PROGRAM, err);
 
     if (rc == 0 && console)
         rc = session_open(s, err);
     if (rc == 0)
+        rc = xs_connect_or_start(&store, err);
+    if (rc == 0)
         rc = registry_claim(&claim, json_get_string(doc, "name", ""), err);
-    if (rc)
+    if (rc) {
+        xs_close(store);
         return rc;
+    }
     rc = add_paths(doc, &claim, err);
     if (rc == 0)
         rc = launch_domain(program, doc, &claim, s->theirs, console ? NR_CLIENTS : 0, err);
+    xs_close(store); /* the domain keeps xenstored from now on */
     *ret_domid = claim.domid;
     registry_claim_done(&claim, rc < 0);
     s->log = json_get_string(doc, "log", "");

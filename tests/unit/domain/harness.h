@@ -16,7 +16,6 @@
 #include "domain/evtchn.h"
 #include "domain/gnttab.h"
 #include "domain/hypercall.h"
-#include "domain/xenstore_mini.h"
 
 #define PAGES 128     /* memory= */
 #define MAX_PAGES 160 /* maxmem= */

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * xenstore_life.c - see xenstore_life.h. Should this process be killed, xenstored sees the
+ * ring's connection close and does the same as for a release.
+ */
+#include "domain/xenstore_life.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "domain/xenstore_ring.h"
+#include "xenstore/client.h"
+
+#define KIB_PER_PAGE 4
+#define CONSOLE_LIMIT 1048576 /* bytes that the console backend keeps */
+#define TRIES 100             /* of a transaction */
+
+/* Writes nodes of the domain and collects failures, so that a list of keys reads as a list. */
+struct seed {
+    struct xs_client *store;
+    const struct domain *d;
+    xs_tx_t tx;
+    int rc;
+};
+
+static const char *full_path(char buf[static 128], const struct seed *s, const char *path)
+{
+    if (path[0] == '/')
+        return path;
+    snprintf(buf, 128, "/local/domain/%u%s%s", s->d->domid, path[0] ? "/" : "", path);
+    return buf;
+}
+
+static void PRINTF_FMT(3, 4) put(struct seed *s, const char *path, const char *fmt, ...)
+{
+    char value[128], full[128];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(value, sizeof(value), fmt, ap);
+    va_end(ap);
+    if (s->rc == 0)
+        s->rc = xs_write(s->store, s->tx, full_path(full, s, path), value, strlen(value));
+}
+
+/* New nodes inherit permissions: the tops of trees are what needs them. */
+static void put_for_reading(struct seed *s, const char *path, const char *value)
+{
+    const struct xs_perm perms[] = {{.id = 0, .mode = 'n'}, {.id = s->d->domid, .mode = 'r'}};
+    char full[128];
+
+    put(s, path, "%s", value);
+    if (s->rc == 0)
+        s->rc = xs_set_perms(s->store, s->tx, full_path(full, s, path), perms, ARRAY_SIZE(perms));
+}
+
+static void put_for_writing(struct seed *s, const char *path)
+{
+    const struct xs_perm perms = {.id = s->d->domid, .mode = 'n'};
+    char full[128];
+
+    put(s, path, "%s", "");
+    if (s->rc == 0)
+        s->rc = xs_set_perms(s->store, s->tx, full_path(full, s, path), &perms, 1);
+}
+
+static void put_identity(struct seed *s)
+{
+    const struct domain *d = s->d;
+    const uint8_t *u = d->uuid;
+    char uuid[40], vm[64], path[80];
+
+    snprintf(uuid, sizeof(uuid),
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+             u[15]);
+    snprintf(vm, sizeof(vm), "/vm/%s", uuid);
+    put_for_reading(s, "", "");
+    put_for_reading(s, vm, "");
+    put(s, "vm", "%s", vm);
+    snprintf(path, sizeof(path), "%s/uuid", vm);
+    put(s, path, "%s", uuid);
+    snprintf(path, sizeof(path), "%s/name", vm);
+    put(s, path, "%s", d->name);
+    put(s, "name", "%s", d->name);
+    put(s, "domid", "%u", d->domid);
+}
+
+static void put_resources(struct seed *s)
+{
+    const struct domain *d = s->d;
+    char path[64];
+
+    for (unsigned int i = 0; i < d->nr_vcpus; i++) {
+        snprintf(path, sizeof(path), "cpu/%u/availability", i);
+        put(s, path, "%s", "online");
+    }
+    put(s, "memory/static-max", "%" PRIu64, d->ram.max_pages * KIB_PER_PAGE);
+    put(s, "memory/target", "%" PRIu64, d->ram.nr_pages * KIB_PER_PAGE);
+    put(s, "memory/videoram", "%d", 0);
+}
+
+static void put_rings(struct seed *s)
+{
+    const struct domain *d = s->d;
+
+    put(s, "console/ring-ref", "%" PRIu64, d->console_mfn);
+    put(s, "console/port", "%u", d->console_port);
+    put(s, "console/type", "%s", "xenconsoled");
+    put(s, "console/limit", "%d", CONSOLE_LIMIT);
+    put(s, "console/output", "%s", "pty");
+    put(s, "console/tty", "%s", "");
+    put(s, "store/ring-ref", "%" PRIu64, d->store_mfn);
+    put(s, "store/port", "%u", d->store_port);
+}
+
+/* What the guest may write, and the directories of the host it finds it in. */
+static void put_guest_areas(struct seed *s)
+{
+    static const char *const areas[] = {
+        "control/shutdown",
+        "control/feature-poweroff",
+        "control/feature-reboot",
+        "control/feature-suspend",
+        "control/feature-s3",
+        "control/feature-s4",
+        "control/sysrq",
+        "device/suspend/event-channel",
+        "data",
+        "drivers",
+        "feature",
+        "attr",
+        "error",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(areas); i++)
+        put_for_writing(s, areas[i]);
+    put(s, "control/platform-feature-multiprocessor-suspend", "%d", 1);
+    put(s, "control/platform-feature-xs_reset_watches", "%d", 1);
+}
+
+static int seed_once(struct seed *s)
+{
+    int rc = xs_transaction_start(s->store, &s->tx);
+
+    if (rc < 0)
+        return rc;
+    s->rc = 0;
+    put_identity(s);
+    put_resources(s);
+    put_rings(s);
+    put_guest_areas(s);
+    rc = xs_transaction_end(s->store, s->tx, s->rc == 0);
+    return s->rc < 0 ? s->rc : rc;
+}
+
+static int introduce(struct xs_client *store, const struct domain *d, struct err *err)
+{
+    struct seed s = {.store = store, .d = d};
+    int rc = -EAGAIN;
+
+    for (unsigned int i = 0; rc == -EAGAIN && i < TRIES; i++)
+        rc = seed_once(&s);
+    if (rc == 0)
+        rc = xs_introduce(store, d->domid, d->store_mfn, d->store_port);
+    return rc < 0 ? err_set(err, -rc, "cannot introduce the domain to xenstored: %s", strerror(-rc))
+                  : 0;
+}
+
+/* The guest's connection, and the domain introduced. */
+static int connect_domain(const struct domain *d, struct err *err)
+{
+    struct xs_client *store;
+    char path[PATHS_MAX];
+    int rc = xs_socket_path(path, err), fd;
+
+    if (rc == 0)
+        rc = xs_connect(&store, path, err);
+    if (rc < 0)
+        return rc;
+    fd = xs_connect_domain(path, d->domid, err);
+    rc = fd < 0 ? fd : introduce(store, d, err);
+    xs_close(store);
+    if (rc < 0 && fd >= 0)
+        close(fd);
+    return rc < 0 ? rc : fd;
+}
+
+int xenstore_attach(struct domain *d, struct loop *loop, struct err *err)
+{
+    int fd = connect_domain(d, err);
+
+    return fd < 0 ? fd : xenstore_ring_create(d, loop, fd, err);
+}
+
+void xenstore_detach(struct domain *d)
+{
+    struct xs_client *store;
+    char path[PATHS_MAX];
+    struct err err = {0};
+    int rc;
+
+    if (!d->store)
+        return;
+    rc = xs_socket_path(path, &err);
+    if (rc == 0)
+        rc = xs_connect(&store, path, &err);
+    if (rc == 0) {
+        rc = xs_release(store, d->domid);
+        err_set(&err, -rc, "cannot release the domain: %s", strerror(-rc));
+        xs_close(store);
+    }
+    if (rc < 0)
+        log_msg(LOG_WARN, "domain", "xenstore: %s", err.msg);
+    xenstore_ring_destroy(d);
+}
