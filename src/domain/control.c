@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "domain/cputime.h"
+#include "domain/devices.h"
 #include "domain/process.h"
 
 #define REQUEST_MAX 4096
@@ -219,12 +220,53 @@ static void verb_console(struct connection *cn, const json_t *request)
     cn->handed_over = true;
 }
 
+static void verb_block_list(struct connection *cn, const json_t *request)
+{
+    json_t *disks = devices_list_disks(cn->control->process->d.devices);
+
+    send_answer(cn, json_pack("{s:b, s:o}", "ok", 1, "disks", disks));
+}
+
+static void answer_result(struct connection *cn, int rc, const struct err *err)
+{
+    if (rc < 0)
+        send_error(cn, err->msg);
+    else
+        send_answer(cn, json_pack("{s:b}", "ok", 1));
+}
+
+static void verb_block_attach(struct connection *cn, const json_t *request)
+{
+    const json_t *disk = json_object_get(request, "disk");
+    struct err err = {0};
+    int rc = json_is_object(disk) ? devices_add_disk(cn->control->process->d.devices, disk, &err)
+                                  : err_set(&err, EINVAL, "disk: an object is needed");
+
+    answer_result(cn, rc, &err);
+}
+
+static void verb_block_detach(struct connection *cn, const json_t *request)
+{
+    struct err err = {0};
+    int rc =
+        devices_remove_disk(cn->control->process->d.devices, json_get_string(request, "device", ""),
+                            json_get_bool(request, "force", false), &err);
+
+    answer_result(cn, rc, &err);
+}
+
 static const struct {
     const char *name;
     verb_fn *fn;
 } verbs[] = {
-    {"info", verb_info}, {"dmesg", verb_dmesg},     {"destroy", verb_destroy},
-    {"wait", verb_wait}, {"console", verb_console},
+    {"info", verb_info},
+    {"dmesg", verb_dmesg},
+    {"destroy", verb_destroy},
+    {"wait", verb_wait},
+    {"console", verb_console},
+    {"block-list", verb_block_list},
+    {"block-attach", verb_block_attach},
+    {"block-detach", verb_block_detach},
 };
 
 static void handle_request(struct connection *cn, const char *line, size_t len)

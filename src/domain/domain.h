@@ -22,6 +22,7 @@
 struct evtchn_table;  /* domain/evtchn.h */
 struct gnttab;        /* domain/gnttab.h */
 struct console;       /* backend/console.h */
+struct devices;       /* domain/devices.h */
 struct xenstore_ring; /* domain/xenstore_ring.h */
 
 enum domain_state { DOMAIN_PAUSED, DOMAIN_RUNNING, DOMAIN_DYING };
@@ -60,6 +61,7 @@ struct domain {
     struct evtchn_table *evtchn;
     struct gnttab *gnttab;
     struct console *console;
+    struct devices *devices;
     struct xenstore_ring *store;
 
     mfn_t console_mfn, store_mfn;

@@ -13,6 +13,7 @@
 #include "builder/pv_build.h"
 #include "cpu/pv/abi.h"
 #include "domain/crashdump.h"
+#include "domain/devices.h"
 #include "domain/evtchn.h"
 #include "domain/hypercall.h"
 #include "domain/xenstore_life.h"
@@ -123,6 +124,8 @@ static int build(struct domain *d, struct loop *loop, const struct domain_option
         rc = console_attach(d->console, d, err);
     if (rc == 0)
         rc = xenstore_attach(d, loop, err);
+    if (rc == 0)
+        rc = devices_attach(d->devices, d, err);
     if (rc < 0)
         return rc;
     for (unsigned int i = 0; i < d->nr_vcpus; i++)
@@ -136,6 +139,7 @@ static void release(struct domain *d)
     pthread_mutex_lock(&d->lock);
     console_detach(d->console);
     pthread_mutex_unlock(&d->lock);
+    devices_detach(d->devices);
     xenstore_detach(d);
     domain_abi_done(d);
     engine_destroy(d->engine);

@@ -97,6 +97,17 @@ static int take_uuid(struct domain_options *o, const json_t *doc, struct err *er
     return 0;
 }
 
+/* A reference to an array of the document; what is in it is checked by who uses it. */
+static int take_array(const json_t *doc, const char *key, json_t **ret, struct err *err)
+{
+    json_t *array = json_object_get(doc, key);
+
+    if (array && !json_is_array(array))
+        return err_set(err, EINVAL, "%s: an array is needed", key);
+    *ret = json_incref(array);
+    return 0;
+}
+
 static int take_numbers(struct domain_options *o, const json_t *doc, struct err *err)
 {
     json_int_t domid, memory, maxmem, vcpus;
@@ -135,6 +146,8 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
         rc = take_action(doc, "on_crash", &o->on_crash, err);
     if (rc == 0)
         rc = take_action(doc, "on_watchdog", &o->on_watchdog, err);
+    if (rc == 0)
+        rc = take_array(doc, "disks", &o->disks, err);
     if (rc < 0)
         domain_options_done(o);
     return rc;
@@ -151,5 +164,6 @@ void domain_options_done(struct domain_options *o)
     free(o->socket_path);
     free(o->lock_path);
     free(o->status_path);
+    json_decref(o->disks);
     memset(o, 0, sizeof(*o));
 }

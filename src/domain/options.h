@@ -27,6 +27,7 @@ struct domain_options {
     char *socket_path;  /* where the inherited control socket is bound; removed at the end */
     char *lock_path;    /* likewise the lock file that says that we live */
     char *status_path;  /* how the domain ended, "" = not wanted */
+    json_t *disks;      /* array of objects for disk_config_parse(), or NULL */
 };
 
 /* Read and check a document. On failure *o needs no domain_options_done(). 0 or -EINVAL. */

@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "domain/control.h"
+#include "domain/devices.h"
 #include "domain/sched_op.h"
 
 #define FLUSH_MS 2000
@@ -119,6 +120,8 @@ int process_init(struct process *p, int listen_fd, struct err *err)
         rc = console_create(&d->console, &config, err);
     }
     if (rc == 0)
+        rc = devices_create(&d->devices, p->loop, &p->options, err);
+    if (rc == 0)
         rc = control_create(&p->control, p, listen_fd, err);
     if (rc < 0)
         process_done(p);
@@ -128,6 +131,7 @@ int process_init(struct process *p, int listen_fd, struct err *err)
 void process_done(struct process *p)
 {
     control_destroy(p->control);
+    devices_destroy(p->d.devices);
     console_destroy(p->d.console);
     loop_remove(p->signal_watch);
     loop_remove(p->wake_watch);

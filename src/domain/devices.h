@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * devices.h - the devices of a domain, from its configuration and from later requests. They
+ * outlive a life of the domain: images stay open and locked over a reboot.
+ *
+ * All functions are for the main thread, without the domain's lock.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "domain/domain.h"
+#include "domain/options.h"
+
+struct devices;
+
+/* Open what the configuration names. 0 or -errno. */
+int devices_create(struct devices **ret, struct loop *loop, const struct domain_options *o,
+                   struct err *err) MUST_CHECK;
+/* NULL is fine. */
+void devices_destroy(struct devices *all);
+
+/* A life begins: its store is there, its vCPUs do not run yet. */
+int devices_attach(struct devices *all, struct domain *d, struct err *err) MUST_CHECK;
+/* It has ended: vCPUs are stopped, memory and store are still there. */
+void devices_detach(struct devices *all);
+
+/* Plug a disk in (an object as in the configuration). 0 or -errno. */
+int devices_add_disk(struct devices *all, const json_t *object, struct err *err) MUST_CHECK;
+/* Ask the guest to let go of a disk, named as it or by number; it may go later, or never. */
+int devices_remove_disk(struct devices *all, const char *name, bool force,
+                        struct err *err) MUST_CHECK;
+/* New array of objects: the disks. NULL when out of memory. */
+json_t *devices_list_disks(const struct devices *all);
