@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * bpf.h - makes a seccomp program from a table of rules. Freestanding; shared by the jails of
- * the vCPU process, the zygote, the stub and the mapper, and by the test that sweeps them.
+ * the vCPU process, the zygote and the stub, and by the test that sweeps them.
  * Jumps counted by hand were wrong four times; here nobody counts.
  *
  * A rule allows one system call number if all its conditions hold. Rules are tried in order
@@ -16,19 +16,22 @@
 
 #include "base/types.h"
 
-#define BPF_MAX_CONDS 5
+#define BPF_MAX_CONDS 7
+#define BPF_IP 6 /* in place of an argument: address behind the system call instruction */
 #define BPF_MAX_INSNS 256
 
 enum bpf_test {
     BPF_END = 0, /* no more conditions */
     BPF_EQ,      /* all 64 bits of the argument == value */
     BPF_LE,      /* argument <= value (< 2^32), unsigned */
+    BPF_GE,      /* argument >= value (< 2^32), unsigned */
     BPF_EQ_MASK, /* (argument & ~mask) == value, mask < 2^32 */
+    BPF_SUM_LE,  /* argument + next one <= value; both were found < 2^31 before */
 };
 
 struct bpf_cond {
     uint8_t test;
-    uint8_t arg; /* 0..5 */
+    uint8_t arg; /* 0..5, BPF_IP */
     uint32_t mask;
     uint64_t value;
 };
@@ -46,6 +49,14 @@ struct bpf_rule {
 #define BPF_ARG_LE(n, v)                                                                           \
     {                                                                                              \
         BPF_LE, (n), 0, (v)                                                                        \
+    }
+#define BPF_ARG_GE(n, v)                                                                           \
+    {                                                                                              \
+        BPF_GE, (n), 0, (v)                                                                        \
+    }
+#define BPF_ARG_SUM_LE(n, v)                                                                       \
+    {                                                                                              \
+        BPF_SUM_LE, (n), 0, (v)                                                                    \
     }
 #define BPF_ARG_EQ_MASK(n, m, v)                                                                   \
     {                                                                                              \
@@ -66,13 +77,39 @@ static inline void bpf_emit(struct bpf_prog *p, uint16_t code, uint8_t jt, uint8
 
 static inline void bpf_load_arg(struct bpf_prog *p, unsigned int arg, unsigned int half)
 {
-    bpf_emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0,
-             (uint32_t)offsetof(struct seccomp_data, args) + 8 * arg + 4 * half);
+    uint32_t at = arg == BPF_IP ? offsetof(struct seccomp_data, instruction_pointer)
+                                : (uint32_t)offsetof(struct seccomp_data, args) + 8 * arg;
+
+    bpf_emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, at + 4 * half);
+}
+
+static inline void bpf_sum_emit(struct bpf_prog *p, const struct bpf_cond *c)
+{
+    bpf_load_arg(p, c->arg, 0);
+    bpf_emit(p, BPF_MISC | BPF_TAX, 0, 0, 0);
+    bpf_load_arg(p, c->arg + 1u, 0);
+    bpf_emit(p, BPF_ALU | BPF_ADD | BPF_X, 0, 0, 0);
+    bpf_emit(p, BPF_JMP | BPF_JGT | BPF_K, 255, 0, (uint32_t)c->value);
+}
+
+static inline void bpf_ge_emit(struct bpf_prog *p, const struct bpf_cond *c)
+{
+    bpf_load_arg(p, c->arg, 1);
+    bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0);
+    bpf_load_arg(p, c->arg, 0);
+    bpf_emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 255, (uint32_t)c->value);
 }
 
 /* One comparison; where it fails the jump is left at 255 for bpf_rule_emit() to aim. */
 static inline void bpf_cond_emit(struct bpf_prog *p, const struct bpf_cond *c)
 {
+    if (c->test == BPF_SUM_LE || c->test == BPF_GE) {
+        if (c->test == BPF_GE)
+            bpf_ge_emit(p, c);
+        else
+            bpf_sum_emit(p, c);
+        return;
+    }
     bpf_load_arg(p, c->arg, 1);
     bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 255, (uint32_t)(c->value >> 32));
     bpf_load_arg(p, c->arg, 0);

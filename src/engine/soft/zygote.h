@@ -2,7 +2,7 @@
  *
  * zygote.h - the domain process's end of a zygote: the process that makes stubs for one vCPU
  * process. The zygote lives until it is killed, or until V's end of the socket is closed, and
- * its stubs and mappers die with it.
+ * its stubs die with it.
  */
 #pragma once
 

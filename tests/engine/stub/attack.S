@@ -47,13 +47,16 @@ G(a_lie)		1: movl $1, STUB_X + X_TURN; incq (%rdi); jmp 1b
 /* Claims odd things, and goes on. */
 G(a_scribble)		1: mov $STUB_X, %edi; mov $STUB_X_SIZE / 8, %ecx; mov %r12, %rax; rep stosq; add $0x1234567, %r12; incq (%rsi); jmp 1b
 /* Writes only the control words, again and again. */
-G(a_words)		1: mov %r12d, STUB_X + X_WHY; mov %r12d, STUB_X + X_PHASE; mov %r12d, STUB_X + X_GO; movl $1, STUB_X + X_SLEEP; mov %r12, STUB_X + X_FPU_AT; mov %r12d, STUB_X + X_LIVE; inc %r12; incq (%rsi); jmp 1b
+G(a_words)		1: mov %r12d, STUB_X + X_WHY; mov %r12d, STUB_X + X_KICK; mov %r12d, STUB_X + X_GO; movl $1, STUB_X + X_SLEEP; mov %r12, STUB_X + X_FPU_AT; mov %r12d, STUB_X + X_LIVE; inc %r12; incq (%rsi); jmp 1b
 G(a_altstack_end)	mov $STUB_ALT + 0x400, %esp; 1: syscall; jmp 1b
 G(a_altstack_in)	mov $STUB_ALT + 0xe000, %esp; 1: jmp 1b
 G(a_storm)		1: mov $202, %eax; mov $STUB_X, %edi; mov $1, %esi; mov $1, %edx; xor %r10d, %r10d; syscall; incq (%r12); jmp 1b
-/* Spends its time in stub code that resumes from a forged frame (rdx), with the phase saying
- * "entering", so that a kick there is told to go on. */
-G(a_bounce)		movl $0, STUB_X + X_PHASE; incq (%rsi); jmp *%rbp
+/* Spends its time in stub code that resumes from a forged frame (rdx). */
+G(a_bounce)		incq (%rsi); jmp *%rbp
+/* Goes to the gate of the proof by itself, with X.go as it is (rdi) or forged. */
+G(a_park)		mov %rdi, STUB_X + X_GO; mov $18, %eax; mov $STUB_FD_R, %edi; mov $STUB_Q + Q_GO, %esi; mov $8, %edx; xor %r10d, %r10d; mov $STUB_GATE_PROVE, %ecx; jmp *%rcx
+/* Goes to stub code (rbp) with single-step on. */
+G(a_jmp_tf)		pushfq; orl $0x100, (%rsp); popfq; jmp *%rbp
 
 	.balign	4096
 attack_end:

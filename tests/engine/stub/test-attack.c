@@ -2,7 +2,7 @@
  *
  * test-attack.c - a hostile guest program against its stub. It must reach nothing but its own
  * memory and its own kernel, must not keep the vCPU, and must leave nothing behind for the next
- * program. And a hostile vCPU process against the mapper.
+ * program.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -31,8 +31,8 @@
 
 extern const uint8_t attack_start[], attack_end[];
 extern const uint8_t a_altstack_end[], a_altstack_in[], a_bounce[], a_cli[], a_compat_syscall[],
-    a_compat_sysenter[], a_gs[], a_icebp[], a_in[], a_int2[], a_int4[], a_jmp[], a_lie[], a_load[],
-    a_mov_ss[], a_nt_iret[], a_rdmsr[], a_rdpmc[], a_scribble[], a_sigreturn[], a_ss[], a_store[],
+    a_compat_sysenter[], a_gs[], a_icebp[], a_in[], a_int2[], a_int4[], a_jmp[], a_jmp_tf[], a_lie[], a_load[],
+    a_mov_ss[], a_nt_iret[], a_park[], a_rdmsr[], a_rdpmc[], a_scribble[], a_sigreturn[], a_ss[], a_store[],
     a_storm[], a_sweep[], a_sweep80[], a_syscall[], a_sysenter[], a_tf_syscall[], a_words[],
     a_xsetbv[];
 extern const uint8_t g_syscall[], g_spin[], g_xmm_get[], g_xmm_set[];
@@ -71,8 +71,8 @@ static bool is_fault(enum user_stop stop, uint8_t vector)
 
 static void test_reach(void)
 {
-    static const char *const inside[] = {"mapper_entry", "wait",       "next",
-                                         "answer",       "stub_start", "stub_die"};
+    static const char *const inside[] = {"sleep",    "released",   "next",     "mapped", "unmap",
+                                         "unmapped", "stub_start", "stub_die", "die",    "proven"};
     unsigned int good = 0;
 
     for (unsigned int i = 0; i < ARRAY_SIZE(inside); i++) {
@@ -83,12 +83,18 @@ static void test_reach(void)
         vcpu.gpr[R12] = 0xffff;
         vcpu.gpr[R13] = 1;
         vcpu.gpr[RBX] = GUEST_DATA;
-        stop = go(ATTACK_AT(a_jmp));
-        /* It trapped in the stub's own code, or faulted there. */
-        good += stop == USER_FAULT || (stop == USER_SYSCALL && vcpu.rip < STUB_END);
+        vcpu.rip = ATTACK_AT(a_jmp);
+        vcpu.gpr[RSP] = GUEST_STACK;
+        vcpu.rflags = 0x202;
+        kick_after(3000);
+        stop = resume_once();
+        /* It trapped in the stub's own code, or faulted there, or came back to itself for ever. */
+        good += stop == USER_FAULT || stop == USER_EVENT ||
+                (stop == USER_SYSCALL && vcpu.rip < STUB_END);
+        kick_every(0);
+        stubs_kick_clear();
     }
-    ok(good == ARRAY_SIZE(inside), "jumps into the mapper's and start-up code reach nothing (%u)",
-       good);
+    ok(good == ARRAY_SIZE(inside), "jumps into trusted and start-up code reach nothing (%u)", good);
     fresh();
     good = 0;
     vcpu.gpr[R12] = 0;
@@ -122,9 +128,9 @@ static void test_futex(void)
         const char *name;
         uint64_t addr, op, val, timeout;
     } calls[] = {
-        {"wait on the mapper's word", STUB_Q + Q_SEQ, 0, 0, 0},
-        {"wake the mapper", STUB_Q + Q_SEQ, 1, 1, 0},
-        {"wake R", STUB_R, 1, 1, 0},
+        {"wait on another word", STUB_Q + Q_ASK, 0, 0, 0},
+        {"wake oneself", STUB_Q + Q_GO, 1, 1, 0},
+        {"wait for go, not at the gate", STUB_Q + Q_GO, 0, 0, 0},
         {"wait with timeout", STUB_Q + Q_GO, 0, 0, GUEST_DATA},
         {"wait privately", STUB_Q + Q_GO, 128, 0, 0},
         {"lock", STUB_X, 6, 0, 0},
@@ -132,7 +138,7 @@ static void test_futex(void)
         {"an address 4 GiB above", 0x100000000 + STUB_Q + Q_GO, 0, 0, 0},
     };
 
-    uint64_t insn = stub_symbol("park") - 2; /* the stub's own syscall instruction */
+    uint64_t insn = stub_symbol("stub_die") + 10; /* a syscall instruction of the stub */
     unsigned int good = 0;
 
     for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++) {
@@ -251,7 +257,8 @@ static void test_preemption(void)
                     {"has its stack at the end of the signal stack", a_altstack_end, 3},
                     {"has its stack in the signal stack", a_altstack_in, 5},
                     {"storms the kernel with allowed futex calls", a_storm, 20},
-                    {"lives in stub code", a_bounce, 20}};
+                    {"lives in stub code", a_bounce, 20},
+                    {"waits on its own account", a_park, 20}};
 
     uint64_t *uc = data(GUEST_DATA + 0x3000);
 
@@ -353,9 +360,9 @@ static void test_holdings(void)
 
     fresh();
     go(AT(g_syscall));
-    pid = space_of(vcpu.cr3_user)->stub->pid_s;
+    pid = space_of(vcpu.cr3_user)->stub->pid;
     snprintf(path, sizeof(path), "/proc/%u/fd", pid);
-    ok(entries(path) == 2, "a stub has no descriptors");
+    ok(entries(path) == 4, "a stub has two descriptors");
     ok(has_line(pid, "status", "SigBlk:\t0000000000000000"), "and blocks no signal");
     ok(has_line(pid, "status", "Seccomp:\t2"), "and has a filter");
     ok(has_line(pid, "status", "NoNewPrivs:\t1"), "and can gain no rights");
@@ -364,9 +371,88 @@ static void test_holdings(void)
        "and nothing of the zygote's memory");
 }
 
-/* ---- mapper ---- */
+/* ---- mapping ---- */
 
-static void test_mapper(void)
+/* A frame of somebody else, at an address where the program has nothing. */
+#define LOOT_VA 0x30000000ul
+#define LOOT_FRAME 300
+
+static void forge_map(void)
+{
+    vcpu.gpr[RBP] = STUB_GATE_MAP;
+    vcpu.gpr[RAX] = SYS_mmap;
+    vcpu.gpr[RDI] = LOOT_VA;
+    vcpu.gpr[RSI] = PAGE_SIZE;
+    vcpu.gpr[RDX] = 3;
+    vcpu.gpr[R10] = 0x11;
+    vcpu.gpr[R8] = STUB_FD_RAM;
+    vcpu.gpr[R9] = LOOT_FRAME * PAGE_SIZE;
+}
+
+/* The process must not outlive the attempt: it has the mapping for a moment. */
+static void test_forged_mapping(void)
+{
+    static const uint64_t rbx[] = {0, STUB_Q + Q_OPS, STUB_Q + Q_OPS + 32, STUB_X, GUEST_DATA, -32};
+    unsigned int good = 0, total = 0;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(rbx); i++)
+        for (int tf = 0; tf < 2; tf++, total++) {
+            uint32_t pid;
+
+            fresh();
+            go(AT(g_syscall));
+            pid = space_of(vcpu.cr3_user)->stub->pid;
+            forge_map();
+            vcpu.gpr[RBX] = rbx[i];
+            good += is_fault(go(tf ? ATTACK_AT(a_jmp_tf) : ATTACK_AT(a_jmp)), VEC_GP) &&
+                    space_of(vcpu.cr3_user)->stub->pid != pid;
+        }
+    ok(good == total, "who maps what was not ordered dies (%u of %u)", good, total);
+}
+
+/* Single-stepped through the proof: V must not take it for a wait. */
+static void test_forged_proof(void)
+{
+    unsigned int moved = 0;
+
+    for (int i = 0; i < 20; i++) {
+        enum user_stop stop;
+
+        fresh();
+        vcpu.gpr[RBP] = STUB_GATE_PROVE;
+        vcpu.gpr[RAX] = SYS_pwrite64;
+        vcpu.gpr[RDI] = STUB_FD_R;
+        vcpu.gpr[RSI] = STUB_Q + Q_GO;
+        vcpu.gpr[RDX] = 8;
+        stop = go(i & 1 ? ATTACK_AT(a_jmp_tf) : ATTACK_AT(a_jmp));
+        moved += stop == USER_SYSCALL;
+    }
+    ok(!moved, "a program that jumps to the proof gets nowhere");
+}
+
+/* What was ordered last may be had again, and nothing else: not what V took back in one go. */
+static void test_replay(void)
+{
+    const gva_t va = 0x30000000;
+    struct stub *s;
+
+    fresh();
+    page_map(vcpu.cr3_user, va, 301, MAP_RW);
+    go(AT(g_syscall));
+    s = space_of(vcpu.cr3_user)->stub;
+    stub_map(s, va, PAGE_SIZE, LOOT_FRAME * PAGE_SIZE, 3);
+    stub_map(s, va + PAGE_SIZE, PAGE_SIZE, (LOOT_FRAME + 1) * PAGE_SIZE, 3);
+    stub_map(s, va, PAGE_SIZE, 301 * PAGE_SIZE, 3);
+    stub_unmap(s, va + PAGE_SIZE, PAGE_SIZE);
+    for (uint32_t i = 0; i < s->nops; i++)
+        ok(s->ops[i].op == STUB_OP_UNMAP || s->ops[i].off == 301 * PAGE_SIZE,
+           "operation %u of the queue maps nothing that is gone", i);
+    fresh();
+    page_unmap(vcpu.cr3_user, va);
+}
+
+/* Orders that V, owned by a hostile guest kernel, might give. */
+static void test_orders(void)
 {
     static const struct {
         const char *name;
@@ -378,26 +464,24 @@ static void test_mapper(void)
                {"everything", 0x10000, STUB_USER_END - 0x10000, 0},
                {"above user space", STUB_USER_END, PAGE_SIZE, 0},
                {"odd offset", 0x700000, PAGE_SIZE, 1}};
-    struct stub *s;
     unsigned int good = 0;
+    struct stub *s;
 
+    for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
+        fresh();
+        go(AT(g_syscall));
+        s = space_of(vcpu.cr3_user)->stub;
+        stub_map(s, bad[i].va, bad[i].len, bad[i].off, 7);
+        good += stub_sync(s, false) < 0;
+    }
+    ok(good == ARRAY_SIZE(bad), "operations that touch the stub or make no sense are refused");
     fresh();
     go(AT(g_syscall));
     s = space_of(vcpu.cr3_user)->stub;
-    for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
-        stub_map(s, bad[i].va, bad[i].len, bad[i].off, 7);
-        good += stub_sync(s) == -5;
-    }
-    ok(good == ARRAY_SIZE(bad), "operations that touch the stub or make no sense are refused");
     stub_unmap(s, 0x10000, 0x7fff00000000);
-    ok(stub_sync(s) == -5, "so is unmapping all at once");
-    s->q->nops = Q_MAX_OPS + 1;
-    s->q->err = 0x80000000u | (s->seq + 1);
-    s->q->seq = ++s->seq;
-    syscall(SYS_futex, &s->q->seq, FUTEX_WAKE, 1, NULL, NULL, 0);
-    usleep(20000);
-    ok(*s->r == (0x80000000u | s->seq), "so is a batch that is too long");
-    ok(go(AT(g_syscall)) == USER_SYSCALL, "and the mapper lives");
+    ok(stub_sync(s, false) < 0, "so is unmapping all at once");
+    fresh();
+    ok(go(AT(g_syscall)) == USER_SYSCALL, "and the next program runs");
 }
 
 /* ---- deaths ---- */
@@ -415,21 +499,14 @@ static void test_deaths(void)
     fresh();
     go(AT(g_syscall));
     s = space_of(vcpu.cr3_user)->stub;
-    kill_pidfd(s->fd_s);
+    kill_pidfd(s->fd);
     ok(is_fault(go(AT(g_syscall)), VEC_GP), "the death of a stub is #GP");
     ok(go(AT(g_syscall)) == USER_SYSCALL, "then there is a new one");
     s = space_of(vcpu.cr3_user)->stub;
-    kill_pidfd(s->fd_m);
-    page_map(vcpu.cr3_user, 0x30000000, 300, MAP_RW);
-    vcpu.gpr[RDI] = 0x30000000;
-    ok(is_fault(go(ATTACK_AT(a_load)), VEC_GP), "the death of a mapper goes unnoticed");
-    s = space_of(vcpu.cr3_user)->stub;
-    go(AT(g_syscall));
+    ok(!stub_park(s) && stub_is_parked(s), "a stopped stub proves it");
+    syscall(SYS_pidfd_send_signal, s->fd, SIGSTOP, NULL, 0);
     usleep(2000);
-    ok(stub_prove_parked(s), "a stopped stub proves that it sleeps");
-    syscall(SYS_pidfd_send_signal, s->fd_s, SIGSTOP, NULL, 0);
-    usleep(2000);
-    syscall(SYS_pidfd_send_signal, s->fd_s, SIGCONT, NULL, 0);
+    syscall(SYS_pidfd_send_signal, s->fd, SIGCONT, NULL, 0);
     usleep(2000);
     ok(go(AT(g_syscall)) == USER_SYSCALL, "SIGSTOP and SIGCONT from outside do no harm");
 }
@@ -441,38 +518,27 @@ static void *continue_later(void *fd)
     return NULL;
 }
 
-/* While the mapper is held up, nothing may overtake it: neither new orders in the page that it
- * is about to read, nor the stub that waits for it. */
+/* A stub that is held up when it has orders must carry them out before its program runs. */
 static void test_order(void)
 {
     const gva_t va = 0x30000000;
     struct stub *s;
     pthread_t thread;
-    uint64_t t;
 
     fresh();
     page_map(vcpu.cr3_user, va, 300, MAP_RW);
     go(AT(g_syscall));
     s = space_of(vcpu.cr3_user)->stub;
-    syscall(SYS_pidfd_send_signal, s->fd_m, SIGSTOP, NULL, 0);
+    syscall(SYS_pidfd_send_signal, s->fd, SIGSTOP, NULL, 0);
     usleep(5000);
-    stub_map(s, va, PAGE_SIZE, 300 * PAGE_SIZE, 3);
-    stub_send(s);
-    pthread_create(&thread, NULL, continue_later, (void *)(intptr_t)s->fd_m);
-    t = now_us();
-    stub_map(s, va + PAGE_SIZE, PAGE_SIZE, 301 * PAGE_SIZE, 3);
-    ok(now_us() - t > 30000 && *s->r == s->seq, "new orders wait for the old ones");
-    pthread_join(thread, NULL);
-    stub_sync(s);
-    user_flush(vcpu.cr3_user);
-    syscall(SYS_pidfd_send_signal, s->fd_m, SIGSTOP, NULL, 0);
-    usleep(5000);
-    pthread_create(&thread, NULL, continue_later, (void *)(intptr_t)s->fd_m);
+    pthread_create(&thread, NULL, continue_later, (void *)(intptr_t)s->fd);
     kick_every(1000);
     vcpu.gpr[RDI] = va;
-    ok(is_fault(go(ATTACK_AT(a_load)), VEC_GP), "kicks while the mapper is held up do no harm");
+    ok(is_fault(go(ATTACK_AT(a_load)), VEC_GP), "kicks while the stub is held up do no harm");
     kick_every(0);
     pthread_join(thread, NULL);
+    page_unmap(vcpu.cr3_user, va);
+    user_flush(vcpu.cr3_user);
 }
 
 int main(void)
@@ -485,7 +551,10 @@ int main(void)
     test_memory();
     test_instructions();
     test_holdings();
-    test_mapper();
+    test_forged_mapping();
+    test_forged_proof();
+    test_replay();
+    test_orders();
     test_deaths();
     test_order();
     test_revocation();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * test-policy.c - the seccomp programs of stub, mapper, zygote and vCPU process. Each is run by
+ * test-policy.c - the seccomp programs of stub, zygote and vCPU process. Each is run by
  * a small interpreter over every system call number and over hand-made arguments, and compared
- * with the answer written down here; then the real kernel sweeps V's and M's.
+ * with the answer written down here; then the real kernel sweeps V's.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -50,7 +50,7 @@ struct program {
 /* Returns the action, or -1 where the kernel's checker would have refused the program. */
 static int64_t run(const struct program *p, const struct seccomp_data *d)
 {
-    uint32_t a = 0;
+    uint32_t a = 0, x = 0;
 
     for (size_t pc = 0; pc < p->len; pc++) {
         const struct sock_filter *f = &p->insns[pc];
@@ -63,6 +63,15 @@ static int64_t run(const struct program *p, const struct seccomp_data *d)
             break;
         case BPF_ALU | BPF_AND | BPF_K:
             a &= f->k;
+            break;
+        case BPF_ALU | BPF_ADD | BPF_X:
+            a += x;
+            break;
+        case BPF_MISC | BPF_TAX:
+            x = a;
+            break;
+        case BPF_JMP | BPF_JGE | BPF_K:
+            pc += a >= f->k ? f->jt : f->jf;
             break;
         case BPF_JMP | BPF_JEQ | BPF_K:
             pc += a == f->k ? f->jt : f->jf;
@@ -79,9 +88,10 @@ static int64_t run(const struct program *p, const struct seccomp_data *d)
     return -1;
 }
 
-static int64_t ask(const struct program *p, uint32_t arch, uint32_t nr, const uint64_t *args)
+static int64_t ask(const struct program *p, uint32_t arch, uint32_t nr, const uint64_t *args,
+                   uint64_t ip)
 {
-    struct seccomp_data d = {.nr = (int)nr, .arch = arch};
+    struct seccomp_data d = {.nr = (int)nr, .arch = arch, .instruction_pointer = ip};
 
     memcpy(d.args, args, sizeof(d.args));
     return run(p, &d);
@@ -99,51 +109,73 @@ struct call {
     uint32_t nr;
     uint64_t args[6];
     bool allowed;
+    uint64_t gate; /* where the instruction is */
 };
 
 #define HIGH 0x100000000ull
 
-static const struct call stub_calls[] = {
-    {"wait for go", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT, 7, 0}, true},
-    {"wake turn", SYS_futex, {STUB_X, FUTEX_WAKE, 1}, true},
-    {"wait with timeout", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT, 7, 0x1000}, false},
-    {"wait with timeout, high", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT, 7, HIGH}, false},
-    {"wait privately", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT_PRIVATE, 7, 0}, false},
-    {"wait, op high", SYS_futex, {STUB_Q + Q_GO, HIGH | FUTEX_WAIT, 7, 0}, false},
-    {"wait elsewhere", SYS_futex, {STUB_Q + Q_SEQ, FUTEX_WAIT, 7, 0}, false},
-    {"wait on an alias", SYS_futex, {HIGH + STUB_Q + Q_GO, FUTEX_WAIT, 7, 0}, false},
-    {"wait on turn", SYS_futex, {STUB_X, FUTEX_WAIT, 7, 0}, false},
-    {"wake go", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAKE, 1}, false},
-    {"requeue turn", SYS_futex, {STUB_X, FUTEX_REQUEUE, 1}, false},
-    {"x32 futex", SYS_futex | 0x40000000, {STUB_X, FUTEX_WAKE, 1}, false},
-    {"sigreturn", SYS_rt_sigreturn, {0}, false},
-};
+#define GO (STUB_Q + Q_GO)
+#define RAM STUB_FD_RAM
+#define PROVE STUB_GATE_PROVE
+#define WAIT STUB_GATE_WAIT
+#define MAP STUB_GATE_MAP
+#define UNMAP STUB_GATE_UNMAP
 
-static const struct call mapper_calls[] = {
-    {"map", SYS_mmap, {0x1000, 4096, 7, 0x11, STUB_FD_RAM, 0}, true},
-    {"map, prot 8", SYS_mmap, {0x1000, 4096, 8, 0x11, STUB_FD_RAM, 0}, false},
-    {"map, prot high", SYS_mmap, {0x1000, 4096, HIGH, 0x11, STUB_FD_RAM, 0}, false},
-    {"map anonymous", SYS_mmap, {0x1000, 4096, 7, 0x31, STUB_FD_RAM, 0}, false},
-    {"map private", SYS_mmap, {0x1000, 4096, 7, 0x12, STUB_FD_RAM, 0}, false},
-    {"map not fixed", SYS_mmap, {0x1000, 4096, 7, 0x01, STUB_FD_RAM, 0}, false},
-    {"map growing", SYS_mmap, {0x1000, 4096, 7, 0x111, STUB_FD_RAM, 0}, false},
-    {"map R", SYS_mmap, {0x1000, 4096, 7, 0x11, STUB_FD_R, 0}, false},
-    {"map, fd high", SYS_mmap, {0x1000, 4096, 7, 0x11, HIGH | STUB_FD_RAM, 0}, false},
-    {"unmap", SYS_munmap, {0x1000, 4096}, true},
-    {"acknowledge", SYS_pwrite64, {STUB_FD_R, STUB_Q + Q_SEQ, 4, 0}, true},
-    {"fail", SYS_pwrite64, {STUB_FD_R, STUB_Q + Q_ERR, 4, 0}, true},
-    {"write RAM", SYS_pwrite64, {STUB_FD_RAM, STUB_Q + Q_SEQ, 4, 0}, false},
-    {"write 8", SYS_pwrite64, {STUB_FD_R, STUB_Q + Q_SEQ, 8, 0}, false},
-    {"write at 4", SYS_pwrite64, {STUB_FD_R, STUB_Q + Q_SEQ, 4, 4}, false},
-    {"write from elsewhere", SYS_pwrite64, {STUB_FD_R, STUB_X, 4, 0}, false},
-    {"wait for a batch", SYS_futex, {STUB_Q + Q_SEQ, FUTEX_WAIT, 7}, true},
-    {"wake V", SYS_futex, {STUB_R, FUTEX_WAKE, 1}, true},
-    {"wake the stub", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAKE, 1}, true},
-    {"wait for go", SYS_futex, {STUB_Q + Q_GO, FUTEX_WAIT, 1}, false},
-    {"wait on R", SYS_futex, {STUB_R, FUTEX_WAIT, 1}, false},
-    {"mprotect", SYS_mprotect, {STUB_Q, 4096, 7}, false},
-    {"mremap", SYS_mremap, {0x1000, 4096, 4096, 3, 0x2000}, false},
-    {"exit", SYS_exit_group, {0}, false},
+static const struct call stub_calls[] = {
+    {"wake turn", SYS_futex, {STUB_X, FUTEX_WAKE, 1}, true, 0},
+    {"wake R", SYS_futex, {STUB_R, FUTEX_WAKE, 1}, true, 0},
+    {"wait for go", SYS_futex, {GO, FUTEX_WAIT, 7, 0}, true, WAIT},
+    {"wait for go at another place", SYS_futex, {GO, FUTEX_WAIT, 7, 0}, false, PROVE},
+    {"wait for go behind the place", SYS_futex, {GO, FUTEX_WAIT, 7, 0}, false, WAIT + 1},
+    {"wait for go 4 GiB above", SYS_futex, {GO, FUTEX_WAIT, 7, 0}, false, HIGH + WAIT},
+    {"wait with timeout", SYS_futex, {GO, FUTEX_WAIT, 7, 0x1000}, false, WAIT},
+    {"wait with timeout, high", SYS_futex, {GO, FUTEX_WAIT, 7, HIGH}, false, WAIT},
+    {"wait privately", SYS_futex, {GO, FUTEX_WAIT_PRIVATE, 7, 0}, false, WAIT},
+    {"wait, op high", SYS_futex, {GO, HIGH | FUTEX_WAIT, 7, 0}, false, WAIT},
+    {"wait elsewhere", SYS_futex, {STUB_Q + Q_ASK, FUTEX_WAIT, 7, 0}, false, WAIT},
+    {"wait on an alias", SYS_futex, {HIGH + GO, FUTEX_WAIT, 7, 0}, false, WAIT},
+    {"wait on turn", SYS_futex, {STUB_X, FUTEX_WAIT, 7, 0}, false, WAIT},
+    {"wait on R", SYS_futex, {STUB_R, FUTEX_WAIT, 7, 0}, false, WAIT},
+    {"wake go", SYS_futex, {GO, FUTEX_WAKE, 1}, false, WAIT},
+    {"requeue turn", SYS_futex, {STUB_X, FUTEX_REQUEUE, 1}, false, WAIT},
+    {"x32 futex", SYS_futex | 0x40000000, {STUB_X, FUTEX_WAKE, 1}, false, WAIT},
+    {"sigreturn", SYS_rt_sigreturn, {0}, false, MAP},
+    {"prove", SYS_pwrite64, {STUB_FD_R, GO, 8, 0}, true, PROVE},
+    {"prove at another place", SYS_pwrite64, {STUB_FD_R, GO, 8, 0}, false, MAP},
+    {"prove from a program", SYS_pwrite64, {STUB_FD_R, GO, 8, 0}, false, 0x400000},
+    {"prove in RAM", SYS_pwrite64, {RAM, GO, 8, 0}, false, PROVE},
+    {"prove 4", SYS_pwrite64, {STUB_FD_R, GO, 4, 0}, false, PROVE},
+    {"prove at 8", SYS_pwrite64, {STUB_FD_R, GO, 8, 8}, false, PROVE},
+    {"prove something else", SYS_pwrite64, {STUB_FD_R, STUB_X, 8, 0}, false, PROVE},
+    {"map below", SYS_mmap, {0x1000, 4096, 7, 0x11, RAM, 0}, true, MAP},
+    {"map up to", SYS_mmap, {0x1000, STUB_BASE - 0x1000, 7, 0x11, RAM, 0}, true, MAP},
+    {"map above", SYS_mmap, {STUB_END, 4096, 3, 0x11, RAM, 0}, true, MAP},
+    {"map high", SYS_mmap, {7 * HIGH, HIGH, 3, 0x11, RAM, 0}, true, MAP},
+    {"map at another place", SYS_mmap, {0x1000, 4096, 7, 0x11, RAM, 0}, false, UNMAP},
+    {"map from a program", SYS_mmap, {0x1000, 4096, 7, 0x11, RAM, 0}, false, 0x400000},
+    {"map into the stub", SYS_mmap, {0x1000, STUB_BASE, 7, 0x11, RAM, 0}, false, MAP},
+    {"map the stub", SYS_mmap, {STUB_BASE, 4096, 7, 0x11, RAM, 0}, false, MAP},
+    {"map its end", SYS_mmap, {STUB_END - 4096, 4096, 7, 0x11, RAM, 0}, false, MAP},
+    {"map over it", SYS_mmap, {0x1000, HIGH, 7, 0x11, RAM, 0}, false, MAP},
+    {"map, sum wraps", SYS_mmap, {0x1000, 0xfffff000, 7, 0x11, RAM, 0}, false, MAP},
+    {"map, prot 8", SYS_mmap, {0x1000, 4096, 8, 0x11, RAM, 0}, false, MAP},
+    {"map, prot high", SYS_mmap, {0x1000, 4096, HIGH, 0x11, RAM, 0}, false, MAP},
+    {"map anonymous", SYS_mmap, {0x1000, 4096, 7, 0x31, RAM, 0}, false, MAP},
+    {"map private", SYS_mmap, {0x1000, 4096, 7, 0x12, RAM, 0}, false, MAP},
+    {"map not fixed", SYS_mmap, {0x1000, 4096, 7, 0x01, RAM, 0}, false, MAP},
+    {"map growing", SYS_mmap, {0x1000, 4096, 7, 0x111, RAM, 0}, false, MAP},
+    {"map R", SYS_mmap, {0x1000, 4096, 7, 0x11, STUB_FD_R, 0}, false, MAP},
+    {"map, fd high", SYS_mmap, {0x1000, 4096, 7, 0x11, HIGH | RAM, 0}, false, MAP},
+    {"unmap below", SYS_munmap, {0, STUB_BASE}, true, UNMAP},
+    {"unmap above", SYS_munmap, {STUB_END, STUB_USER_END - STUB_END}, true, UNMAP},
+    {"unmap the stub", SYS_munmap, {STUB_BASE, 4096}, false, UNMAP},
+    {"unmap over it", SYS_munmap, {0, STUB_BASE + 1}, false, UNMAP},
+    {"unmap all", SYS_munmap, {0, STUB_USER_END}, false, UNMAP},
+    {"unmap at another place", SYS_munmap, {0, 4096}, false, MAP},
+    {"die", SYS_exit_group, {1}, true, STUB_GATE_DIE},
+    {"exit", SYS_exit_group, {1}, false, 0x400000},
+    {"mprotect", SYS_mprotect, {STUB_Q, 4096, 7}, false, MAP},
+    {"mremap", SYS_mremap, {0x1000, 4096, 4096, 3, 0x2000}, false, MAP},
 };
 
 static const struct call vcpu_calls[] = {
@@ -158,7 +190,7 @@ static const struct call vcpu_calls[] = {
     {"mprotect growsdown", SYS_mprotect, {0x1000, 4096, 0x01000003}, false},
     {"futex wait", SYS_futex, {0x1000, FUTEX_WAIT, 0}, true},
     {"futex wake", SYS_futex, {0x1000, FUTEX_WAKE, 1}, true},
-    {"futex proof", SYS_futex, {0x1000, FUTEX_CMP_REQUEUE, 0, 1, 0x2000, 7}, true},
+    {"futex requeue", SYS_futex, {0x1000, FUTEX_CMP_REQUEUE, 0, 1, 0x2000, 7}, false},
     {"futex lock", SYS_futex, {0x1000, FUTEX_LOCK_PI, 0}, false},
     {"futex wake op", SYS_futex, {0x1000, FUTEX_WAKE_OP, 0}, false},
     {"futex realtime", SYS_futex, {0x1000, FUTEX_CLOCK_REALTIME, 0}, false},
@@ -203,10 +235,11 @@ static void check_calls(const char *name, const struct program *p, const struct 
 {
     for (size_t i = 0; i < n; i++) {
         int64_t want = calls[i].allowed ? ALLOW : otherwise;
-        int64_t got = ask(p, AUDIT_ARCH_X86_64, calls[i].nr, calls[i].args);
+        uint64_t ip = calls[i].gate + STUB_GATE_LEN;
+        int64_t got = ask(p, AUDIT_ARCH_X86_64, calls[i].nr, calls[i].args, ip);
 
         ok(got == want, "%s: %s is %s", name, calls[i].what, want == ALLOW ? "allowed" : "not");
-        ok(ask(p, AUDIT_ARCH_I386, calls[i].nr, calls[i].args) == otherwise,
+        ok(ask(p, AUDIT_ARCH_I386, calls[i].nr, calls[i].args, ip) == otherwise,
            "%s: %s is not, as a 32-bit call", name, calls[i].what);
     }
 }
@@ -228,8 +261,8 @@ static void check_numbers(const char *name, const struct program *p, const uint3
     unsigned int wrong = 0;
 
     for (uint32_t nr = 0; nr < NR_CALLS; nr++) {
-        int64_t a = ask(p, AUDIT_ARCH_X86_64, nr, zeros);
-        int64_t b = ask(p, AUDIT_ARCH_X86_64, nr, ones);
+        int64_t a = ask(p, AUDIT_ARCH_X86_64, nr, zeros, 0);
+        int64_t b = ask(p, AUDIT_ARCH_X86_64, nr, ones, ~0ull);
         bool allowed = a == ALLOW || b == ALLOW;
 
         if ((a != ALLOW && a != otherwise) || (b != ALLOW && b != otherwise) ||
@@ -297,7 +330,6 @@ int main(void)
 {
     /* Calls that pass with some silly arguments. */
     static const uint32_t none[] = {SYS_futex};
-    static const uint32_t mapper[] = {SYS_munmap};
     static const uint32_t zygote[] = {
         SYS_clone,      SYS_memfd_create, SYS_ftruncate,   SYS_close,          SYS_close_range,
         SYS_munmap,     SYS_rt_sigaction, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl,
@@ -315,21 +347,17 @@ int main(void)
                                     SYS_close,
                                     SYS_exit_group,
                                     SYS_restart_syscall};
-    static struct program s, m, z, v;
+    static struct program s, z, v;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     build(&s, policy_stub, ARRAY_SIZE(policy_stub), TRAP);
-    build(&m, policy_mapper, ARRAY_SIZE(policy_mapper), KILL);
     build(&z, policy_zygote, ARRAY_SIZE(policy_zygote), TRAP);
     build(&v, jail_policy, ARRAY_SIZE(jail_policy), KILL);
-    ok(s.len && m.len && z.len && v.len, "programs fit: %zu %zu %zu %zu instructions", s.len, m.len,
-       z.len, v.len);
+    ok(s.len && z.len && v.len, "programs fit: %zu %zu %zu instructions", s.len, z.len, v.len);
     CHECK("stub", s, stub_calls, none, TRAP);
-    CHECK("mapper", m, mapper_calls, mapper, KILL);
     CHECK("vcpu", v, vcpu_calls, vcpu, KILL);
     check_numbers("zygote", &z, zygote, ARRAY_SIZE(zygote), TRAP);
     check_kernel("vcpu", &v, vcpu, ARRAY_SIZE(vcpu));
-    check_kernel("mapper", &m, mapper, ARRAY_SIZE(mapper));
     printf("1..%d\n", tests);
     return failures != 0;
 }

@@ -358,20 +358,12 @@ static void test_deaths(void)
     ok(go(AT(g_syscall)) == USER_SYSCALL, "a program");
     for (unsigned int i = 0; i < STUB_MAX; i++)
         if (stubs[i].state == STUB_BOUND)
-            kill_and_wait(stubs[i].fd_m);
-    ok(go(AT(g_syscall)) == USER_SYSCALL, "its mapper dies: nothing happens");
-    user_invlpg(root, AT(g_syscall));
-    page_unmap(root, GUEST_DATA);
-    user_invlpg(root, GUEST_DATA);
-    ok(go(AT(g_syscall)) == USER_SYSCALL, "not even when a mapper is needed");
-    for (unsigned int i = 0; i < STUB_MAX; i++)
-        if (stubs[i].state == STUB_BOUND)
-            kill_and_wait(stubs[i].fd_s);
+            kill_and_wait(stubs[i].fd);
     ok(is_fault(go(AT(g_syscall)), VEC_GP, 0), "its stub dies: #GP");
     ok(go(AT(g_syscall)) == USER_SYSCALL, "and then there is another stub");
     for (unsigned int i = 0; i < STUB_MAX; i++)
         if (stubs[i].state == STUB_CLEAN || stubs[i].state == STUB_DIRTY) {
-            kill_and_wait(stubs[i].fd_s);
+            kill_and_wait(stubs[i].fd);
             idle++;
         }
     other = space_make();

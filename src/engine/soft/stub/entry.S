@@ -1,20 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * entry.S - the stub: how a guest program stops and goes on.
+ * entry.S - the stub: how a guest program stops, how its memory map is changed, and how it goes
+ * on.
  *
  * Every way in writes the program's registers to X.regs, says "stopped" in X.turn and waits
- * until Q.go changes; every way out loads X.regs. Nothing is carried in registers or on the
- * stack across the wait, so that what a hostile program leaves there has no effect, and a kick
- * that arrives anywhere between the release and the first guest instruction can be turned into
- * a new stop with the same X.regs ("roll back").
+ * until Q.go changes; then the operations in Q are carried out, and X.regs loaded. Nothing is
+ * carried in registers or on the stack across the wait, so that what a hostile program leaves
+ * there has no effect.
+ *
+ * The trusted part. A program can jump to any instruction here with any registers, and yet only
+ * what V orders may be mapped, and V must be able to know that the program does not run:
+ *   - mmap, munmap, the proof and the wait are allowed at one instruction each (the gates).
+ *   - From the gates on, up to `trusted_end`, control flow depends on nothing that the program
+ *     can write: only on Q and R. Wherever it was entered, it leads through the rest.
+ *   - What was mapped is compared with the order in Q before anything else happens; if it was
+ *     not ordered, the process ends. The policy keeps it from covering this code.
+ *   - Any signal in there but the kick ends the process: a program may have set TF. A kick only
+ *     leaves a note.
+ * So when R says (by the host kernel's own hand) that the gate of the proof was passed while
+ * Q.go had its present value, then no instruction of the program is executed before Q.go
+ * changes and all operations that are in Q by then are done. An order may be repeated by a
+ * program that jumps here, which changes nothing: V keeps Q free of what no longer holds.
  *
  * There is no rt_sigreturn: a forged frame could block the kick. Resuming is XRSTOR, loads, and
- * IRETQ or a jump. Where the FPU state is: X.fpu_at names a valid image at every stop; X.live
- * says that the registers hold the same, which any signal ends.
+ * IRETQ or a jump; a kick in there rolls back to a new stop with the same X.regs. Where the FPU
+ * state is: X.fpu_at names a valid image at every stop; X.live says that the registers hold the
+ * same, which any signal ends.
  */
 #include "engine/soft/stub/stub_layout.h"
 
+#define SYS_mmap 9
+#define SYS_munmap 11
+#define SYS_pwrite64 18
 #define SYS_futex 202
+#define SYS_exit_group 231
+#define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 #define SIGUSR1 10
 #define SIGSYS 31
@@ -44,8 +64,16 @@
 #define Q(field) STUB_Q + Q_##field
 #define GPR(n) STUB_X + X_GPR + 8 * (n)
 
+/* Wake who sleeps on the word at edi. */
+	.macro	call_wake
+	mov	$SYS_futex, %eax
+	mov	$FUTEX_WAKE, %esi
+	mov	$1, %edx
+	syscall
+	.endm
+
 	.text
-	.globl	_start, handler_entry, kick_entry, fast_entry, stub_start, restorer
+	.globl	_start, handler_entry, kick_entry, fast_entry, stub_start, restorer, trusted_start
 
 	.section .text.start, "ax"
 _start:	/* the zygote */
@@ -59,7 +87,6 @@ _start:	/* the zygote */
  * stays live; its image is written too, because it is wanted at a guest context switch, and
  * asking a stopped stub for it would cost a hand-over. */
 fast_entry:
-	movl	$STUB_ENTERING, X(PHASE)
 	mov	%rax, GPR(0)
 	mov	%rcx, GPR(1)
 	mov	%rdx, GPR(2)
@@ -91,10 +118,144 @@ fast_entry:
 	movl	$1, X(LIVE)
 	jmp	stopped
 
+/* ---- trusted from here ---- */
+
+	.org	STUB_GATE_PROVE - STUB_BASE
+trusted_start:
+	syscall
+	jmp	proven
+	.org	STUB_GATE_WAIT - STUB_BASE
+	syscall
+	jmp	woken
+	.org	STUB_GATE_MAP - STUB_BASE
+	syscall
+	jmp	mapped
+	.org	STUB_GATE_UNMAP - STUB_BASE
+	syscall
+	jmp	unmapped
+	.org	STUB_GATE_DIE - STUB_BASE
+	syscall
+die:	mov	$SYS_exit_group, %eax
+	mov	$1, %edi
+	jmp	STUB_GATE_DIE - STUB_BASE + _start
+
+proven:	cmp	$8, %rax
+	jne	die
+	mfence
+	cmpl	$0, Q(HWAIT)
+	je	1f
+	mov	$X(TURN), %edi
+	call_wake
+1:	cmpl	$0, Q(RWAIT)
+	je	1f
+	mov	$STUB_R, %edi
+	call_wake
+1:	rdtsc
+	mov	%eax, %ebx
+2:	mov	STUB_R, %rcx
+	cmp	Q(GO), %rcx
+	jne	released
+	pause
+	rdtsc
+	sub	%ebx, %eax
+	cmp	Q(SPIN), %eax
+	jb	2b
+sleep:	movl	$1, X(SLEEP)
+	mfence
+	mov	STUB_R, %rdx
+	cmp	Q(GO), %rdx
+	jne	released
+	mov	$SYS_futex, %eax
+	mov	$Q(GO), %edi
+	mov	$FUTEX_WAIT, %esi
+	xor	%r10d, %r10d
+	jmp	STUB_GATE_WAIT - STUB_BASE + _start
+woken:	mov	STUB_R, %rcx
+	cmp	Q(GO), %rcx
+	je	sleep
+released:
+	movl	$0, X(SLEEP)
+	mov	$Q(OPS), %ebx
+next:	mov	Q(NOPS), %ecx
+	shl	$5, %ecx
+	add	$Q(OPS), %ecx
+	cmp	%ecx, %ebx
+	jae	done
+	mov	8(%rbx), %rdi
+	mov	16(%rbx), %rsi
+	cmpl	$STUB_OP_MAP, (%rbx)
+	jne	unmap
+	mov	4(%rbx), %edx
+	mov	24(%rbx), %r9
+	mov	$SYS_mmap, %eax
+	mov	$0x11, %r10d /* MAP_SHARED | MAP_FIXED */
+	mov	$STUB_FD_RAM, %r8d
+	jmp	STUB_GATE_MAP - STUB_BASE + _start
+mapped:	/* Was that an order? rbx may be anything. */
+	mov	%rbx, %rcx
+	sub	$Q(OPS), %rcx
+	cmp	$(32 * Q_MAX_OPS), %rcx
+	jae	die
+	test	$31, %ecx
+	jnz	die
+	shr	$5, %ecx
+	cmp	Q(NOPS), %ecx
+	jae	die
+	cmpl	$STUB_OP_MAP, (%rbx)
+	jne	die
+	mov	4(%rbx), %ecx
+	cmp	%rcx, %rdx
+	jne	die
+	cmp	8(%rbx), %rdi
+	jne	die
+	cmp	16(%rbx), %rsi
+	jne	die
+	cmp	24(%rbx), %r9
+	jne	die
+	cmp	$-4096, %rax
+	ja	failed
+	add	$32, %rbx
+	jmp	next
+unmap:	mov	$SYS_munmap, %eax
+	jmp	STUB_GATE_UNMAP - STUB_BASE + _start
+unmapped:
+	test	%eax, %eax
+	jnz	failed
+	add	$32, %rbx
+	jmp	next
+done:	mov	Q(STAY), %eax
+	test	%eax, %eax
+	jz	resume
+	cmp	$STUB_STAY_RESET, %eax
+	jne	1f
+	xor	%eax, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %fs
+	mov	%eax, %gs
+	jmp	1f
+failed:	movl	$STUB_WHY_FAILED, X(WHY)
+1:	mov	Q(GO), %rax
+	mov	%rax, X(GO)
+	mov	$1, %eax
+	xchg	%eax, X(TURN)
+prove:	mov	$SYS_pwrite64, %eax
+	mov	$STUB_FD_R, %edi
+	mov	$Q(GO), %esi
+	mov	$8, %edx
+	xor	%r10d, %r10d
+	jmp	STUB_GATE_PROVE - STUB_BASE + _start
+trusted_end:
+
+/* ---- to here ---- */
+
 	.text
 /* Signals other than the kick. rdi = signal, rsi = siginfo, rdx = ucontext. */
 handler_entry:
-	movl	$STUB_ENTERING, X(PHASE)
+	mov	UC_RIP(%rdx), %rax
+	sub	$trusted_start, %rax
+	cmp	$(trusted_end - trusted_start), %rax
+	jb	die
 stop_from_frame:
 	mov	%edi, X(WHY)
 	mov	UC_RAX(%rdx), %rax
@@ -150,57 +311,45 @@ save_segments:
 	mov	%gs, X(GS)
 	ret
 
-/* X.regs is complete. Publish the stop and wait. From here on kicks either do nothing or start
- * again at `stopped`. */
+/* X.regs is complete: publish the stop. After a fault the program's memory is likely to be
+ * changed, for which V wants the proof; and who is about to sleep proves it before V is woken.
+ * After a system call spin without, until asked.
+ *
+ * V may release us, without operations, while we are on the way to the gate, which then proves
+ * the next run instead, and we wait for the one after. X.go tells V, and it releases us again. */
 stopped:
 	mov	$STUB_SERVE_SP, %esp
-	mov	Q(GO), %eax
-	mov	%eax, X(GO)
-	movl	$STUB_STOPPED, X(PHASE)
+	mov	Q(GO), %rax
+	mov	%rax, X(GO)
 	mov	$1, %eax
 	xchg	%eax, X(TURN)
+	cmpl	$0, Q(SPIN)
+	je	prove
 	cmpl	$0, Q(HWAIT)
-	je	park
-	mov	$SYS_futex, %eax
+	je	1f
 	mov	$X(TURN), %edi
-	mov	$FUTEX_WAKE, %esi
-	mov	$1, %edx
-	syscall
-park:	/* Spin only after a system call: after a fault the mapper has to run first, perhaps on
-	 * this CPU. */
-	mov	X(WHY), %eax
+	call_wake
+1:	mov	X(WHY), %eax
 	cmp	$SIGSYS, %eax
 	je	1f
 	cmp	$STUB_WHY_FAST, %eax
-	jne	sleep
+	jne	prove
 1:	rdtsc
 	mov	%eax, %ebx
-1:	mov	X(GO), %ecx
-	cmp	Q(GO), %ecx
+2:	mov	X(GO), %rcx
+	cmp	Q(GO), %rcx
 	jne	released
+	cmp	Q(ASK), %rcx
+	je	prove
 	pause
 	rdtsc
 	sub	%ebx, %eax
 	cmp	Q(SPIN), %eax
-	jb	1b
-sleep:
-	movl	$1, X(SLEEP)
-	mfence
-	mov	X(GO), %edx
-	cmp	Q(GO), %edx
-	jne	released
-	mov	$SYS_futex, %eax
-	mov	$Q(GO), %edi
-	xor	%esi, %esi
-	xor	%r10d, %r10d
-	syscall
-	mov	X(GO), %ecx
-	cmp	Q(GO), %ecx
-	je	sleep
-released:
-	movl	$0, X(SLEEP)
-	movl	$STUB_RELEASED, X(PHASE)
+	jb	2b
+	jmp	prove
 
+resume:	cmpl	$0, X(KICK)
+	jne	roll_back
 	/* Resume. The stack pointer stays on the signal stack until the FPU is loaded: a kick
 	 * then cannot overwrite the image at the top of it. */
 	mov	X(MODE), %esi
@@ -253,58 +402,29 @@ released:
 	popfq
 	mov	X(RSP), %rsp
 	jmp	*X(RIP)
+resume_end:
 
-/* SIGUSR1. The window up to kick_window_end is left alone by a second kick. */
+/* SIGUSR1. In the program: stop. On the way back to it: stop again. Elsewhere the stub stops by
+ * itself, or waits, or has been released and comes to `resume`. */
 kick_entry:
 	mov	UC_RIP(%rdx), %rax
 	mov	%rax, %rcx
 	sub	$STUB_BASE, %rcx
 	cmp	$(STUB_END - STUB_BASE), %rcx
-	jae	1f
-	cmpl	$0, Q(RESET)
-	jne	reset
-	mov	X(PHASE), %ecx
-	cmp	$STUB_STOPPED, %ecx
-	je	2f
-	cmp	$STUB_RELEASED, %ecx
-	jne	return_from_frame
-	/* Released: on the way to the program, or at the first instruction of an entry. */
-	cmp	$handler_entry, %rax
-	je	return_from_frame
-	cmp	$fast_entry, %rax
-	je	return_from_frame
-	cmp	$kick_entry, %rax
+	jae	stop_from_frame
+	sub	$resume, %rax
+	cmp	$(resume_end - resume), %rax
 	jb	roll_back
-	cmp	$kick_window_end, %rax
-	jae	roll_back
+	movl	$1, X(KICK)
 	jmp	return_from_frame
-2:	/* Stopped, or about to say so: if V has released us meanwhile this is a kick for the
-	 * new run, else one that came late. */
-	mov	Q(GO), %ecx
-	cmp	X(GO), %ecx
-	jne	roll_back
-	jmp	return_from_frame
-1:	movl	$STUB_ENTERING, X(PHASE)
-kick_window_end:
-	jmp	stop_from_frame
 
 roll_back:
 	movl	$0, X(LIVE)
+	movl	$0, X(KICK)
 	movl	$SIGUSR1, X(WHY)
 	jmp	stopped
 
-/* V takes the stub away from its program: wherever we were, stop. */
-reset:
-	xor	%eax, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %fs
-	mov	%eax, %gs
-	movl	$STUB_ENTERING, X(PHASE)
-	jmp	roll_back
-
-/* A kick hit stub code that has stopped or will stop by itself: go on there. rdx = ucontext; nothing above it
- * is touched, so that this may nest. */
+/* rdx = ucontext; nothing above it is touched, so that this may nest. */
 return_from_frame:
 	mov	%rdx, %rdi
 	pushq	$2
@@ -352,8 +472,15 @@ stub_start:
 	syscall
 	test	%eax, %eax
 	jnz	stub_die
-	mov	$436, %eax /* close_range: all */
-	xor	%edi, %edi
+	mov	$436, %eax /* close_range: all but RAM and R */
+	mov	$STUB_FD_SOCK, %edi
+	mov	$STUB_FD_SOCK, %esi
+	xor	%edx, %edx
+	syscall
+	test	%eax, %eax
+	jnz	stub_die
+	mov	$436, %eax
+	mov	$(STUB_FD_R + 1), %edi
 	mov	$-1, %esi
 	xor	%edx, %edx
 	syscall

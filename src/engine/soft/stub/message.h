@@ -31,5 +31,4 @@ struct fds_message {
     size_t len;
     uint32_t level, type;
     int32_t fds[STUB_HELLO_FDS];
-    uint32_t pad;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * spawn.c - the zygote Z: makes pairs of stub S and mapper M for one vCPU process V.
+ * spawn.c - the zygote Z: makes stubs S for one vCPU process V.
  *
  * Started by the domain process from a sealed memfd with two descriptors, guest memory and a
  * socket to V. V is owned by the guest kernel, so all that is accepted from it is "one more",
@@ -19,7 +19,7 @@
 
 _Noreturn void zygote_main(void);
 _Noreturn void stub_start(void);
-extern char handler_entry[], kick_entry[], restorer[], mapper_entry[];
+extern char handler_entry[], kick_entry[], restorer[];
 
 #define SHARED_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 #define ARCH_SET_CPUID 0x1012
@@ -38,10 +38,10 @@ struct sigaction_raw {
     uint64_t mask;
 };
 
-/* Read-only after zygote_main(); mapper.S and entry.S know where the headers are. */
+/* Read-only after zygote_main(); entry.S knows where the header is. */
 struct policy_page {
-    struct sock_fprog stub, mapper;
-    struct sock_filter insns[(4096 - 32) / 8];
+    struct sock_fprog stub;
+    struct sock_filter insns[(4096 - 16) / 8];
 };
 
 static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
@@ -77,19 +77,16 @@ static void must(long r)
 static void policy_init(void)
 {
     struct policy_page *p = (struct policy_page *)STUB_POLICY;
-    size_t max = ARRAY_SIZE(p->insns);
     size_t n;
 
     if (sys6(__NR_mmap, STUB_POLICY, PAGE_SIZE, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
              0) != STUB_POLICY)
         die(2);
-    n = bpf_build(p->insns, max, policy_stub, ARRAY_SIZE(policy_stub), SECCOMP_RET_TRAP);
-    p->stub = (struct sock_fprog){(unsigned short)n, p->insns};
-    p->mapper.filter = p->insns + n;
-    p->mapper.len = (unsigned short)bpf_build(p->mapper.filter, max - n, policy_mapper,
-                                              ARRAY_SIZE(policy_mapper), SECCOMP_RET_KILL_PROCESS);
-    if (!p->stub.len || !p->mapper.len)
+    n = bpf_build(p->insns, ARRAY_SIZE(p->insns), policy_stub, ARRAY_SIZE(policy_stub),
+                  SECCOMP_RET_TRAP);
+    if (!n)
         die(2);
+    p->stub = (struct sock_fprog){(unsigned short)n, p->insns};
     must(sys4(__NR_mprotect, STUB_POLICY, PAGE_SIZE, 1, 0));
 }
 
@@ -143,30 +140,12 @@ static void stub_signals(void)
     must(sys4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, 8));
 }
 
-/* Start M in this address space. Returns its number, *ret_fd its pidfd. */
-static long mapper_clone(int32_t *ret_fd, long zygote)
+static void hello_send(int32_t fd, uint32_t pid)
 {
-    register long r14 __asm__("r14") = zygote; /* M looks whether that is its parent */
-    register long r10 __asm__("r10") = 0;
-    register long r8 __asm__("r8") = 0;
-    long ret;
-
-    __asm__ volatile("syscall\n\t"
-                     "test %%eax, %%eax\n\t"
-                     "jz mapper_entry"
-                     : "=a"(ret)
-                     : "a"((long)__NR_clone), "D"((long)(CLONE_VM | CLONE_PIDFD | CLONE_PARENT)),
-                       "S"(0l), "d"(ret_fd), "r"(r10), "r"(r8), "r"(r14)
-                     : "rcx", "r11", "memory");
-    return ret;
-}
-
-static void hello_send(int32_t fd_s, int32_t fd_m, uint32_t pid_s, uint32_t pid_m)
-{
-    struct stub_hello hello = {pid_s, pid_m};
+    struct stub_hello hello = {pid};
     struct iovec_raw iov = {&hello, sizeof(hello)};
     struct fds_message fds = {
-        sizeof(fds) - 4, SOL_SOCKET, SCM_RIGHTS, {STUB_FD_Q, STUB_FD_R, STUB_FD_X, fd_s, fd_m}, 0};
+        sizeof(fds), SOL_SOCKET, SCM_RIGHTS, {STUB_FD_Q, STUB_FD_R, STUB_FD_X, fd}};
     struct msghdr_raw msg = {0, 0, 0, &iov, 1, &fds, sizeof(fds), 0, 0};
 
     must(sys4(__NR_sendmsg, STUB_FD_SOCK, &msg, 0, 0));
@@ -174,8 +153,7 @@ static void hello_send(int32_t fd_s, int32_t fd_m, uint32_t pid_s, uint32_t pid_
 
 static _Noreturn void stub_main(long zygote)
 {
-    int32_t fd_m = -1;
-    long pid_s, pid_m, fd_s;
+    long pid, fd;
 
     must(sys4(__NR_prctl, PR_SET_PDEATHSIG, 9, 0, 0));
     if (sys4(__NR_getppid, 0, 0, 0, 0) != zygote)
@@ -185,12 +163,10 @@ static _Noreturn void stub_main(long zygote)
     shared_map(STUB_X, STUB_X_SIZE, 3, STUB_FD_X);
     stub_signals();
     sys4(__NR_arch_prctl, ARCH_SET_CPUID, 0, 0, 0); /* where the CPU can */
-    pid_s = sys4(__NR_getpid, 0, 0, 0, 0);
-    fd_s = sys4(__NR_pidfd_open, pid_s, 0, 0, 0);
-    must(fd_s);
-    pid_m = mapper_clone(&fd_m, zygote);
-    must(pid_m);
-    hello_send((int32_t)fd_s, fd_m, (uint32_t)pid_s, (uint32_t)pid_m);
+    pid = sys4(__NR_getpid, 0, 0, 0, 0);
+    fd = sys4(__NR_pidfd_open, pid, 0, 0, 0);
+    must(fd);
+    hello_send((int32_t)fd, (uint32_t)pid);
     /* Some system calls pass seccomp on some kernels (uretprobe); this one stops them first. */
     sys6(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, STUB_CODE, STUB_CODE_SIZE, 0,
          0);
@@ -209,7 +185,7 @@ static int slot_find(int32_t *pids)
 
 static void refuse(void)
 {
-    struct stub_hello hello = {0, 0};
+    struct stub_hello hello = {0};
     struct iovec_raw iov = {&hello, sizeof(hello)};
     struct msghdr_raw msg = {0, 0, 0, &iov, 1, 0, 0, 0, 0};
 
@@ -218,6 +194,7 @@ static void refuse(void)
 
 static void stub_make(int32_t *pids)
 {
+    static const uint64_t first_run = 1; /* R says 0 */
     long self = sys4(__NR_getpid, 0, 0, 0, 0);
     int slot = slot_find(pids);
     long pid;
@@ -229,6 +206,8 @@ static void stub_make(int32_t *pids)
     shared_make(STUB_FD_R, PAGE_SIZE);
     shared_make(STUB_FD_Q, PAGE_SIZE);
     shared_make(STUB_FD_X, STUB_X_SIZE);
+    if (sys4(__NR_pwrite64, STUB_FD_Q, &first_run, 8, Q_GO) != 8)
+        die(3);
     pid = sys6(__NR_clone, SIGCHLD, 0, 0, 0, 0, 0);
     if (!pid)
         stub_main(self);

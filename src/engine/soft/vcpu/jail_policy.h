@@ -20,9 +20,8 @@
 #define JAIL_SIGKILL 9
 
 static const struct bpf_rule jail_policy[] = {
-    {"hand-over to stubs, mappers and the domain process", __NR_futex, {BPF_ARG_EQ(1, FUTEX_WAIT)}},
+    {"hand-over to stubs and the domain process", __NR_futex, {BPF_ARG_EQ(1, FUTEX_WAIT)}},
     {"same", __NR_futex, {BPF_ARG_EQ(1, FUTEX_WAKE)}},
-    {"proof that a stub sleeps", __NR_futex, {BPF_ARG_EQ(1, FUTEX_CMP_REQUEUE)}},
     {"guest memory into the vTLB; pages of new stubs",
      __NR_mmap,
      {BPF_ARG_EQ(3, JAIL_MAP), BPF_ARG_LE(2, 7)}},

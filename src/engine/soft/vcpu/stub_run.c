@@ -3,8 +3,8 @@
  * stub_run.c - giving a stub the CPU and getting it back (see stubs.h, and entry.S for the
  * other side).
  *
- * Release: X is filled, X.turn = 0, Q.go changes. Stop: the stub sets X.turn. A kick is sent
- * only after the release, at most one at a time, and repeated from here while it goes
+ * Release: X is filled, operations are copied to Q, X.turn = 0, Q.go changes. Stop: the stub
+ * sets X.turn. A kick is sent at most one at a time, and repeated from here while it goes
  * unanswered; a stub that uses CPU time without answering is killed.
  */
 #include <asm/unistd.h>
@@ -25,8 +25,8 @@
 #define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
 #define KICK_CPU_NS (20 * MS)    /* CPU time a kicked stub may use without stopping */
 #define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
-#define START_NS (10000 * MS)
-#define SUBDUE_NS (50 * MS)
+#define ESRCH 3
+#define PARK_SPIN 400 /* looks at R before V sleeps */
 #define SPIN_US 20
 
 static struct stub *volatile running; /* released and not yet stopped */
@@ -79,9 +79,8 @@ void stubs_kick(void)
     if (!s || s->kicked)
         return;
     s->kicked = true;
-    s->proofs = 2;
     user_stats.kicks++;
-    stub_signal(s->fd_s, STUB_SIGUSR1);
+    stub_signal(s->fd, STUB_SIGUSR1);
 }
 
 bool stubs_kick_pending(void)
@@ -96,9 +95,33 @@ void stubs_kick_clear(void)
 
 /* ---- waiting for the stub ---- */
 
+static bool is_proven(const struct stub *s)
+{
+    return __atomic_load_n(s->r, __ATOMIC_ACQUIRE) == s->q->go;
+}
+
+static void wake(struct stub *s)
+{
+    sys_futex_wake((uint32_t *)&s->q->go, 1);
+}
+
+/* It waits without having said that it stopped: either its program jumped to the gate, or it
+ * was on the way there when it was released (see entry.S, `stopped`) and has to be released
+ * again. */
+static bool waits_by_mistake(struct stub *s)
+{
+    if (s->x->go == s->q->go)
+        return false;
+    __atomic_fetch_add(&s->q->go, 1, __ATOMIC_SEQ_CST);
+    wake(s);
+    return true;
+}
+
 static bool has_stopped(struct stub *s)
 {
-    return __atomic_load_n(&s->x->turn, __ATOMIC_ACQUIRE) != 0;
+    if (__atomic_load_n(&s->x->turn, __ATOMIC_ACQUIRE))
+        return true;
+    return is_proven(s) && !waits_by_mistake(s);
 }
 
 static bool spin_for_stop(struct stub *s, uint64_t start, uint32_t budget)
@@ -122,25 +145,23 @@ static bool is_lost(struct stub *s, struct patience *p)
 {
     uint64_t cpu = 0, wall;
 
-    if (stub_signal(s->fd_s, 0))
+    if (stub_signal(s->fd, 0))
         return true;
-    /* In case it lied about being awake, or its mapper, which was to wake it, is dead. */
-    if (!stub_is_chained(s) || stub_signal(s->fd_m, 0))
-        sys_futex_wake(&s->q->go, 1);
+    wake(s); /* in case it lied about being awake */
     if (!s->kicked)
         return false;
     wall = now_ns();
     if (!p->started) {
         p->started = true;
         p->wall = wall;
-        p->has_cpu = !clock_read(cpu_clock(s->pid_s), &p->cpu);
+        p->has_cpu = !clock_read(cpu_clock(s->pid), &p->cpu);
         return false;
     }
-    if (!p->has_cpu || clock_read(cpu_clock(s->pid_s), &cpu))
+    if (!p->has_cpu || clock_read(cpu_clock(s->pid), &cpu))
         return wall - p->wall > KICK_WALL_NS;
     if (cpu - p->cpu > KICK_CPU_NS)
         return true;
-    stub_signal(s->fd_s, STUB_SIGUSR1);
+    stub_signal(s->fd, STUB_SIGUSR1);
     return false;
 }
 
@@ -171,79 +192,111 @@ static bool wait_for_stop(struct stub *s)
 
 /* ---- run ---- */
 
-/* Let it go on. With operations queued M does the waking. 0, or -errno of the mapper. */
-static int release(struct stub *s)
+static void release(struct stub *s, uint32_t nops, uint32_t stay)
 {
-    bool chain = s->nops != 0, asleep = false;
-    int r = 0;
+    struct stub_q *q = s->q;
 
-    s->q->spin = handover_budget(&handover);
-    s->q->reset = 0;
+    q->nops = nops;
+    q->stay = stay;
     s->kicked = false;
-    s->proofs = 1;
+    s->x->kick = 0;
     __atomic_store_n(&s->x->turn, 0, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&s->q->go, 1, __ATOMIC_SEQ_CST);
-    running = s;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (chain)
-        r = stub_send_chained(s);
-    if (!s->parked || sys_futex_wake(&s->park_word, 1) != 1)
-        asleep = __atomic_load_n(&s->x->sleep, __ATOMIC_SEQ_CST) != 0;
-    s->parked = false;
-    /* Asleep on Q.go itself, or put back there by a SIGSTOP while parked. */
-    if (asleep && (!chain || r))
-        sys_futex_wake(&s->q->go, 1);
-    return r;
+    __atomic_fetch_add(&q->go, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&s->x->sleep, __ATOMIC_SEQ_CST))
+        wake(s);
+}
+
+/* Copy the queue to Q. The stub is parked. Returns the number of operations. */
+static uint32_t ops_give(struct stub *s)
+{
+    uint32_t n = s->nops;
+
+    memcpy(s->q->ops, s->ops, n * sizeof(s->ops[0]));
+    s->nops = s->maps = 0;
+    user_stats.batches++;
+    user_stats.ops += n;
+    return n;
 }
 
 enum stub_outcome stub_run(struct stub *s)
 {
-    bool ok = !release(s);
+    uint32_t n = 0;
+    bool ok;
 
+    if (s->nops) {
+        if (stub_park(s))
+            return STUB_HAS_DIED;
+        n = ops_give(s);
+    }
+    s->q->spin = handover_budget(&handover);
+    release(s, n, 0);
+    running = s;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (kick_pending)
         stubs_kick();
-    ok = ok && wait_for_stop(s);
+    ok = wait_for_stop(s);
     running = NULL;
     return ok ? STUB_HAS_STOPPED : STUB_HAS_DIED;
 }
 
-int stub_await_start(struct stub *s)
+void stub_sync_begin(struct stub *s, bool reset)
 {
-    uint64_t end = now_ns() + START_NS;
-
-    s->q->hwait = 1;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    while (!has_stopped(s)) {
-        sys_futex_wait(&s->x->turn, 0, WATCH_NS);
-        if (!has_stopped(s) && (stub_signal(s->fd_s, 0) || now_ns() > end))
-            return -1;
-    }
-    s->q->hwait = 0;
-    return 0;
-}
-
-int stub_subdue(struct stub *s)
-{
-    bool parked = stub_prove_parked(s);
+    uint32_t n = ops_give(s);
 
     s->q->spin = 0;
-    __atomic_store_n(&s->q->reset, 1, __ATOMIC_SEQ_CST);
-    /* Who was asleep before is out of the way: what is found next began after the kick. */
-    s->proofs = parked ? 1 : 2;
-    s->parked = false;
-    return stub_signal(s->fd_s, STUB_SIGUSR1) ? -1 : 0;
+    s->x->why = 0;
+    release(s, n, reset ? STUB_STAY_RESET : STUB_STAY_KEEP);
 }
 
-int stub_subdue_finish(struct stub *s)
+bool stub_is_parked(struct stub *s)
 {
-    uint64_t end = 0;
+    if (is_proven(s))
+        return true;
+    s->q->spin = 0;
+    __atomic_store_n(&s->q->ask, s->q->go, __ATOMIC_SEQ_CST);
+    return false;
+}
 
-    while (!stub_prove_parked(s)) {
-        if (!end)
-            end = now_ns() + SUBDUE_NS;
-        else if (now_ns() > end)
-            return -1;
-        sys_call(__NR_sched_yield, 0, 0, 0, 0);
+/* Its program goes on in spite of having stopped, or it gets no CPU. Signals of our own may end
+ * each sleep, so look at the clock. */
+static int park_slowly(struct stub *s)
+{
+    uint64_t next = now_ns() + KICKED_NS;
+    uint32_t *word = (uint32_t *)(uintptr_t)s->r;
+    struct patience p = {0};
+    int r = 0;
+
+    __atomic_store_n(&s->q->rwait, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        uint32_t was = *word;
+
+        if (is_proven(s))
+            break;
+        sys_futex_wait(word, was, KICKED_NS);
+        if (now_ns() < next)
+            continue;
+        next += KICKED_NS;
+        if (is_lost(s, &p) && !is_proven(s)) {
+            r = -ESRCH;
+            break;
+        }
+        if (!s->kicked) {
+            s->kicked = true;
+            stub_signal(s->fd, STUB_SIGUSR1);
+        }
     }
-    return 0;
+    s->q->rwait = 0;
+    return r;
+}
+
+int stub_park(struct stub *s)
+{
+    if (stub_is_parked(s))
+        return 0;
+    for (int i = 0; handover.budget && i < PARK_SPIN; i++) {
+        if (is_proven(s))
+            return 0;
+        rt_pause();
+    }
+    return park_slowly(s);
 }

@@ -55,7 +55,7 @@ static uint64_t slot_address(const struct stub *s)
     return V_STUBS + (uint64_t)(s - stubs) * STUB_SLOT_SIZE;
 }
 
-/* Put a stub that the zygote has made into a slot. fds: Q, R, X, pidfd of S, pidfd of M. */
+/* Put a stub that the zygote has made into a slot. fds: Q, R, X, its pidfd. */
 static int adopt(struct stub *s, const struct stub_hello *hello, const int32_t *fds)
 {
     uint64_t at = slot_address(s);
@@ -69,19 +69,15 @@ static int adopt(struct stub *s, const struct stub_hello *hello, const int32_t *
         fd_close(fds[i]);
     if (r) {
         stub_signal(fds[3], STUB_SIGKILL);
-        stub_signal(fds[4], STUB_SIGKILL);
         fd_close(fds[3]);
-        fd_close(fds[4]);
         return r;
     }
     *s = (struct stub){.q = (struct stub_q *)at,
-                       .r = (const volatile uint32_t *)(at + PAGE_SIZE),
+                       .r = (const volatile uint64_t *)(at + PAGE_SIZE),
                        .x = (struct stub_x *)(at + 2 * PAGE_SIZE),
                        .state = STUB_CLEAN,
-                       .fd_s = fds[3],
-                       .fd_m = fds[4],
-                       .pid_s = hello->pid_s,
-                       .proofs = 1};
+                       .fd = fds[3],
+                       .pid = hello->pid};
     user_stats.spawns++;
     return 0;
 }
@@ -91,7 +87,7 @@ static int adopt(struct stub *s, const struct stub_hello *hello, const int32_t *
 static int receive(int flags)
 {
     struct stub *s = find(STUB_ABSENT);
-    struct stub_hello hello = {0, 0};
+    struct stub_hello hello = {0};
     struct iovec_raw iov = {&hello, sizeof(hello)};
     struct fds_message fds = {0};
     struct msghdr_raw msg = {0, 0, 0, &iov, 1, &fds, sizeof(fds), 0, 0};
@@ -107,9 +103,9 @@ static int receive(int flags)
     if (r != sizeof(hello))
         return -EPIPE;
     requested -= requested > 0;
-    if (!hello.pid_s)
+    if (!hello.pid)
         return -EAGAIN;
-    if (fds.len != sizeof(fds) - 4 || fds.level != SOL_SOCKET || fds.type != SCM_RIGHTS)
+    if (fds.len != sizeof(fds) || fds.level != SOL_SOCKET || fds.type != SCM_RIGHTS)
         return -EPIPE;
     return adopt(s, &hello, fds.fds);
 }
@@ -158,7 +154,9 @@ static struct stub *find_oldest_dirty(void)
 
 static bool clean(struct stub *s)
 {
-    if (!stub_sync(s) && !stub_subdue_finish(s)) {
+    bool ok = s->cleaning ? !stub_park(s) && s->x->why != STUB_WHY_FAILED : !stub_sync(s, true);
+
+    if (ok) {
         s->state = STUB_CLEAN;
         user_stats.recycles++;
         return true;
@@ -167,14 +165,10 @@ static bool clean(struct stub *s)
     return false;
 }
 
-static bool lives(const struct stub *s)
-{
-    return !stub_signal(s->fd_s, 0) && !stub_signal(s->fd_m, 0);
-}
-
+/* A new one may still be on its way to its first stop. */
 static struct stub *bind(struct stub *s)
 {
-    if (!lives(s) || (!s->parked && stub_await_start(s))) {
+    if (stub_signal(s->fd, 0) || stub_park(s)) {
         stub_kill(s);
         return NULL;
     }
@@ -228,18 +222,17 @@ void stub_put(struct stub *s)
     s->state = STUB_DIRTY;
     s->dirty_since = ++order;
     stub_unmap_all(s);
-    if (stub_send(s) || stub_subdue(s))
-        stub_kill(s);
+    s->cleaning = stub_is_parked(s);
+    if (s->cleaning)
+        stub_sync_begin(s, true);
 }
 
 void stub_kill(struct stub *s)
 {
     if (s->state == STUB_ABSENT)
         return;
-    stub_signal(s->fd_s, STUB_SIGKILL);
-    stub_signal(s->fd_m, STUB_SIGKILL);
-    fd_close(s->fd_s);
-    fd_close(s->fd_m);
+    stub_signal(s->fd, STUB_SIGKILL);
+    fd_close(s->fd);
     sys_unmap(slot_address(s), STUB_SLOT_SIZE);
     s->state = STUB_ABSENT;
 }

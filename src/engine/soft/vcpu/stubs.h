@@ -3,10 +3,11 @@
  * stubs.h - the vCPU process's end of its stubs: making, running, stopping, changing their
  * memory, recycling, killing. Knows nothing of guest page tables.
  *
- * A stub is never believed to have stopped because it says so. Rights that are to be gone are
- * gone when the mapper's acknowledgement is here, or while the kernel has shown that the stub
- * sleeps (stub_revoke). One thread; the only concurrency inside V is the signal handler that
- * calls stubs_kick().
+ * A stub is never believed to have stopped because it says so. It is *parked* when the host
+ * kernel has written the number of the present run to R on its behalf (entry.S has the
+ * argument): then no instruction of its program is executed until V releases it, and
+ * operations given to it with the release are carried out before. One thread; the only
+ * concurrency inside V is the signal handler that calls stubs_kick().
  */
 #pragma once
 
@@ -27,19 +28,17 @@ enum stub_outcome {
 
 struct stub {
     struct stub_q *q;           /* V writes */
-    const volatile uint32_t *r; /* V reads */
+    const volatile uint64_t *r; /* the host kernel writes, for S */
     struct stub_x *x;           /* anybody writes */
     uint8_t state;              /* enum stub_state */
-    bool parked;                /* proven asleep on park_word until V wakes it */
     volatile bool kicked;       /* a kick was sent since it was last released */
-    bool failed;                /* an early part of the queue could not be carried out */
-    bool unanswered;            /* a batch was sent whose answer has not been looked at */
-    volatile uint8_t proofs;    /* how many times it has to be found asleep, see stub_mem.c */
-    int fd_s, fd_m;             /* pidfds */
-    uint32_t pid_s;
-    uint32_t seq, nops;
+    bool failed;                /* operations were lost: its memory is in an unknown state */
+    bool cleaning;              /* DIRTY, and the unmapping has been ordered */
+    int fd;                     /* pidfd */
+    uint32_t pid;
+    uint32_t nops, maps; /* queued operations, and how many of them may be STUB_OP_MAP */
     uint64_t dirty_since; /* order in which stubs became dirty */
-    uint32_t park_word;   /* futex that a proven sleeper waits on; S does not know it */
+    struct stub_op ops[Q_MAX_OPS];
 };
 
 extern struct stub stubs[STUB_MAX];
@@ -53,48 +52,35 @@ int stubs_init(void);
 struct stub *stub_get(void);
 /* Its program is over. Cleaning begins, and is waited for when the stub is next used. */
 void stub_put(struct stub *s);
-/* SIGKILL for S and M; the slot is empty then. */
+/* SIGKILL; the slot is empty then. */
 void stub_kill(struct stub *s);
 
 /* ---- stub_mem.c: what is mapped ---- */
 
-/* Queue a change: carried out at the latest before the stub next runs. Bytes. */
+/* Queue a change: carried out before the stub next runs. Bytes. Where the queue overflows it is
+ * carried out at once; s->failed tells if that went wrong. */
 void stub_map(struct stub *s, uint64_t va, uint64_t len, uint64_t ram_offset, uint32_t prot);
 void stub_unmap(struct stub *s, uint64_t va, uint64_t len);
+/* Instead of what was queued; clears s->failed. */
 void stub_unmap_all(struct stub *s);
-/* Have the queue carried out now. 0, -EIO: an operation failed and the address space is in an
- * unknown state (unmap all), -ESRCH: the mapper is gone (kill the stub). */
-int stub_sync(struct stub *s);
-/* Have it begun; stub_sync waits. */
-int stub_send(struct stub *s);
-/* May stub_run let the mapper carry out the queue and then wake the stub itself? Saves a
- * switch; an error shows at the next stub_sync. */
-bool stub_can_chain(const struct stub *s);
-int stub_send_chained(struct stub *s);
-/* Is a batch still under way? Then nobody else may wake the stub. */
-bool stub_is_chained(const struct stub *s);
-/* Queued operations take rights away: on return the stub cannot use them. As stub_sync. */
-int stub_revoke(struct stub *s);
-/* Does the kernel say that the stub sleeps? Then it does until V wakes it. */
-bool stub_prove_parked(struct stub *s);
-/* Give a stub that has (it says) stopped time to fall asleep. Proven? */
-bool stub_settle(struct stub *s);
+/* Have the queue carried out now, without running the program. `reset`: for another program.
+ * 0, -EIO: an operation failed and the address space is in an unknown state (unmap all), -ESRCH:
+ * it does not obey (kill it). */
+int stub_sync(struct stub *s, bool reset);
+/* Have it begun; stub_park() waits for it. The stub must be parked. */
+void stub_sync_begin(struct stub *s, bool reset);
 
 /* ---- stub_run.c ---- */
 
 /* How many CPUs this process may use, as found at the start. */
 void stub_run_init(unsigned int nr_cpus);
-/* Let the stub go on from x->regs until it stops. The queue must be empty, or one that may be
- * chained. */
+/* Let the stub carry out its queue, and go on from x->regs, until it stops. */
 enum stub_outcome stub_run(struct stub *s);
-/* Make a stub of unknown doings stop in its own code, provably asleep, whatever its program
- * did to it: begin, and wait until it is so. Its memory must be unmapped by then. 0, or -1: kill
- * it. */
-int stub_subdue(struct stub *s);
-int stub_subdue_finish(struct stub *s);
-/* Wait until a new stub has come up. 0, or -1: kill it. */
-int stub_await_start(struct stub *s);
-
+/* Is it parked? If not, ask it to; it will be by the next time or so. */
+bool stub_is_parked(struct stub *s);
+/* Wait until a stub is parked that has (it says) stopped, whatever its program is up to. 0, or
+ * -ESRCH: it is dead or does not obey, kill it. */
+int stub_park(struct stub *s);
 /* Async-signal-safe: the stub in stub_run is to stop; stays pending until cleared. */
 void stubs_kick(void);
 bool stubs_kick_pending(void);

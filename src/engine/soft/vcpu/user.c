@@ -68,18 +68,12 @@ static void space_drop(struct space *sp)
         current = NULL;
 }
 
-/* Nothing of the space runs after this: it is proven asleep, or has no memory left. false: it
- * had to be dropped. */
+/* Nothing of the space runs after this. false: it had to be dropped. */
 static bool space_leave(struct space *sp)
 {
     if (current == sp)
         current = NULL;
-    if (stub_settle(sp->stub))
-        return true;
-    user_tlb_forget(sp);
-    sp->windows = false;
-    stub_unmap_all(sp->stub);
-    if (!stub_sync(sp->stub))
+    if (!stub_park(sp->stub))
         return true;
     space_drop(sp);
     return false;
@@ -167,17 +161,12 @@ static struct space *space_enter(struct vcpu *v)
     return sp;
 }
 
-/* Have queued changes done. An error means that the host refused a mapping (too many of them):
- * start again from nothing; if even that fails the stub is replaced. */
-static void space_sync(struct vcpu *v, struct space *sp)
+/* The host refused a mapping (too many of them): start again from nothing. */
+static void space_restart(struct space *sp)
 {
-    if (stub_can_chain(sp->stub) || !stub_sync(sp->stub))
-        return;
     user_tlb_forget(sp);
     sp->windows = false;
     stub_unmap_all(sp->stub);
-    if (stub_sync(sp->stub))
-        space_rebuild(v, sp);
 }
 
 int user_init(void)
@@ -274,8 +263,10 @@ static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, 
     }
     if (user_in_stub(va))
         return fault_stop(f, VEC_GP, true, 0);
-    if (in_patch_windows(sp, va, access))
-        return USER_EVENT; /* it ran too early, or M failed: the next sync tells */
+    if (in_patch_windows(sp, va, access)) {
+        space_restart(sp); /* it has unmapped them, which is its own loss */
+        return USER_EVENT;
+    }
     if (user_tlb_fill(sp, va, access, &error))
         return USER_EVENT;
     last_fault.valid = true;
@@ -338,6 +329,9 @@ static enum user_stop on_stop(struct vcpu *v, struct space *sp, struct fault *f)
     case SIG_USR1:
     case STUB_WHY_START:
         return USER_EVENT;
+    case STUB_WHY_FAILED:
+        space_restart(sp);
+        return USER_EVENT;
     case SIG_SEGV:
         if (trapno == VEC_PF)
             return on_page_fault(v, sp, addr, (uint32_t)err, f);
@@ -382,7 +376,8 @@ enum user_stop user_run(struct vcpu *v, struct fault *ret_fault)
     if (v->rflags & EFLAGS_TF)
         user_tlb_give_up_patching(sp);
     do {
-        space_sync(v, sp);
+        if (sp->stub->failed)
+            space_restart(sp);
         if (!user_regs_store(v, sp, ret_fault))
             return USER_FAULT;
         user_fpu_give(sp->stub);
@@ -399,10 +394,11 @@ enum user_stop user_run(struct vcpu *v, struct fault *ret_fault)
 
 /* ---- TLB duties ---- */
 
+/* Operations that take rights away are queued: the stub must not run before they are done. */
 static void revoke(struct space *sp)
 {
-    if (stub_revoke(sp->stub))
-        space_drop(sp); /* the queue is gone, the rights may not be */
+    if (stub_park(sp->stub))
+        space_drop(sp);
 }
 
 void user_flush(mfn_t root)
@@ -411,7 +407,7 @@ void user_flush(mfn_t root)
 
     if (!sp)
         return;
-    if (sp != current && stub_prove_parked(sp->stub)) {
+    if (sp != current && stub_is_parked(sp->stub)) {
         sp->stale = true;
         return;
     }

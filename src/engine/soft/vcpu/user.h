@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * user.h - guest user mode: runs user code natively in a stub process (S), one per address
- * space, whose memory map follows the guest's page tables through its mapper (M).
+ * space, whose memory map follows the guest's page tables.
  *
  * Everything that comes back from a stub is a guest program's claim, never truth:
  * registers are copied once and sanitised, fault addresses and error codes are recomputed
