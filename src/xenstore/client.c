@@ -166,6 +166,7 @@ static int queue_event(struct xs_client *c)
     else
         raise_event_fd(c, true);
     *tail = c->last_event = e;
+    c->nr_events++;
     return 0;
 }
 
@@ -195,18 +196,26 @@ static int take(struct xs_client *c)
     }
 }
 
-/* As take(), for the next message that is not an event; those are queued. */
+/* As take(); an event is queued. */
+static int take_event(struct xs_client *c)
+{
+    int rc = take(c);
+
+    if (rc > 0 && c->hdr.type == XS_WATCH_EVENT) {
+        rc = queue_event(c);
+        return rc < 0 ? rc : 1;
+    }
+    return rc;
+}
+
+/* As take(), for the next message that is not an event. */
 static int take_answer(struct xs_client *c)
 {
     int rc;
 
-    while ((rc = take(c)) > 0) {
-        if (c->hdr.type != XS_WATCH_EVENT)
-            break;
-        rc = queue_event(c);
-        if (rc < 0)
-            break;
-    }
+    do {
+        rc = take_event(c);
+    } while (rc > 0 && c->hdr.type == XS_WATCH_EVENT);
     return rc;
 }
 
@@ -362,19 +371,21 @@ int xs_fd(const struct xs_client *c)
 
 int xs_dispatch(struct xs_client *c)
 {
-    int rc = c->lost;
+    int rc;
 
     /* An answer that comes now belongs to a request that timed out. */
-    do {
-        if (!c->lost)
-            rc = take_answer(c);
-    } while (rc > 0);
-    if (rc < 0)
-        lose(c, rc);
+    while (!c->lost && c->nr_events < DISPATCH_MAX) {
+        rc = take_event(c);
+        if (rc < 0)
+            lose(c, rc);
+        if (rc <= 0)
+            break;
+    }
     for (unsigned int i = 0; c->events && i < DISPATCH_MAX; i++) {
         struct xs_event *e = c->events;
 
         c->events = e->next;
+        c->nr_events--;
         if (!c->events)
             raise_event_fd(c, false);
         call_back(c, e);

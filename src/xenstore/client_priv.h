@@ -28,6 +28,7 @@ struct xs_client {
     unsigned long long last_token;
     struct xs_watch *watches;
     struct xs_event *events, *last_event; /* last_event is only good while events is not NULL */
+    unsigned int nr_events;
 
     struct xsd_sockmsg hdr; /* the message that is received, or was last */
     char body[XENSTORE_PAYLOAD_MAX + 1];

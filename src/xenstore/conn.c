@@ -171,6 +171,7 @@ void conn_taken(struct conn *c, size_t n)
 {
     c->out_at += n;
     c->out_len -= n;
+    c->out_taken += n;
     if (c->out_len)
         return;
     c->out_at = 0;
@@ -217,7 +218,18 @@ static void lose_event(struct conn *c)
     c->events_lost = true;
 }
 
-void conn_send_event(struct conn *c, const char *path, const char *token)
+/* Is the message at byte `at` of all output still there as a whole, with this path in it? */
+static bool still_waits(const struct conn *c, uint64_t at, const char *path)
+{
+    const uint8_t *message;
+
+    if (at < c->out_taken || at >= c->out_taken + c->out_len)
+        return false;
+    message = c->out + c->out_at + (at - c->out_taken);
+    return !strcmp((const char *)message + sizeof(struct xsd_sockmsg), path);
+}
+
+void conn_send_event(struct conn *c, const char *path, const char *token, uint64_t *last)
 {
     char body[XENSTORE_PAYLOAD_MAX];
     struct xsd_sockmsg hdr = {.type = XS_WATCH_EVENT};
@@ -229,8 +241,11 @@ void conn_send_event(struct conn *c, const char *path, const char *token)
     }
     if (n + m > sizeof(body))
         return; /* cannot be: both are limited */
+    if (still_waits(c, *last, path))
+        return;
     memcpy(body, path, n);
     memcpy(body + n, token, m);
     hdr.len = (uint32_t)(n + m);
+    *last = c->out_taken + c->out_len;
     send_message(c, &hdr, body);
 }

@@ -21,7 +21,6 @@ struct conn {
     struct tx *txs;
     bool broken; /* violated the protocol, or its domain is gone: to be closed */
     bool events_lost;
-    void *owner; /* of whoever made it */
 
     struct xsd_sockmsg hdr; /* of the request that is received or handled */
     char body[XENSTORE_PAYLOAD_MAX + 1];
@@ -30,6 +29,7 @@ struct conn {
     size_t in_len;
     uint8_t *out; /* out_len bytes from out_at on wait to be taken */
     size_t out_at, out_len, out_size;
+    uint64_t out_taken; /* bytes that the owner took, ever */
 };
 
 /* A connection of domain 0. NULL when out of memory. */
@@ -53,4 +53,6 @@ void conn_taken(struct conn *c, size_t n);
 /* Queue the answer to the request in c->hdr. */
 void conn_reply(struct conn *c, const void *body, size_t len);
 void conn_reply_error(struct conn *c, int code);
-void conn_send_event(struct conn *c, const char *path, const char *token);
+/* Queue an event. `last` is the watch's: where in the output its last event is (UINT64_MAX: none).
+ * If that still waits and says the same, it serves for this one, too. */
+void conn_send_event(struct conn *c, const char *path, const char *token, uint64_t *last);

@@ -194,6 +194,7 @@ void domains_release(struct store *s, struct xs_domain *d)
     domid_t id = d->id;
     char home[XS_HOME_MAX];
 
+    d->nodes++; /* keeps it in place while nodes are counted down */
     d->introduced = false;
     d->over = true;
     d->target = 0;
@@ -203,7 +204,6 @@ void domains_release(struct store *s, struct xs_domain *d)
     remove_vm(s, home);
     remove_node(s, home);
     remove_backends(s, id);
-    d->nodes++; /* keeps it in place while nodes are counted down */
     remove_traces(s, id);
     d->nodes--;
     domains_put(s, d);

@@ -219,7 +219,7 @@ static int op_watch(const struct request *q)
     if (code)
         return code;
     reply_ok(q);
-    conn_send_event(q->c, q->args[0], q->args[1]);
+    watch_fire_first(q->c);
     return 0;
 }
 

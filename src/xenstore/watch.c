@@ -16,6 +16,7 @@ struct watch {
     char *token;
     char *abs; /* or the special name */
     int depth;
+    uint64_t last_event; /* conn_send_event()'s */
 };
 
 const char *watch_special(const char *name)
@@ -45,8 +46,11 @@ static struct watch *watch_new(const char *path, const char *token, const char *
 
     if (!w)
         return NULL;
-    *w = (struct watch){
-        .path = strdup(path), .token = strdup(token), .abs = strdup(abs), .depth = depth};
+    *w = (struct watch){.path = strdup(path),
+                        .token = strdup(token),
+                        .abs = strdup(abs),
+                        .depth = depth,
+                        .last_event = UINT64_MAX};
     if (w->path && w->token && w->abs)
         return w;
     watch_free(w);
@@ -91,6 +95,15 @@ int watch_add(struct conn *c, const char *path, const char *token, int depth)
     return 0;
 }
 
+void watch_fire_first(struct conn *c)
+{
+    struct watch *w = c->watches;
+
+    while (w->next)
+        w = w->next;
+    conn_send_event(c, w->path, w->token, &w->last_event);
+}
+
 static void unlink_watch(struct conn *c, struct watch **p)
 {
     struct watch *w = *p;
@@ -120,11 +133,12 @@ void watch_remove_all(struct conn *c)
 /* --- events ----------------------------------------------------------------------------- */
 
 /* `path` changed, which is at or below the watch's node: say so, spelled as the watch is. */
-static void tell(struct conn *c, const struct watch *w, const char *path)
+static void tell(struct conn *c, struct watch *w, const char *path)
 {
     if (w->depth >= 0 && path_depth_below(path, w->abs) > (unsigned int)w->depth)
         return;
-    conn_send_event(c, w->path[0] == '/' ? path : path + strlen(c->home) + 1, w->token);
+    conn_send_event(c, w->path[0] == '/' ? path : path + strlen(c->home) + 1, w->token,
+                    &w->last_event);
 }
 
 void watch_fire(struct store *s, const char *path)
@@ -134,7 +148,7 @@ void watch_fire(struct store *s, const char *path)
     for (struct conn *c = s->conns; c; c = c->next) {
         if (!c->watches || !rights_allow(c, n, false))
             continue;
-        for (const struct watch *w = c->watches; w; w = w->next) {
+        for (struct watch *w = c->watches; w; w = w->next) {
             if (path_is_below(path, w->abs))
                 tell(c, w, path);
         }
@@ -156,12 +170,12 @@ void watch_fire_removed(struct store *s, const char *path)
     for (struct conn *c = s->conns; c; c = c->next) {
         bool readable = rights_allow(c, n, false);
 
-        for (const struct watch *w = c->watches; w; w = w->next) {
+        for (struct watch *w = c->watches; w; w = w->next) {
             if (path_is_below(path, w->abs)) {
                 if (readable)
                     tell(c, w, path);
             } else if (loses(c, w, path)) {
-                conn_send_event(c, w->path, w->token);
+                conn_send_event(c, w->path, w->token, &w->last_event);
             }
         }
     }
@@ -174,9 +188,9 @@ void watch_fire_special(struct store *s, const char *name)
     for (struct conn *c = s->conns; c; c = c->next) {
         if (!rights_allow(c, rights, false))
             continue;
-        for (const struct watch *w = c->watches; w; w = w->next) {
+        for (struct watch *w = c->watches; w; w = w->next) {
             if (!strcmp(w->abs, name))
-                conn_send_event(c, name, w->token);
+                conn_send_event(c, name, w->token, &w->last_event);
         }
     }
 }

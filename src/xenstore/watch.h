@@ -13,8 +13,10 @@
 /* The path in store.special of the special watch of that name; NULL: it is none. */
 const char *watch_special(const char *name);
 
-/* depth: how many levels below count; -1 = all. The first event is queued. */
+/* depth: how many levels below count; -1 = all. */
 int watch_add(struct conn *c, const char *path, const char *token, int depth);
+/* The event that comes at once, of the watch that was added last. */
+void watch_fire_first(struct conn *c);
 int watch_remove(struct conn *c, const char *path, const char *token);
 void watch_remove_all(struct conn *c);
 
