@@ -19,7 +19,6 @@
 #include "config/options.h"
 
 #define CMDLINE_MAX 1023 /* what start_info carries */
-#define USABLE_VCPUS 1   /* the engine's structure takes more, its code does not yet */
 
 static int add_string(json_t *doc, const char *key, const char *text, struct err *err)
 {
@@ -97,11 +96,6 @@ static int add_sizes(struct config *c, json_t *doc, struct err *err)
     if (maxmem < memory)
         return err_set(err, EINVAL, "%s: maxmem = %lld is less than memory = %lld",
                        config_place(c, "maxmem"), (long long)maxmem, (long long)memory);
-    if (vcpus > USABLE_VCPUS) {
-        config_warn(c, "%s: vcpus = %lld: one virtual CPU is supported so far; the guest gets one",
-                    config_place(c, "vcpus"), (long long)vcpus);
-        vcpus = USABLE_VCPUS;
-    }
     json_object_set_new(doc, "memory", json_integer(memory));
     json_object_set_new(doc, "maxmem", json_integer(maxmem));
     json_object_set_new(doc, "vcpus", json_integer(vcpus));

@@ -47,6 +47,11 @@ uint64_t *env_l1_entry(struct vcpu *v, gva_t va, mfn_t *ret_table);
  * translation is used by this vCPU, neither by the kernel nor by user programs. */
 void env_tlb_flush(struct vcpu *v);
 void env_tlb_invlpg(struct vcpu *v, gva_t va);
+/* The same on the other vCPUs of `mask` (bit per number; unknown bits are ignored). Complete on
+ * return. Only where this vCPU keeps no pointer from env_translate() either. cpu/pv has weak
+ * defaults for a single vCPU: nothing. */
+void env_tlb_flush_others(struct vcpu *v, uint64_t mask);
+void env_tlb_invlpg_others(struct vcpu *v, uint64_t mask, gva_t va);
 /* New kernel or user root; also drops what depends on the old one. */
 void env_set_cr3(struct vcpu *v, mfn_t root);
 void env_set_user_cr3(struct vcpu *v, mfn_t root);
@@ -86,6 +91,9 @@ bool env_kicked(void);
  * their callbacks are refused, and Linux has its programs use int 0x80. cpu/pv has a weak
  * default: yes. */
 bool env_has_fast_syscall32(void);
+/* Another vCPU has an event to look at, or one that it polls for. Numbers of no vCPU, and the
+ * own one, are ignored. cpu/pv has a weak default: nothing. */
+void env_kick_vcpu(unsigned int id);
 /* Give the host CPU to others for a moment (yield). */
 void env_relax(struct vcpu *v);
 

@@ -102,12 +102,11 @@ static const char *reason_name(enum shutdown_reason reason)
     return "none";
 }
 
-/* All started vCPUs sleep, as far as the guest-written run pages say. */
+/* All started vCPUs sleep, as far as the guest says. */
 static bool is_idle(const struct domain *d)
 {
     for (unsigned int i = 0; i < d->nr_vcpus; i++)
-        if (d->vcpus[i].up &&
-            !__atomic_load_n(&engine_run_page(d->engine, i)->v_blocked, __ATOMIC_RELAXED))
+        if (d->vcpus[i].up && !engine_vcpu_sleeps(d->engine, i))
             return false;
     return true;
 }

@@ -76,9 +76,10 @@ static void mirror(struct domain *d, port_t port)
     d->shared->evtchn.port[port].vcpu = (uint8_t)p->vcpu;
 }
 
-static void kick_pollers(struct domain *d)
+static void kick_pollers(struct domain *d, port_t port)
 {
-    uint64_t polling = __atomic_load_n(&d->shared->evtchn.polling, __ATOMIC_SEQ_CST);
+    struct evtchn_ctx c = context(d);
+    uint64_t polling = evtchn_pollers(&c, port);
 
     for (unsigned int vcpu = 0; polling && vcpu < d->nr_vcpus; vcpu++) {
         if (polling >> vcpu & 1)
@@ -98,7 +99,7 @@ static void deliver(struct domain *d, port_t port,
     vcpu = how(&c, port);
     if (vcpu >= 0)
         engine_vcpu_kick(d->engine, (unsigned int)vcpu);
-    kick_pollers(d);
+    kick_pollers(d, port);
     if (d->evtchn->forced_locks > MAX_FORCED_LOCKS)
         domain_crash(d, "the guest keeps the locks of its event queues");
 }

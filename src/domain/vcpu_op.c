@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * vcpu_op.c - bringing vCPUs up and down, and moving their vcpu_info (ABI section 3.10).
- * Timers, runstate and time areas are answered by the vCPU itself.
+ * Its own timers, runstate and time areas a vCPU answers itself; areas that another one registers
+ * for it are passed on.
  *
  * A vCPU starts from run->state of its run page, which initialise fills. Going down and up
  * again keeps its context: its thread just stops running it for a while.
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu/pv/abi.h"
 #include "domain/evtchn.h"
 
 #include <xen/xen.h>
@@ -129,7 +131,7 @@ static int64_t initialise(const struct hypercall *h, unsigned int id, gva_t arg)
     set_registers(&v, &c.user_regs);
     v.pv.kernel_sp = c.kernel_sp;
     v.pv.kernel_ss = (uint16_t)c.kernel_ss;
-    v.pv.vm_assist = (uint32_t)c.vm_assist;
+    v.pv.vm_assist = d->vm_assist; /* the context's is for the first vCPU only */
     v.pv.vcpu_info = d->vcpus[id].info;
     v.pv.runstate_pa = v.pv.time_pa = ~0ull;
     rc = set_address_space(d, &v, &c);
@@ -160,22 +162,36 @@ static int64_t bring_up(struct domain *d, unsigned int id)
     if (!d->vcpus[id].initialised)
         return -EINVAL;
     if (!d->vcpus[id].up) {
+        __atomic_fetch_and(&engine_run_page(d->engine, id)->request, ~RUN_REQ_PAUSE,
+                           __ATOMIC_SEQ_CST);
         d->vcpus[id].up = true;
         wake_main_loop(d);
     }
     return 0;
 }
 
-static int64_t bring_down(struct domain *d, unsigned int id)
+static void request(struct domain *d, unsigned int id, uint32_t what)
 {
+    __atomic_fetch_or(&engine_run_page(d->engine, id)->request, what, __ATOMIC_SEQ_CST);
+    engine_vcpu_kick(d->engine, id);
+}
+
+static int64_t bring_down(const struct hypercall *h, unsigned int id)
+{
+    struct domain *d = h->d;
     bool any = false;
+
+    if (!d->vcpus[id].up)
+        return 0;
 
     d->vcpus[id].up = false;
     for (unsigned int i = 0; i < d->nr_vcpus; i++)
         any |= d->vcpus[i].up;
     if (!any)
         domain_shutdown(d, SHUTDOWN_POWEROFF, "the guest took its last vCPU down");
-    engine_vcpu_kick(d->engine, id);
+    /* The caller stops at the end of this call, another one has to be made to. */
+    if (id != h->vcpu)
+        request(d, id, RUN_REQ_PAUSE);
     wake_main_loop(d);
     return 0;
 }
@@ -216,8 +232,39 @@ static int64_t register_info(const struct hypercall *h, unsigned int id, gva_t a
 
 static int64_t send_nmi(struct domain *d, unsigned int id)
 {
-    __atomic_fetch_or(&engine_run_page(d->engine, id)->request, RUN_REQ_NMI, __ATOMIC_SEQ_CST);
-    engine_vcpu_kick(d->engine, id);
+    request(d, id, RUN_REQ_NMI);
+    return 0;
+}
+
+/* --- areas ------------------------------------------------------------------------------ */
+
+static int check_area(const struct domain *d, maddr_t pa, size_t size)
+{
+    if (pa == ~0ull)
+        return 0;
+    if ((pa & (PAGE_SIZE - 1)) > PAGE_SIZE - size || pa % INFO_ALIGN)
+        return -ENXIO;
+    return ram_is_allocated(&d->ram, pa >> PAGE_SHIFT) ? 0 : -EINVAL;
+}
+
+/* A record that vCPU id is to keep where the argument, one address, says. */
+static int64_t register_area(const struct hypercall *h, unsigned int id, enum vcpu_area area)
+{
+    struct run *run = engine_run_page(h->d->engine, id);
+    uint64_t where;
+    int rc = 0;
+
+    if (hypercall_read(h, &where, h->args[2], sizeof(where)) < 0)
+        return -EFAULT;
+    if (area == AREA_RUNSTATE_PA)
+        rc = check_area(h->d, where, sizeof(struct vcpu_runstate_info));
+    else if (area == AREA_TIME_PA)
+        rc = check_area(h->d, where, sizeof(struct vcpu_time_info));
+    if (rc < 0)
+        return rc;
+    __atomic_store_n(&run->areas[area], where, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&run->areas_set, 1u << area, __ATOMIC_SEQ_CST);
+    request(h->d, id, RUN_REQ_AREAS);
     return 0;
 }
 
@@ -234,11 +281,19 @@ int64_t do_vcpu_op(const struct hypercall *h)
     case VCPUOP_up:
         return bring_up(h->d, id);
     case VCPUOP_down:
-        return bring_down(h->d, id);
+        return bring_down(h, id);
     case VCPUOP_is_up:
         return h->d->vcpus[id].up;
     case VCPUOP_register_vcpu_info:
         return register_info(h, id, arg);
+    case VCPUOP_register_runstate_memory_area:
+        return register_area(h, id, AREA_RUNSTATE_VA);
+    case PV_VCPUOP_register_runstate_phys_area:
+        return register_area(h, id, AREA_RUNSTATE_PA);
+    case VCPUOP_register_vcpu_time_memory_area:
+        return register_area(h, id, AREA_TIME_VA);
+    case PV_VCPUOP_register_vcpu_time_phys_area:
+        return register_area(h, id, AREA_TIME_PA);
     case VCPUOP_send_nmi:
         return send_nmi(h->d, id);
     case VCPUOP_set_periodic_timer:

@@ -41,5 +41,7 @@ struct run *engine_run_page(struct engine *e, unsigned int vcpu);
 /* Let the vCPU run until it exits. Returns 0 with run->exit_reason set, or -ECANCELED when
  * the engine was destroyed or its process died (err says how). */
 int engine_vcpu_run(struct engine *e, unsigned int vcpu, struct err *err);
+/* Does it sleep until an event comes? As the guest says. */
+bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu);
 /* Make the vCPU notice run->request, pending events and new timers soon. */
 void engine_vcpu_kick(struct engine *e, unsigned int vcpu);

@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 NAMES = sorted(name for name in os.listdir(HERE)
                if name != "lib" and os.path.exists(os.path.join(HERE, name, "main.c")))
 MEMORY = 32
+SMP_VCPUS = 4  # of the smp-* guests: more than the host's CPUs, perhaps
 
 
 def binary(build_dir, name):
@@ -27,7 +28,8 @@ def binary(build_dir, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_guest(xm, build_dir, name):
-    with Machine("xm", kernel=binary(build_dir, name), memory=MEMORY) as machine:
+    vcpus = SMP_VCPUS if name.startswith("smp-") else 1
+    with Machine("xm", kernel=binary(build_dir, name), memory=MEMORY, vcpus=vcpus) as machine:
         result = machine.boot(timeout=60)
     console = result.console_text()
     assert not result.timed_out, f"still running after 60 s:\n{console[-3000:]}"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * event.c - the event-channel operations worth answering here: unmask, and sending an IPI to
- * oneself. The domain process knows the rest.
+ * event.c - the event-channel operations worth answering here: unmask, and sending IPIs. The
+ * domain process knows the rest.
  */
 #include "cpu/pv/hypercall.h"
 
@@ -10,17 +10,25 @@
 #include "cpu/env.h"
 #include "cpu/pv/evtchn.h"
 
-/* Is `port` in use and notifies this vCPU? Then no other vCPU has to be kicked. */
-static bool port_is_ours(const struct vcpu *v, const struct evtchn_ctx *c, port_t port)
+/* Raise or unmask, and tell the vCPU that has to know. */
+static void deliver(const struct evtchn_ctx *c, port_t port,
+                    int (*how)(const struct evtchn_ctx *c, port_t port))
 {
-    return port > 0 && port < EVTCHN_MAX_PORTS && c->sh->port[port].kind > EVTCHN_RESERVED &&
-           c->sh->port[port].vcpu == v->id;
+    int vcpu = how(c, port);
+    uint64_t pollers = evtchn_pollers(c, port);
+
+    if (vcpu >= 0)
+        env_kick_vcpu((unsigned int)vcpu);
+    for (unsigned int id = 0; pollers; id++, pollers >>= 1)
+        if (pollers & 1)
+            env_kick_vcpu(id);
 }
 
-/* The port at the start of every argument structure handled here. */
-static bool read_own_port(struct vcpu *v, const struct evtchn_ctx *c, gva_t arg, port_t *ret)
+/* The port at the start of every argument structure handled here, if it is in use. */
+static bool read_port(struct vcpu *v, const struct evtchn_ctx *c, gva_t arg, port_t *ret)
 {
-    return !hypercall_copy_from(v, ret, arg, sizeof(*ret)) && port_is_ours(v, c, *ret);
+    return !hypercall_copy_from(v, ret, arg, sizeof(*ret)) && *ret > 0 && *ret < EVTCHN_MAX_PORTS &&
+           c->sh->port[*ret].kind > EVTCHN_RESERVED;
 }
 
 int64_t pv_do_event_channel_op(struct vcpu *v, uint64_t args[5])
@@ -30,15 +38,14 @@ int64_t pv_do_event_channel_op(struct vcpu *v, uint64_t args[5])
 
     switch (c ? args[0] : ~0ull) {
     case EVTCHNOP_unmask:
-        if (!read_own_port(v, c, args[1], &port))
+        if (!read_port(v, c, args[1], &port))
             break;
-        (void)evtchn_unmask(c, port);
+        deliver(c, port, evtchn_unmask);
         return 0;
     case EVTCHNOP_send:
-        if (!read_own_port(v, c, args[1], &port) || c->sh->port[port].kind != EVTCHN_IPI ||
-            __atomic_load_n(&c->sh->polling, __ATOMIC_RELAXED))
+        if (!read_port(v, c, args[1], &port) || c->sh->port[port].kind != EVTCHN_IPI)
             break;
-        (void)evtchn_raise(c, port);
+        deliver(c, port, evtchn_raise);
         return 0;
     }
     return env_domain_hypercall(v, __HYPERVISOR_event_channel_op, args);

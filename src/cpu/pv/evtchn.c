@@ -343,6 +343,19 @@ int evtchn_unmask(const struct evtchn_ctx *c, port_t port)
     return load32(&c->sh->fifo) ? unmask_fifo(c, port) : unmask_2l(c, port);
 }
 
+uint64_t evtchn_pollers(const struct evtchn_ctx *c, port_t port)
+{
+    uint64_t pollers = __atomic_load_n(&c->sh->polling, __ATOMIC_SEQ_CST), all = pollers;
+
+    for (unsigned int vcpu = 0; all && vcpu < EVTCHN_MAX_VCPUS; vcpu++, all >>= 1) {
+        uint32_t wanted = load32(&c->sh->poll_port[vcpu]);
+
+        if ((all & 1) && wanted && wanted != port)
+            pollers &= ~(1ull << vcpu);
+    }
+    return pollers;
+}
+
 bool evtchn_is_pending(const struct evtchn_ctx *c, port_t port)
 {
     struct shared_info *si;

@@ -41,6 +41,7 @@ struct evtchn_shared {
         uint32_t tail[EVTCHN_PRIORITIES];
         uint32_t lock[EVTCHN_PRIORITIES];
     } fifo_vcpu[EVTCHN_MAX_VCPUS];
-    uint64_t polling;  /* vCPUs in SCHEDOP_poll: wake them on any raise */
+    uint64_t polling;                     /* vCPUs in SCHEDOP_poll */
+    uint32_t poll_port[EVTCHN_MAX_VCPUS]; /* what they wait for, 0 = any */
     mfn_t shared_info; /* frame with the 2-level bitmaps; set by D, range-checked by all */
 };

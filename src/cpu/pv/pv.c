@@ -28,6 +28,18 @@ __attribute__((weak)) bool env_kicked(void)
     return false;
 }
 
+__attribute__((weak)) void env_kick_vcpu(unsigned int id)
+{
+}
+
+__attribute__((weak)) void env_tlb_flush_others(struct vcpu *v, uint64_t mask)
+{
+}
+
+__attribute__((weak)) void env_tlb_invlpg_others(struct vcpu *v, uint64_t mask, gva_t va)
+{
+}
+
 __attribute__((weak)) bool env_has_fast_syscall32(void)
 {
     return true;

@@ -67,9 +67,11 @@ static int64_t poll_ports(struct vcpu *v, const struct evtchn_ctx *c, const evtc
                           unsigned int nr, uint64_t timeout)
 {
     uint64_t self = 1ull << (v->id & 63);
+    uint32_t wanted = nr == 1 ? ports[0] : 0;
     bool over = false, slept = false;
 
-    /* From here on every raise wakes us, masked or not: announce, then look. */
+    /* From here on a raise wakes us, masked or not: announce, then look. */
+    __atomic_store_n(&c->sh->poll_port[v->id % EVTCHN_MAX_VCPUS], wanted, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&c->sh->polling, self, __ATOMIC_SEQ_CST);
     while (!over && !pv_event_due(v) && !any_pending(c, ports, nr)) {
         if (timeout && timeout <= env_now())

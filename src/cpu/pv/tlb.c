@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tlb.c - TLB flushes by vCPU mask. A domain has one vCPU so far, so only the bit of the
- * calling one means anything; remote flushes join here.
+ * tlb.c - TLB flushes by vCPU mask, see tlb.h.
  */
 #include "cpu/pv/tlb.h"
 
@@ -9,10 +8,14 @@ void tlb_flush_vcpus(struct vcpu *v, uint64_t mask)
 {
     if (mask & tlb_self(v))
         env_tlb_flush(v);
+    if (mask & ~tlb_self(v))
+        env_tlb_flush_others(v, mask & ~tlb_self(v));
 }
 
 void tlb_invlpg_vcpus(struct vcpu *v, uint64_t mask, gva_t va)
 {
     if (mask & tlb_self(v))
         env_tlb_invlpg(v, va);
+    if (mask & ~tlb_self(v))
+        env_tlb_invlpg_others(v, mask & ~tlb_self(v), va);
 }

@@ -103,9 +103,22 @@ static int64_t register_info(struct vcpu *v, uint64_t args[5])
     return ret;
 }
 
+/* The domain process lets this vCPU go on when another one has brought it up again. */
+static int64_t go_down(struct vcpu *v, uint64_t args[5])
+{
+    int64_t ret;
+
+    pv_runstate_change(v, RUNSTATE_offline);
+    ret = env_domain_hypercall(v, __HYPERVISOR_vcpu_op, args);
+    pv_runstate_change(v, RUNSTATE_running);
+    return ret;
+}
+
 static int64_t own_vcpu_op(struct vcpu *v, uint64_t args[5])
 {
     switch (args[0]) {
+    case VCPUOP_down:
+        return go_down(v, args);
     case VCPUOP_is_up:
         return 1;
     case VCPUOP_get_runstate_info:

@@ -27,6 +27,7 @@
 #define V_META_SIZE     0x80000000
 #define V_M2P           0x600000000  /* machine-to-phys table, readable at M2P_GUEST; read-only */
 #define V_M2P_WRITE     0x700000000  /* the same, writable, and the bitmap of allocated frames */
+#define V_FRAMES        0x800000000  /* what the vCPUs know together of each frame */
 #define V_RAM           0x1000000000 /* linear map of the whole RAM memfd */
 #define V_RAM_MAX       0x7000000000
 /* clang-format on */
@@ -41,3 +42,4 @@
 #define V_FD_RUN 6
 #define V_FD_ZYGOTE 7 /* socket to the zygote */
 #define V_FD_LOG 8    /* the domain's log, append only */
+#define V_FD_PEERS 9  /* pidfds of vCPU 0, 1, ... where the domain has several */

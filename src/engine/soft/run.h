@@ -23,9 +23,15 @@ enum exit_reason {
     EXIT_PAUSED,    /* answer to RUN_REQ_PAUSE; state is filled */
 };
 
-/* Requests from D to V, bits in run.request; V looks at them when kicked. */
+/* Requests from D to V, bits in run.request; V looks at them when kicked, and when it gets
+ * the turn. */
 #define RUN_REQ_PAUSE 1u /* report EXIT_PAUSED and wait */
+#define RUN_REQ_AREAS 2u /* another vCPU registered areas for it: take run.areas, clear the bit */
 #define RUN_REQ_NMI 4u   /* another vCPU sent an NMI: set pv.nmi_pending, clear the bit */
+
+/* Records that a vCPU keeps up to date where the guest wants them, by virtual and by machine
+ * address. */
+enum vcpu_area { AREA_RUNSTATE_VA, AREA_RUNSTATE_PA, AREA_TIME_VA, AREA_TIME_PA, VCPU_AREAS };
 
 /* run.stats[] and run.trace[].what. */
 enum run_stat { STAT_EXITS, STAT_TRANSLATIONS, STAT_EMULATED, STAT_HYPERCALLS, STAT_USER_RUNS };
@@ -35,8 +41,6 @@ struct run {
     /* futex words */
     uint32_t turn;
     uint32_t v_waits, d_waits; /* somebody sleeps on turn */
-    uint32_t kick;             /* D increments and wakes: leave env_wait */
-    uint32_t v_blocked;        /* V sleeps on kick */
     uint32_t request;
 
     uint32_t exit_reason;
@@ -48,6 +52,10 @@ struct run {
 
     /* Set by D while it handles a hypercall; V takes them over when it gets the turn. */
     maddr_t vcpu_info;
+
+    /* RUN_REQ_AREAS: those that have their bit, 1 << enum vcpu_area, set. */
+    uint64_t areas[VCPU_AREAS];
+    uint32_t areas_set;
 
     struct vcpu state; /* at start (D to V), at EXIT_PAUSED and EXIT_CRASH (V to D) */
 
@@ -61,6 +69,35 @@ struct run {
     uint64_t stats[64];
 };
 
+/* How the vCPUs of a domain reach each other; see vcpu/peers.c. D only kicks. */
+#define RUN_MAX_VCPUS 8 /* they are bits of shared_frames[] */
+#define MAIL_MAX 16
+
+enum vcpu_presence {
+    VCPU_ABSENT, /* has not started, keeps nothing */
+    VCPU_AWAY,   /* sleeps: reads its mail before it uses any translation again */
+    VCPU_HERE,
+};
+
+/* Requests of other vCPUs; nr > MAIL_MAX: there was no room for some. */
+struct vcpu_mail {
+    uint32_t asked, done; /* numbers of the last request, and of the last one carried out */
+    uint32_t nr;
+    struct {
+        uint32_t what;
+        uint64_t arg;
+    } item[MAIL_MAX];
+};
+
+struct vcpu_link {
+    uint32_t kick;     /* futex: counts what the vCPU has to look at */
+    uint32_t sleeps;   /* it sleeps on kick: wake it; otherwise it needs a signal */
+    uint32_t lock;     /* of presence and mail */
+    uint32_t presence; /* enum vcpu_presence */
+    uint32_t waiting;  /* bit per vCPU that sleeps until mail of this one is done */
+    struct vcpu_mail mail[2];
+} __attribute__((aligned(64)));
+
 struct dom_shared {
     uint64_t nr_frames;   /* frames that the guest may name: RAM plus special frames */
     uint64_t nr_ram;      /* frames 0..nr_ram-1 are ordinary RAM (max_pages) */
@@ -72,5 +109,9 @@ struct dom_shared {
     uint64_t tsc_stamp; /* system time is 0 at this TSC value */
     uint32_t nr_vcpus;
     mfn_t shared_info;
-    struct evtchn_shared evtchn; /* V and D both write; D trusts nothing in it */
+    struct evtchn_shared evtchn;          /* V and D both write; D trusts nothing in it */
+    struct vcpu_link vcpu[RUN_MAX_VCPUS]; /* the same */
 };
+
+/* Where shared_frames[] (vcpu/walk.h) follows in the same file. */
+#define SHARED_FRAMES_OFFSET ((sizeof(struct dom_shared) + PAGE_SIZE - 1) & PAGE_MASK)

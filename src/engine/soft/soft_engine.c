@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ struct soft_vcpu {
     int run_fd;
     pid_t pid;
     int pidfd;
+    int peers_socket; /* where it waits for the descriptors of its peers, -1 = it does not */
     struct zygote zygote;
 };
 
@@ -42,7 +44,7 @@ struct engine {
     int shared_fd;
     unsigned int nr_vcpus;
     bool stopped;
-    struct soft_vcpu vcpu[EVTCHN_MAX_VCPUS];
+    struct soft_vcpu vcpu[RUN_MAX_VCPUS];
 };
 
 static size_t page_round(size_t size)
@@ -50,12 +52,14 @@ static size_t page_round(size_t size)
     return (size + PAGE_SIZE - 1) & PAGE_MASK;
 }
 
-static int shared_pages(const char *name, size_t size, void **ret, int *ret_fd, struct err *err)
+/* A file of `size` bytes, mapped here, and `more` behind them. */
+static int shared_pages(const char *name, size_t size, size_t more, void **ret, int *ret_fd,
+                        struct err *err)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int e;
 
-    if (fd < 0 || ftruncate(fd, (off_t)page_round(size)) ||
+    if (fd < 0 || ftruncate(fd, (off_t)(page_round(size) + more)) ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
         e = errno;
         if (fd >= 0)
@@ -98,20 +102,43 @@ static int blob_fd(struct err *err)
     return fd;
 }
 
+/* In the child: take the pidfds of all vCPUs, which exist by then. Returns their number. */
+static int receive_peers(int sock, int fds[RUN_MAX_VCPUS])
+{
+    char byte, control[CMSG_SPACE(sizeof(int) * RUN_MAX_VCPUS)];
+    struct iovec iov = {&byte, 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = sizeof(control)};
+    const struct cmsghdr *c;
+    int n;
+
+    if (sock < 0)
+        return 0;
+    if (recvmsg(sock, &m, 0) != 1 || !(c = CMSG_FIRSTHDR(&m)) || c->cmsg_type != SCM_RIGHTS)
+        _exit(126);
+    n = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    memcpy(fds, CMSG_DATA(c), (size_t)n * sizeof(int));
+    return n;
+}
+
 /* In the child: exactly the descriptors of layout.h, no others, then the blob. Only
  * async-signal-safe calls: the parent may have threads. */
-static _Noreturn void exec_vcpu(int blob, const int fds[6])
+static _Noreturn void exec_vcpu(int blob, const int fds[V_FD_PEERS - V_FD_RAM], int peers_socket)
 {
     static char *const none[] = {(char *)"xenolith-vcpu", NULL};
-    int high[6], exe;
+    int all[V_FD_PEERS - V_FD_RAM + RUN_MAX_VCPUS], n = V_FD_PEERS - V_FD_RAM, exe;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    memcpy(all, fds, (size_t)n * sizeof(int));
+    n += receive_peers(peers_socket, all + n);
     exe = fcntl(blob, F_DUPFD_CLOEXEC, 64);
-    for (int i = 0; i < 6; i++)
-        high[i] = fcntl(fds[i], F_DUPFD, 80);
-    for (int i = 0; i < 6; i++)
-        dup2(high[i], V_FD_RAM + i);
-    syscall(SYS_close_range, V_FD_LOG + 1, exe - 1, 0);
+    for (int i = 0; i < n; i++)
+        all[i] = fcntl(all[i], F_DUPFD, 80);
+    for (int i = 0; i < n; i++)
+        dup2(all[i], V_FD_RAM + i);
+    syscall(SYS_close_range, V_FD_RAM + n, exe - 1, 0);
     syscall(SYS_close_range, exe + 1, ~0u, 0);
     syscall(SYS_close_range, 0, V_FD_RAM - 1, 0);
     /* A network, IPC and mount namespace of its own where the host lets us; the jail does
@@ -127,11 +154,11 @@ static int start_vcpu(struct engine *e, unsigned int id, const struct engine_con
                       int blob, struct err *err)
 {
     struct soft_vcpu *s = &e->vcpu[id];
-    int v_socket = -1, r;
+    int v_socket = -1, peers[2] = {-1, -1}, r;
     void *page = NULL;
     pid_t pid;
 
-    r = shared_pages("xenolith-run", sizeof(struct run), &page, &s->run_fd, err);
+    r = shared_pages("xenolith-run", sizeof(struct run), 0, &page, &s->run_fd, err);
     if (r)
         return r;
     s->run = page;
@@ -139,18 +166,55 @@ static int start_vcpu(struct engine *e, unsigned int id, const struct engine_con
     r = zygote_start(&s->zygote, config->ram, &v_socket, err);
     if (r)
         return r;
+    if (e->nr_vcpus > 1 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, peers)) {
+        r = errno;
+        close(v_socket);
+        return err_set(err, r, "cannot make a socket for vCPUs: %s", strerror(r));
+    }
+    s->peers_socket = peers[0];
     pid = fork();
     if (!pid)
-        exec_vcpu(blob, (const int[]){config->ram->fd, config->ram->m2p_fd, e->shared_fd, s->run_fd,
-                                      v_socket, config->log_fd});
+        exec_vcpu(blob,
+                  (const int[]){config->ram->fd, config->ram->m2p_fd, e->shared_fd, s->run_fd,
+                                v_socket, config->log_fd},
+                  peers[1]);
     r = errno;
     close(v_socket);
+    if (peers[1] >= 0)
+        close(peers[1]);
     if (pid < 0)
         return err_set(err, r, "cannot start a vCPU process: %s", strerror(r));
     s->pid = pid;
     s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (s->pidfd < 0)
         return err_set(err, errno, "cannot watch a vCPU process: %s", strerror(errno));
+    return 0;
+}
+
+/* Let each vCPU process send signals to the others. */
+static int introduce_vcpus(struct engine *e, struct err *err)
+{
+    char byte = 0, control[CMSG_SPACE(sizeof(int) * RUN_MAX_VCPUS)] = {0};
+    struct iovec iov = {&byte, 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = CMSG_SPACE(sizeof(int) * e->nr_vcpus)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    if (e->nr_vcpus == 1)
+        return 0;
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int) * e->nr_vcpus);
+    for (unsigned int i = 0; i < e->nr_vcpus; i++)
+        memcpy(CMSG_DATA(c) + i * sizeof(int), &e->vcpu[i].pidfd, sizeof(int));
+    for (unsigned int i = 0; i < e->nr_vcpus; i++) {
+        if (sendmsg(e->vcpu[i].peers_socket, &m, MSG_NOSIGNAL) != 1)
+            return err_set(err, errno, "cannot introduce the vCPUs: %s", strerror(errno));
+        close(e->vcpu[i].peers_socket);
+        e->vcpu[i].peers_socket = -1;
+    }
     return 0;
 }
 
@@ -178,20 +242,23 @@ static void set_tsc_scale(struct dom_shared *s, uint32_t khz)
 
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err)
 {
+    uint64_t frames = config->ram->patch_first + RAM_PATCH_FRAMES;
     struct engine *e;
     void *page = NULL;
     int blob, r;
 
-    if (!config->nr_vcpus || config->nr_vcpus > EVTCHN_MAX_VCPUS)
-        return err_set(err, EINVAL, "vcpus must be 1..%d", EVTCHN_MAX_VCPUS);
+    if (!config->nr_vcpus || config->nr_vcpus > RUN_MAX_VCPUS)
+        return err_set(err, EINVAL, "vcpus must be 1..%d", RUN_MAX_VCPUS);
     e = calloc(1, sizeof(*e));
     if (!e)
         return err_set(err, ENOMEM, "out of memory");
     for (unsigned int i = 0; i < config->nr_vcpus; i++)
-        e->vcpu[i].pidfd = e->vcpu[i].run_fd = -1;
+        e->vcpu[i].pidfd = e->vcpu[i].run_fd = e->vcpu[i].peers_socket = -1;
     e->shared_fd = -1;
     e->nr_vcpus = config->nr_vcpus;
-    r = shared_pages("xenolith-shared", sizeof(*e->shared), &page, &e->shared_fd, err);
+    r = shared_pages("xenolith-shared", sizeof(*e->shared),
+                     config->nr_vcpus > 1 ? page_round(frames * sizeof(uint16_t)) : 0, &page,
+                     &e->shared_fd, err);
     e->shared = page;
     blob = r ? r : blob_fd(err);
     if (blob < 0) {
@@ -209,6 +276,8 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
     for (unsigned int i = 0; i < config->nr_vcpus && !r; i++)
         r = start_vcpu(e, i, config, blob, err);
     close(blob);
+    if (!r)
+        r = introduce_vcpus(e, err);
     if (r) {
         engine_destroy(e);
         return r;
@@ -243,6 +312,8 @@ void engine_destroy(struct engine *e)
             waitpid(s->pid, NULL, 0);
         if (s->pidfd >= 0)
             close(s->pidfd);
+        if (s->peers_socket >= 0)
+            close(s->peers_socket);
         zygote_done(&s->zygote);
         if (s->run)
             munmap(s->run, page_round(sizeof(*s->run)));
@@ -297,15 +368,22 @@ int engine_vcpu_run(struct engine *e, unsigned int vcpu, struct err *err)
 
 void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
 {
-    struct soft_vcpu *s;
+    const struct soft_vcpu *s;
+    struct vcpu_link *l;
 
     if (vcpu >= e->nr_vcpus)
         return;
     s = &e->vcpu[vcpu];
-    __atomic_fetch_add(&s->run->kick, 1, __ATOMIC_SEQ_CST);
-    syscall(SYS_futex, &s->run->kick, FUTEX_WAKE, 1, NULL, NULL, 0);
+    l = &e->shared->vcpu[vcpu];
+    __atomic_fetch_add(&l->kick, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&l->sleeps, __ATOMIC_SEQ_CST))
+        syscall(SYS_futex, &l->kick, FUTEX_WAKE, 1, NULL, NULL, 0);
     /* While it is D's turn V looks at events before it runs guest code again anyway. */
-    if (__atomic_load_n(&s->run->turn, __ATOMIC_SEQ_CST) == TURN_V &&
-        !__atomic_load_n(&s->run->v_blocked, __ATOMIC_SEQ_CST))
+    else if (__atomic_load_n(&s->run->turn, __ATOMIC_SEQ_CST) == TURN_V)
         syscall(SYS_pidfd_send_signal, s->pidfd, SIGUSR1, NULL, 0);
+}
+
+bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)
+{
+    return vcpu < e->nr_vcpus && __atomic_load_n(&e->shared->vcpu[vcpu].sleeps, __ATOMIC_RELAXED);
 }

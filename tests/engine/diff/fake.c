@@ -79,6 +79,11 @@ void exit_to_domain(enum exit_reason reason)
     fake_crash(reason == EXIT_CRASH ? run->message : "a call to the domain process");
 }
 
+void exit_to_domain_away(enum exit_reason reason)
+{
+    exit_to_domain(reason);
+}
+
 void exit_note_kicks(void)
 {
 }

@@ -15,7 +15,7 @@ vcpu_info_t *vcpu0(void)
 
 void event_scan(void)
 {
-    vcpu_info_t *vcpu = vcpu0();
+    vcpu_info_t *vcpu = own_vcpu();
     unsigned long selected;
     bool any = false;
 
@@ -31,7 +31,7 @@ void event_scan(void)
         __atomic_fetch_and(&shared_info->evtchn_pending[word], ~ready, __ATOMIC_SEQ_CST);
         for (unsigned int bit = 0; bit < 64; bit++) {
             if (ready >> bit & 1) {
-                event_count[word * 64 + bit]++;
+                __atomic_fetch_add(&event_count[word * 64 + bit], 1, __ATOMIC_SEQ_CST);
                 any = true;
             }
         }

@@ -184,6 +184,22 @@ static inline uint64_t rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* ---- several vCPUs (smp.c) -------------------------------------------------------------- */
+#define MAX_VCPUS 8
+#define SECOND 1000000000ul
+/* How many vCPUs the domain has. */
+unsigned int count_vcpus(void);
+/* Have vCPU id run function(id) with events enabled; it goes down when that returns. initialise
+ * only prepares it, 0 or -errno. */
+long vcpu_initialise(unsigned int id, void (*function)(unsigned int id));
+void vcpu_start(unsigned int id, void (*function)(unsigned int id));
+unsigned int vcpu_self(void);
+vcpu_info_t *own_vcpu(void);
+void own_events_on(void);
+long bind_ipi_to(unsigned int id); /* as bind_ipi */
+/* Yield until *word is at least that. False: it took longer than ns. */
+bool wait_for(const volatile unsigned long *word, unsigned long least, uint64_t ns);
+
 /* ---- the rest --------------------------------------------------------------------------- */
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);

@@ -30,7 +30,7 @@ static void record(const struct trap_frame *frame)
     last_trap.rsp = frame->rsp;
     last_trap.cs = frame->cs;
     last_trap.rflags = frame->rflags;
-    last_trap.cr2 = frame->vector == 14 ? vcpu0()->arch.cr2 : 0;
+    last_trap.cr2 = frame->vector == 14 ? own_vcpu()->arch.cr2 : 0;
     last_trap.count++;
 }
 

@@ -413,6 +413,9 @@ static void test_pollers(void **state)
     send(port);
     assert_int_equal(fix->kicks[3], 1);
     assert_int_equal(all_kicks(), 1);
+    fix->shared.evtchn.poll_port[3] = port + 1; /* waits for another one */
+    send(port);
+    assert_int_equal(all_kicks(), 1);
 }
 
 /* --- a guest that speaks FIFO ----------------------------------------------------------- */

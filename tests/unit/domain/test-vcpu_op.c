@@ -255,6 +255,49 @@ static void test_random_contexts(void **state)
     }
 }
 
+static void test_down_other(void **state)
+{
+    use_good_context();
+    assert_int_equal(initialise(1), 0);
+    assert_int_equal(op(VCPUOP_up, 1, 0), 0);
+    assert_int_equal(op(VCPUOP_down, 1, 0), 0);
+    assert_int_equal(fix->run[1].request, RUN_REQ_PAUSE); /* it does not stop by itself */
+    assert_int_equal(fix->kicks[1], 1);
+    assert_int_equal(op(VCPUOP_up, 1, 0), 0);
+    assert_int_equal(fix->run[1].request, 0);
+    fix->vcpu = 1;
+    assert_int_equal(op(VCPUOP_down, 1, 0), 0); /* the caller does */
+    assert_int_equal(fix->run[1].request, 0);
+    fix->vcpu = 0;
+}
+
+static void test_areas_of_other(void **state)
+{
+    const struct run *run = &fix->run[2];
+    uint64_t where = 0xffff888000001008ull;
+
+    put_arg(&where, sizeof(where));
+    assert_int_equal(op(VCPUOP_register_runstate_memory_area, 2, ARG), 0);
+    assert_int_equal(run->request, RUN_REQ_AREAS);
+    assert_int_equal(run->areas_set, 1 << AREA_RUNSTATE_VA);
+    assert_true(run->areas[AREA_RUNSTATE_VA] == where);
+    assert_int_equal(fix->kicks[2], 1);
+    assert_int_equal(op(14, 2, ARG), -EINVAL); /* by machine address: there is no such frame */
+    where = 70 << PAGE_SHIFT | 0xfd8;
+    put_arg(&where, sizeof(where));
+    assert_int_equal(op(14, 2, ARG), -ENXIO); /* over the page's end */
+    assert_int_equal(op(15, 2, ARG), 0);
+    where++;
+    put_arg(&where, sizeof(where));
+    assert_int_equal(op(15, 2, ARG), -ENXIO);
+    where = ~0ull;
+    put_arg(&where, sizeof(where));
+    assert_int_equal(op(14, 2, ARG), 0);
+    assert_int_equal(run->areas_set,
+                     1 << AREA_RUNSTATE_VA | 1 << AREA_TIME_PA | 1 << AREA_RUNSTATE_PA);
+    assert_int_equal(op(5, 2, 0), -EFAULT);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_four_vcpus, teardown)
 
 int main(void)
@@ -270,6 +313,8 @@ int main(void)
         T(test_register_info_errors),
         T(test_register_for_other),
         T(test_nmi),
+        T(test_down_other),
+        T(test_areas_of_other),
         T(test_random_contexts),
     };
 

@@ -230,7 +230,7 @@ const struct evtchn_ctx *env_evtchn(void)
     static struct evtchn_ctx c;
 
     c = (struct evtchn_ctx){
-        .sh = &fake.sh, .ram = fake.ram[0], .nr_frames = NR_FRAMES, .nr_vcpus = 1};
+        .sh = &fake.sh, .ram = fake.ram[0], .nr_frames = NR_FRAMES, .nr_vcpus = 2};
     return fake.have_evtchn ? &c : NULL;
 }
 
@@ -280,6 +280,22 @@ void env_wait(struct vcpu *v, uint64_t deadline)
 bool env_kicked(void)
 {
     return fake.kicked;
+}
+
+void env_kick_vcpu(unsigned int id)
+{
+    if (id < ARRAY_SIZE(fake.kicks))
+        fake.kicks[id]++;
+}
+
+void env_tlb_flush_others(struct vcpu *v, uint64_t mask)
+{
+    fake.flushed_others = mask;
+}
+
+void env_tlb_invlpg_others(struct vcpu *v, uint64_t mask, gva_t va)
+{
+    fake.invlpg_others = mask;
 }
 
 bool env_has_fast_syscall32(void)

@@ -51,6 +51,9 @@ struct fake {
     mfn_t cr3, user_cr3;
     uint64_t now, timer;
 
+    unsigned int kicks[8];                  /* env_kick_vcpu() calls */
+    uint64_t flushed_others, invlpg_others; /* masks of the last calls */
+
     bool kicked, no_fast_syscall32;
     unsigned int waits;
     uint64_t wait_deadline;          /* of the last env_wait */

@@ -225,6 +225,7 @@ static void test_update_va_mapping(void **state)
     *(uint64_t *)fake_at(ARGS) = 2; /* only vcpu 1 */
     assert_int_equal(uvm(va, 0, ARGS | 1), 0);
     assert_int_equal(fake.flushes, 1);
+    assert_true(fake.flushed_others == 2);
     *(uint64_t *)fake_at(ARGS) = 3;
     assert_int_equal(uvm(va, 0, ARGS | 1), 0);
     assert_int_equal(fake.flushes, 2);
@@ -272,11 +273,18 @@ static void test_ext_flushes(void **state)
     mmuext(9, 0xabd000, ARGS + 0x100);
     assert_int_equal(fake.last_invlpg, 0xabd000);
     *(uint64_t *)fake_at(ARGS + 0x100) = ~1ull;
+    assert_true(fake.flushed_others == 0);
     mmuext(8, 0, ARGS + 0x100);
     assert_int_equal(fake.flushes, 2);
+    assert_true(fake.flushed_others == ~1ull);
+    mmuext(9, 0xabd000, ARGS + 0x100);
+    assert_true(fake.invlpg_others == ~1ull);
+    fake.flushed_others = fake.invlpg_others = 0;
     mmuext(10, 0, 0);
     assert_int_equal(fake.flushes, 3);
+    assert_true(fake.flushed_others == ~1ull);
     mmuext(11, 0xabe000, 0);
+    assert_true(fake.invlpg_others == ~1ull);
     assert_int_equal(fake.last_invlpg, 0xabe000);
     assert_int_equal(mmuext(8, 0, KVA(FRAME_HOLE)), -XEN_EFAULT);
     assert_int_equal(mmuext(12, 0, 0), 0);

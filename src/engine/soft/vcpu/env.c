@@ -7,10 +7,12 @@
 
 #include <asm/unistd.h>
 #include <xen/xen.h>
+#include <xen/vcpu.h>
 
 #include "cpu/pv/evtchn.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/exits.h"
+#include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/ptwr.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -141,6 +143,16 @@ void env_tlb_invlpg(struct vcpu *v, gva_t va)
         user_invlpg(v->cr3_user, va);
 }
 
+void env_tlb_flush_others(struct vcpu *v, uint64_t mask)
+{
+    peers_flush(mask);
+}
+
+void env_tlb_invlpg_others(struct vcpu *v, uint64_t mask, gva_t va)
+{
+    peers_invlpg(mask, va);
+}
+
 /* Kernel halves are usually the same tables under every root: then the kernel's entries
  * stay, as global pages do on a CPU. */
 static bool same_kernel_half(mfn_t a, mfn_t b)
@@ -182,19 +194,21 @@ void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin)
     if (mfn >= shared->nr_frames)
         return;
     ptwr_forget();
-    vcpu_frame_flags[mfn] &= (uint8_t) ~(FRAME_PT | FRAME_LEVEL_MASK);
-    if (pin)
-        vcpu_frame_flags[mfn] |=
-            (uint8_t)((level == 1 ? FRAME_PT : 0) | (level & 7) << FRAME_LEVEL_SHIFT);
-    else
+    __atomic_fetch_and(&shared_frames[mfn], (uint16_t)~FRAMES_LEVEL_MASK, __ATOMIC_RELAXED);
+    if (pin) {
+        __atomic_fetch_or(&shared_frames[mfn], (uint16_t)((level & 7) << FRAMES_LEVEL_SHIFT),
+                          __ATOMIC_RELAXED);
+    } else {
         user_release(mfn);
+        peers_release(mfn);
+    }
 }
 
 unsigned int env_pin_level(mfn_t mfn)
 {
     if (mfn >= shared->nr_frames)
         return 0;
-    return (vcpu_frame_flags[mfn] & FRAME_LEVEL_MASK) >> FRAME_LEVEL_SHIFT;
+    return (shared_frames[mfn] & FRAMES_LEVEL_MASK) >> FRAMES_LEVEL_SHIFT;
 }
 
 static void yield(void)
@@ -224,7 +238,10 @@ int64_t env_domain_hypercall(struct vcpu *v, uint64_t nr, const uint64_t args[5]
     run->cr3 = v->cr3_kernel;
     if (nr == __HYPERVISOR_sched_op) /* may be the guest's last call: D dumps its state then */
         run->state = *v;
-    exit_to_domain(EXIT_HYPERCALL);
+    if (nr == __HYPERVISOR_vcpu_op && args[0] == VCPUOP_down && args[1] == v->id)
+        exit_to_domain_away(EXIT_HYPERCALL);
+    else
+        exit_to_domain(EXIT_HYPERCALL);
     ret = run->ret;
     if (run->vcpu_info && !(run->vcpu_info & 7))
         v->pv.vcpu_info = run->vcpu_info;
@@ -263,6 +280,12 @@ void env_raise_timer(struct vcpu *v)
 bool env_kicked(void)
 {
     return soft.kicked;
+}
+
+void env_kick_vcpu(unsigned int id)
+{
+    if (id < shared->nr_vcpus && id != vcpu.id)
+        peers_kick(id);
 }
 
 bool env_has_fast_syscall32(void)

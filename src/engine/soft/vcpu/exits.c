@@ -6,12 +6,18 @@
 #include "engine/soft/vcpu/exits.h"
 
 #include "cpu/env.h"
+#include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/trap.h"
 
 static uint32_t kick_seen;
 static uint64_t deadline, armed;
+
+static struct vcpu_link *own_link(void)
+{
+    return &shared->vcpu[vcpu.id % RUN_MAX_VCPUS];
+}
 
 void exit_to_domain(enum exit_reason reason)
 {
@@ -20,27 +26,47 @@ void exit_to_domain(enum exit_reason reason)
     if (__atomic_load_n(&run->d_waits, __ATOMIC_SEQ_CST))
         sys_futex_wake(&run->turn, 1);
     __atomic_store_n(&run->v_waits, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) != TURN_V)
+    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) != TURN_V) {
+        if (soft.kicked && !soft.away && reason == EXIT_HYPERCALL)
+            peers_serve();
         sys_futex_wait(&run->turn, TURN_D, 0);
+    }
     __atomic_store_n(&run->v_waits, 0, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&run->request, __ATOMIC_ACQUIRE))
+        soft.kicked = 1;
+}
+
+void exit_to_domain_away(enum exit_reason reason)
+{
+    peers_leave();
+    soft.away = 1;
+    exit_to_domain(reason);
+    soft.away = 0;
+    soft.kicked = 1;
+    peers_return();
 }
 
 void exit_note_kicks(void)
 {
-    kick_seen = __atomic_load_n(&run->kick, __ATOMIC_ACQUIRE);
+    kick_seen = __atomic_load_n(&own_link()->kick, __ATOMIC_ACQUIRE);
 }
 
 void exit_wait_kick(uint64_t until)
 {
-    uint64_t now = env_now();
+    struct vcpu_link *l = own_link();
+    uint64_t now;
 
-    if (until && until <= now)
-        return;
-    __atomic_store_n(&run->v_blocked, 1, __ATOMIC_SEQ_CST);
-    sys_futex_wait(&run->kick, kick_seen, until ? until - now : 0);
-    __atomic_store_n(&run->v_blocked, 0, __ATOMIC_RELAXED);
-    /* D sends no signal to a sleeper: let the main loop look at its requests. */
-    if (__atomic_load_n(&run->kick, __ATOMIC_ACQUIRE) != kick_seen)
+    peers_leave();
+    soft.away = 1;
+    __atomic_store_n(&l->sleeps, 1, __ATOMIC_SEQ_CST);
+    now = env_now();
+    if (!until || until > now)
+        sys_futex_wait(&l->kick, kick_seen, until ? until - now : 0);
+    __atomic_store_n(&l->sleeps, 0, __ATOMIC_RELAXED);
+    soft.away = 0;
+    peers_return();
+    /* Nobody sends a signal to a sleeper: let the main loop look at its requests. */
+    if (__atomic_load_n(&l->kick, __ATOMIC_ACQUIRE) != kick_seen)
         soft.kicked = 1;
     exit_note_kicks();
 }

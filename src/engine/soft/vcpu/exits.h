@@ -9,9 +9,11 @@
 
 /* Hand the run page to D with this reason; returns when D gives it back. */
 void exit_to_domain(enum exit_reason reason);
+/* The same, when D may take any time: no other vCPU has to wait for this one meanwhile. */
+void exit_to_domain_away(enum exit_reason reason);
 
-/* Sleep until D kicks or the deadline (absolute system ns, 0 = none) passes. Returns at once
- * if a kick has come since the last call of exit_note_kicks. */
+/* Sleep until D or another vCPU kicks or the deadline (absolute system ns, 0 = none) passes.
+ * Returns at once if a kick has come since the last call of exit_note_kicks. */
 void exit_wait_kick(uint64_t deadline);
 /* All kicks up to now are being acted on. */
 void exit_note_kicks(void);

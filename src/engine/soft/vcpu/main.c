@@ -16,6 +16,7 @@
 #include "engine/soft/vcpu/exits.h"
 #include "engine/soft/vcpu/jail.h"
 #include "engine/soft/vcpu/loop.h"
+#include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/start.h"
@@ -24,6 +25,8 @@
 #include "engine/soft/vcpu/trap.h"
 #include "engine/soft/vcpu/user.h"
 #include "engine/soft/vcpu/vtlb.h"
+
+#include <xen/vcpu.h>
 
 #define FIRST_KERNEL_SLOT 272 /* of a root: what lies above Xen's hole */
 
@@ -47,12 +50,18 @@ _Noreturn void start_fail(const char *what, long error)
     sys_exit(1);
 }
 
-static void map_or_fail(uint64_t addr, uint64_t size, int prot, int fd, const char *what)
+static void map_at_or_fail(uint64_t addr, uint64_t size, int prot, int fd, uint64_t offset,
+                           const char *what)
 {
-    int r = sys_map(addr, (size + PAGE_SIZE - 1) & PAGE_MASK, prot, fd, 0);
+    int r = sys_map(addr, (size + PAGE_SIZE - 1) & PAGE_MASK, prot, fd, offset);
 
     if (r)
         start_fail(what, r);
+}
+
+static void map_or_fail(uint64_t addr, uint64_t size, int prot, int fd, const char *what)
+{
+    map_at_or_fail(addr, size, prot, fd, 0, what);
 }
 
 static void map_m2p(void)
@@ -78,6 +87,9 @@ static void map_shared_memory(void)
         start_fail("the guest has more memory than the address plan holds", 0);
     map_or_fail(V_RAM, frames << PAGE_SHIFT, PROT_READ | PROT_WRITE, V_FD_RAM, "guest memory");
     map_m2p();
+    if (peers_exist())
+        map_at_or_fail(V_FRAMES, frames * sizeof(uint16_t), PROT_READ | PROT_WRITE, V_FD_SHARED,
+                       SHARED_FRAMES_OFFSET, "frame table");
 }
 
 static void wait_for_start(void)
@@ -103,7 +115,7 @@ static void note_kernel_tables(mfn_t table, unsigned int level)
         if (level > 2)
             note_kernel_tables(below, level - 1);
         else
-            vcpu_frame_flags[below] |= (uint8_t)(1 << FRAME_LEVEL_SHIFT);
+            shared_frames[below] |= 1 << FRAMES_LEVEL_SHIFT;
     }
 }
 
@@ -280,17 +292,42 @@ static void run_user(struct vcpu *v)
     }
 }
 
+/* Areas that another vCPU registered for this one. */
+static void take_areas(struct vcpu *v)
+{
+    uint32_t set = __atomic_exchange_n(&run->areas_set, 0, __ATOMIC_ACQ_REL);
+
+    if (set & 1u << AREA_RUNSTATE_VA)
+        v->pv.runstate_va = run->areas[AREA_RUNSTATE_VA];
+    if (set & 1u << AREA_RUNSTATE_PA)
+        v->pv.runstate_pa = run->areas[AREA_RUNSTATE_PA];
+    if (set & 1u << AREA_TIME_VA)
+        v->pv.time_va = run->areas[AREA_TIME_VA];
+    if (set & 1u << AREA_TIME_PA)
+        v->pv.time_pa = run->areas[AREA_TIME_PA];
+    pv_runstate_change(v, v->pv.runstate);
+    pv_time_update(v);
+}
+
 /* What signals and D asked for while guest code ran. */
 static void service(struct vcpu *v)
 {
+    uint32_t request;
+
     soft.kicked = 0;
     exit_timer_fired();
     exit_note_kicks();
-    if (__atomic_fetch_and(&run->request, ~RUN_REQ_NMI, __ATOMIC_ACQ_REL) & RUN_REQ_NMI)
+    peers_serve();
+    request = __atomic_fetch_and(&run->request, RUN_REQ_PAUSE, __ATOMIC_ACQ_REL);
+    if (request & RUN_REQ_NMI)
         v->pv.nmi_pending = true;
-    if (__atomic_load_n(&run->request, __ATOMIC_ACQUIRE) & RUN_REQ_PAUSE) {
+    if (request & RUN_REQ_AREAS)
+        take_areas(v);
+    if (request & RUN_REQ_PAUSE) {
+        pv_runstate_change(v, RUNSTATE_offline);
         run->state = *v;
-        exit_to_domain(EXIT_PAUSED);
+        exit_to_domain_away(EXIT_PAUSED);
+        pv_runstate_change(v, RUNSTATE_running);
     }
     if (exit_deadline_passed())
         pv_timers_run(v);
@@ -347,6 +384,7 @@ void start_main(void)
     cache_init();
     vtlb_init();
     trap_init();
+    peers_init();
     cpuid_init();
     load_gs_base();
     if (user_init())
@@ -354,9 +392,13 @@ void start_main(void)
     if (jail_enter())
         start_fail("cannot enter the jail", 0);
     wait_for_start();
-    env_pin_table(v, v->cr3_kernel, 4, true); /* as the builder leaves it */
-    note_kernel_tables(v->cr3_kernel, 4);
+    peers_start();
+    if (!v->id) {
+        env_pin_table(v, v->cr3_kernel, 4, true); /* as the builder leaves it */
+        note_kernel_tables(v->cr3_kernel, 4);
+    }
     pv_init(v);
+    soft.kicked = 1; /* D may have requests already */
     for (;;) {
         if (soft.kicked)
             service(v);

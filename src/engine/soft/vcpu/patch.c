@@ -73,6 +73,8 @@ void patch_init(uint32_t vcpu_id)
     if (done)
         return;
     done = true;
+    if (shared->nr_vcpus > 1)
+        return; /* the others would have to be told which frames have copies */
     if (share < TRAMP_FRAMES + TABLE_FRAMES + 1 || vcpu_id >= shared->nr_vcpus)
         return;
     tramp_frame = shared->patch_first + vcpu_id * share;

@@ -56,11 +56,16 @@ static bool is_level1(const struct vcpu *v, mfn_t mfn)
     return false;
 }
 
+bool ptwr_is_level1(mfn_t mfn)
+{
+    return (vcpu_frame_flags[mfn] & FRAME_PT) || env_pin_level(mfn) == 1;
+}
+
 bool ptwr_recognise(struct vcpu *v, gva_t va, mfn_t mfn)
 {
     bool own_user_space = v->cr3_user != INVALID_MFN && v->cr3_user != v->cr3_kernel;
 
-    if (vcpu_frame_flags[mfn] & FRAME_PT)
+    if (ptwr_is_level1(mfn))
         return true;
     /* User pages that are copied on write are not worth a search. */
     if (!(v->pv.vm_assist & PV_ASSIST_BIT(VMASST_TYPE_writable_pagetables)) ||

@@ -44,6 +44,7 @@ struct soft {
     uint64_t fs_loaded;
     uint64_t running; /* host pc in the cache that a signal interrupted, 0 in C code */
     uint32_t kicked;  /* a signal came: look at events before running guest code */
+    uint32_t away;    /* V sleeps, and looks at everything when it wakes */
     struct fault fault;
 };
 

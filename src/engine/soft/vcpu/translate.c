@@ -250,26 +250,29 @@ static void region_end_block(struct region *r)
 }
 
 /* The page of code at va is in `frame`: stores to it and changes of its mapping are to be
- * noticed. May drop translations and so emit exit stubs: no block may be open. */
-static void watch_code(struct vcpu *v, uint64_t va, mfn_t frame)
+ * noticed. May drop translations and so emit exit stubs: no block may be open. False: another
+ * vCPU may have written to it meanwhile. */
+static bool watch_code(struct vcpu *v, uint64_t va, mfn_t frame)
 {
     vtlb_touch(v, va);
-    if (!(vcpu_frame_flags[frame] & FRAME_CODE)) {
-        vcpu_frame_flags[frame] |= FRAME_CODE;
-        vtlb_protect_frame(frame);
-    }
+    return !vtlb_watch_frame(frame, FRAME_CODE);
 }
 
-/* Start a block at r->pc, whose first instruction may reach into a second frame. */
-static void region_begin_block(struct region *r, const mfn_t frame[2], bool crosses)
+/* Start a block at r->pc, whose first instruction may reach into a second frame. False: that
+ * instruction has to be fetched again. */
+static bool region_begin_block(struct region *r, const mfn_t frame[2], bool crosses)
 {
-    watch_code(r->v, r->pc, frame[0]);
+    bool same = watch_code(r->v, r->pc, frame[0]);
+
     if (crosses)
-        watch_code(r->v, (r->pc | ~PAGE_MASK) + 1, frame[1]);
+        same &= watch_code(r->v, (r->pc | ~PAGE_MASK) + 1, frame[1]);
+    if (!same)
+        return false;
     r->block = cache_block_begin(r->pc, frame[0]);
     if (crosses)
         cache_block_frame(r->block, frame[1]);
     r->simd_tested = false;
+    return true;
 }
 
 /* The FPU state may still be in the stub, or CR0.TS be set; checked once a block, without
@@ -359,7 +362,8 @@ static int region_decode(struct region *r, struct insn *in, uint8_t *bytes, mfn_
     return avail && len <= 0 ? -1 : len;
 }
 
-void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
+/* Translate what follows pc. False with *f: not even the first instruction can be fetched. */
+static bool translate_region(struct vcpu *v, uint64_t pc, struct fault *f)
 {
     struct region r = {.v = v, .pc = pc};
 
@@ -380,8 +384,8 @@ void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
         }
         if (!len)
             break;
-        if (!r.block)
-            region_begin_block(&r, frame, crosses);
+        if (!r.block && !region_begin_block(&r, frame, crosses))
+            continue;
         r.count++;
         if (len < 0) {
             cache_insn_add(r.block, r.pc);
@@ -394,7 +398,17 @@ void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
             break;
     }
     region_finish(&r);
-    return cache_lookup(pc);
+    return r.count > 0;
+}
+
+void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
+{
+    void *host = NULL;
+
+    /* Another vCPU may write to the code meanwhile. */
+    while (!host && translate_region(v, pc, f))
+        host = cache_lookup(pc);
+    return host;
 }
 
 void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc, uint32_t operand)

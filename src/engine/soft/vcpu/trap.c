@@ -146,6 +146,8 @@ static void on_kick(struct sigcontext *mc)
     struct cache_pos pos;
 
     soft.kicked = 1;
+    if (soft.away)
+        return;
     if (!cache_contains(mc->rip)) {
         user_kick();
     } else if (cache_find(mc->rip, &pos)) {

@@ -6,8 +6,8 @@
  *
  * Rights: a frame that is a pinned page table is mapped writable although the guest maps it
  * read-only (its own stores to live tables need no emulation then; they are picked up at the
- * next flush, as real TLBs do). A frame with translated code or a patched copy is read-only,
- * so that stores to it are seen.
+ * next flush, as real TLBs do). A frame that any vCPU has translated code or a patched copy of
+ * is read-only in all, so that stores to it are seen; docs/internals/smp.md tells how they agree.
  */
 #include "engine/soft/vcpu/vtlb.h"
 
@@ -16,6 +16,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/meta.h"
+#include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/ptwr.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -24,14 +25,13 @@
 #define MAX_ENTRIES 32768u /* well below the host's vm.max_map_count */
 #define BUCKETS 4096u
 #define LOWEST_VA 0xffff888000000000ull /* below it the host range is V's own */
-#define READ_ONLY_FRAMES (FRAME_CODE | FRAME_PATCHED)
 #define PTE_RIGHTS_IGNORED (~(PTE_NX | PTE_P | PTE_RW | 0x000ffffffffff000ull))
 
 struct entry {
     gva_t va;
     mfn_t mfn; /* first frame */
     uint16_t pages;
-    bool writable; /* by the guest's tables; READ_ONLY_FRAMES are excepted page by page */
+    bool writable; /* by the guest's tables; watched frames are excepted page by page */
     bool exec;     /* NX is clear: code may have been translated from here */
     bool upper_rw, upper_exec;
     bool used;
@@ -51,8 +51,11 @@ static uint32_t *bucket(gva_t va)
 
 void vtlb_init(void)
 {
+    uint64_t frames = shared->patch_first + shared->patch_count;
+
     entries = meta_alloc(MAX_ENTRIES * sizeof(*entries));
-    vcpu_frame_flags = meta_alloc(shared->patch_first + shared->patch_count);
+    vcpu_frame_flags = meta_alloc(frames);
+    shared_frames = peers_exist() ? (uint16_t *)V_FRAMES : meta_alloc(frames * sizeof(uint16_t));
     soft_tlb_clear();
 }
 
@@ -94,14 +97,93 @@ static void unlink_entry(struct entry *e)
     free_list = i;
 }
 
+/* ---- watched frames ---- */
+
+static uint16_t own_bit(void)
+{
+    return (uint16_t)(1u << (vcpu.id % RUN_MAX_VCPUS));
+}
+
+static bool is_watched(mfn_t mfn)
+{
+    return shared_frames[mfn] & FRAMES_WATCHERS;
+}
+
+/* The flags of this frame were cleared. Whoever watches it again has to tell everybody. */
+static void unwatch(mfn_t mfn)
+{
+    if (!(vcpu_frame_flags[mfn] & (FRAME_CODE | FRAME_PATCHED)))
+        __atomic_fetch_and(&shared_frames[mfn], (uint16_t) ~(own_bit() | FRAMES_GUARDED),
+                           __ATOMIC_SEQ_CST);
+}
+
+static void forget_code(mfn_t mfn)
+{
+    if (!(vcpu_frame_flags[mfn] & FRAME_CODE))
+        return;
+    vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_CODE;
+    cache_drop_frame(mfn);
+    unwatch(mfn);
+}
+
+void vtlb_forget_frame(mfn_t mfn)
+{
+    forget_code(mfn);
+    if (vcpu_frame_flags[mfn] & FRAME_PATCHED) {
+        user_frame_written(mfn);
+        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_PATCHED;
+    }
+    unwatch(mfn);
+}
+
+void vtlb_frame_written(mfn_t mfn)
+{
+    if (mfn >= shared->nr_frames || !is_watched(mfn))
+        return;
+    vtlb_forget_frame(mfn);
+    peers_frame_written(mfn);
+}
+
+bool vtlb_watch_frame(mfn_t mfn, unsigned int flag)
+{
+    bool told = false;
+    uint16_t was;
+
+    if (vcpu_frame_flags[mfn] & flag)
+        return false;
+    /* While others are told, one of them may write and have it forgotten again. */
+    while (!(vcpu_frame_flags[mfn] & flag)) {
+        vcpu_frame_flags[mfn] |= (uint8_t)flag;
+        was = __atomic_fetch_or(&shared_frames[mfn], own_bit(), __ATOMIC_SEQ_CST);
+        vtlb_protect_frame(mfn);
+        if (!(was & FRAMES_GUARDED) && peers_exist()) {
+            peers_guard_frame(mfn);
+            told = true;
+            if (vcpu_frame_flags[mfn] & flag)
+                __atomic_fetch_or(&shared_frames[mfn], FRAMES_GUARDED, __ATOMIC_SEQ_CST);
+        }
+    }
+    return told;
+}
+
+void vtlb_recheck_frames(void)
+{
+    for (mfn_t mfn = 0; mfn < shared->nr_frames; mfn++) {
+        if ((vcpu_frame_flags[mfn] & (FRAME_CODE | FRAME_PATCHED)) &&
+            !(shared_frames[mfn] & own_bit()))
+            vtlb_forget_frame(mfn);
+        if (is_watched(mfn))
+            vtlb_protect_frame(mfn);
+    }
+}
+
+/* ---- entries ---- */
+
 /* The mapping of these pages goes; code translated through it may not survive either. */
 static void drop_entry(struct entry *e)
 {
     for (unsigned int k = 0; k < e->pages; k++)
-        if (vcpu_frame_flags[e->mfn + k] & FRAME_CODE) {
-            vcpu_frame_flags[e->mfn + k] &= (uint8_t)~FRAME_CODE;
-            cache_drop_frame(e->mfn + k);
-        }
+        forget_code(e->mfn + k);
     sys_unmap(e->va + KERNEL_OFFSET, (uint64_t)e->pages << PAGE_SHIFT);
     unlink_entry(e);
 }
@@ -133,7 +215,7 @@ static struct entry *new_entry(gva_t va)
 
 static bool effective_rw(uint64_t pte, bool upper_rw)
 {
-    return ((pte & PTE_RW) && upper_rw) || (vcpu_frame_flags[PTE_FRAME(pte)] & FRAME_PT);
+    return ((pte & PTE_RW) && upper_rw) || ptwr_is_level1(PTE_FRAME(pte));
 }
 
 /* Does `pte` give page `mfn` the rights of the run e? */
@@ -144,12 +226,7 @@ static bool continues(uint64_t pte, mfn_t mfn, const struct entry *e)
            (e->upper_exec && !(pte & PTE_NX)) == e->exec;
 }
 
-static bool read_only_frame(mfn_t mfn)
-{
-    return vcpu_frame_flags[mfn] & READ_ONLY_FRAMES;
-}
-
-/* Map e's pages; those with translated code come out read-only. */
+/* Map e's pages; watched ones come out read-only. */
 static int map_entry(const struct entry *e)
 {
     uint64_t host = e->va + KERNEL_OFFSET;
@@ -159,7 +236,7 @@ static int map_entry(const struct entry *e)
     if (r || !e->writable)
         return r;
     for (unsigned int k = 0; k < e->pages; k++)
-        if (read_only_frame(e->mfn + k))
+        if (is_watched(e->mfn + k))
             sys_protect(host + ((uint64_t)k << PAGE_SHIFT), PAGE_SIZE, PROT_READ);
     return 0;
 }
@@ -241,14 +318,14 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
     if (va < LOWEST_VA)
         return -2;
     mfn = PTE_FRAME(w.pte);
-    if (write && read_only_frame(mfn))
+    if (write && is_watched(mfn))
         vtlb_frame_written(mfn);
     {
         struct entry *e = find(va);
 
         if (e && e->mfn + ((va - e->va) >> PAGE_SHIFT) == mfn && (e->writable || !write)) {
             /* Only this page's protection was in the way. */
-            bool rw = e->writable && !read_only_frame(mfn);
+            bool rw = e->writable && !is_watched(mfn);
 
             if (!sys_protect((va & PAGE_MASK) + KERNEL_OFFSET, PAGE_SIZE,
                              PROT_READ | (rw ? PROT_WRITE : 0)))
@@ -318,6 +395,8 @@ void vtlb_invlpg(struct vcpu *v, gva_t va)
 /* Every mapping of one frame: RAM runs are few, so a scan is fine for a rare event. */
 void vtlb_protect_frame(mfn_t mfn)
 {
+    if (vcpu_frame_flags[mfn] & (FRAME_CODE | FRAME_PATCHED))
+        __atomic_fetch_or(&shared_frames[mfn], own_bit(), __ATOMIC_SEQ_CST);
     soft_tlb_clear();
     for (uint32_t i = 0; i < high_water; i++) {
         const struct entry *e = &entries[i];
@@ -325,20 +404,6 @@ void vtlb_protect_frame(mfn_t mfn)
         if (e->used && e->writable && mfn >= e->mfn && mfn < e->mfn + e->pages)
             sys_protect(e->va + KERNEL_OFFSET + ((mfn - e->mfn) << PAGE_SHIFT), PAGE_SIZE,
                         PROT_READ);
-    }
-}
-
-void vtlb_frame_written(mfn_t mfn)
-{
-    if (mfn >= shared->nr_frames)
-        return;
-    if (vcpu_frame_flags[mfn] & FRAME_CODE) {
-        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_CODE;
-        cache_drop_frame(mfn);
-    }
-    if (vcpu_frame_flags[mfn] & FRAME_PATCHED) {
-        user_frame_written(mfn);
-        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_PATCHED;
     }
 }
 
@@ -358,7 +423,7 @@ static void *fill_soft_tlb(gva_t va, const struct walk *w)
 {
     struct soft_tlb_entry *t = &soft_tlb[va >> PAGE_SHIFT & (ARRAY_SIZE(soft_tlb) - 1)];
     mfn_t mfn = PTE_FRAME(w->pte);
-    bool rw = w->writable && (w->pte & PTE_D) && !read_only_frame(mfn);
+    bool rw = w->writable && (w->pte & PTE_D) && !is_watched(mfn);
 
     t->tag_read = va & PAGE_MASK;
     t->tag_write = rw ? va & PAGE_MASK : ~0ull;

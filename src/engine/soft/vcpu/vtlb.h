@@ -31,8 +31,18 @@ void vtlb_invlpg(struct vcpu *v, gva_t va);
 /* The frame holds translated code or has a patched copy: take away write permission from
  * every mapping of it. */
 void vtlb_protect_frame(mfn_t mfn);
-/* Something is about to write (or has written) to the frame: drop what was derived from it. */
+/* Something is about to write (or has written) to the frame: what any vCPU derived from it is
+ * dropped. Until this vCPU next serves requests of others it may be written without asking
+ * again. */
 void vtlb_frame_written(mfn_t mfn);
+/* This vCPU is going to derive something from the content of the frame: flag is FRAME_CODE or
+ * FRAME_PATCHED. True: what was read of it before may be out of date. */
+bool vtlb_watch_frame(mfn_t mfn, unsigned int flag);
+
+/* For peers.c. Another vCPU writes to the frame: drop what this one derived from it. */
+void vtlb_forget_frame(mfn_t mfn);
+/* Requests were lost: see that all frames are as their watchers want them. */
+void vtlb_recheck_frames(void);
 
 /* Host pointer for a kernel-root access at va, valid to the end of the page; NULL with *f. */
 void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f);

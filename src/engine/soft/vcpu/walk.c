@@ -9,6 +9,7 @@
 #include "engine/soft/vcpu/soft.h"
 
 uint8_t *vcpu_frame_flags;
+uint16_t *shared_frames;
 const uint64_t *vcpu_allocated;
 
 void *ram_linear(mfn_t mfn)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * walk.h - software walk of the guest's page tables, and per-frame flags of this vCPU.
+ * walk.h - software walk of the guest's page tables, and what is known of each frame: by this
+ * vCPU, and by all vCPUs of the domain together.
  */
 #pragma once
 
@@ -16,12 +17,17 @@
 #define PTE_FRAME(e) ((0x000ffffffffff000ull & (e)) >> 12)
 
 /* What this vCPU knows about a frame; vcpu_frame_flags[mfn]. */
-#define FRAME_CODE 1        /* translated kernel code: no writable mapping in V */
-#define FRAME_PT 2          /* level-1 table: the kernel's RO mappings of it are writable */
-#define FRAME_PATCHED 4     /* stubs run a patched copy of it: no writable mapping in V or S */
-#define FRAME_LEVEL_SHIFT 4 /* level 1-4 that it was pinned at, 0 = not pinned */
-#define FRAME_LEVEL_MASK 0x70
+#define FRAME_CODE 1    /* translated kernel code: no writable mapping in V */
+#define FRAME_PT 2      /* recognised level-1 table, see ptwr.h */
+#define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
 extern uint8_t *vcpu_frame_flags;
+
+/* What all vCPUs know of a frame; shared_frames[mfn], changed by atomic operations. */
+#define FRAMES_WATCHERS 0xffu /* bit per vCPU that has FRAME_CODE or FRAME_PATCHED for it */
+#define FRAMES_GUARDED 0x100u /* no vCPU has mapped it writable since they were all told */
+#define FRAMES_LEVEL_SHIFT 12 /* level 1-4 that it is pinned at, 0 = not pinned */
+#define FRAMES_LEVEL_MASK 0x7000u
+extern uint16_t *shared_frames;
 
 /* Bit per RAM frame: it is the guest's at present. The domain process writes it. */
 extern const uint64_t *vcpu_allocated;

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Several virtual CPUs: they come up, run programs in parallel, go offline and come back."""
+
+import pytest
+
+LOOP = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
+WARNINGS = r"dmesg | grep -E 'WARNING:.*(at |CPU)|BUG:|Oops|detected stall|Call Trace|soft lockup'"
+
+
+@pytest.mark.parametrize("vcpus", [2, 4])
+def test_work_in_parallel(guest, vcpus):
+    result = guest(f"""nproc
+        for c in $(seq 0 {vcpus - 1}); do
+            taskset -c $c sh -c '{LOOP}; echo ran on $(cut -d" " -f39 /proc/self/stat)' &
+        done; wait
+        for j in 1 2 3; do
+            (for i in $(seq 20); do /bin/true || echo failed; done; echo forked) &
+        done; wait
+        for j in 1 2 3; do
+            (dd if=/dev/zero bs=64k count=100 2>/dev/null | cat | md5sum) &
+        done; wait
+        {WARNINGS}""", vcpus=vcpus)
+    lines = result.text().splitlines()
+    assert lines[0] == str(vcpus)
+    assert sorted(lines[1:vcpus + 1]) == [f"ran on {c}" for c in range(vcpus)]
+    assert lines[vcpus + 1:vcpus + 4] == ["forked"] * 3
+    sums = set(lines[vcpus + 4:])
+    assert sums == {"35bf22f857bb41c66abdeaac81592f08  -"}, lines
+
+
+def test_offline_online(guest):
+    result = guest(f"""cd /sys/devices/system/cpu
+        for i in 1 2 3; do
+            echo 0 >cpu1/online; cat online; nproc
+            echo 1 >cpu1/online; cat online
+            taskset -c 1 sh -c 'cut -d" " -f39 /proc/self/stat'
+        done
+        {WARNINGS}""", vcpus=2)
+    assert result.text().split() == ["0", "1", "0-1", "1"] * 3
