@@ -85,7 +85,7 @@ static void decode(struct blkif_copy *c, const blkif_request_t *wire)
     const struct blkif_request_discard *discard = (const void *)wire;
 
     memset(c, 0, sizeof(*c));
-    c->op = c->wire_op = wire->operation;
+    c->op = wire->operation;
     c->id = wire->id;
     c->sector = wire->sector_number;
     switch (wire->operation) {

@@ -34,8 +34,7 @@ struct blkif_segment {
 
 /* A request, copied out. `seg` is complete for direct requests only. */
 struct blkif_copy {
-    uint8_t op;      /* BLKIF_OP_*: of an indirect request the one inside */
-    uint8_t wire_op; /* what goes into the response */
+    uint8_t op; /* BLKIF_OP_*: of an indirect request the one inside. The response's, too. */
     bool indirect;
     unsigned int nr_segs;
     uint64_t id;

@@ -27,7 +27,7 @@ struct vbd_request {
     struct vbd_queue *queue;
     struct vbd_request *next; /* free list */
     uint64_t id, sector;
-    uint8_t wire_op;
+    uint8_t op_code; /* BLKIF_OP_* */
     bool barrier;
     bool writes_guest; /* the grants are held for writing: a read from disk */
     enum blk_op_kind steps[VBD_MAX_STEPS];

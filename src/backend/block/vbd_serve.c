@@ -157,7 +157,7 @@ static void answer(struct vbd_request *r, int status)
     struct vbd_queue *q = r->queue;
 
     put_grants(r);
-    blkif_ring_respond(&q->ring, r->id, r->wire_op, (int16_t)status);
+    blkif_ring_respond(&q->ring, r->id, r->op_code, (int16_t)status);
     r->next = q->free;
     q->free = r;
 }
@@ -234,7 +234,7 @@ static bool take_requests(struct vbd *v, struct vbd_queue *q)
             return rc == 0 && !blkif_ring_sleep(&q->ring);
         q->free = r->next;
         r->id = copy.id;
-        r->wire_op = copy.wire_op;
+        r->op_code = copy.op;
         status = accept_request(r, &copy);
         if (status == BLKIF_RSP_OKAY)
             start_request(v, r);
