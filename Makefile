@@ -28,7 +28,7 @@ deps:
 # A guest with a shell on this terminal; with CMD="..." its output and exit status instead.
 # Build messages go to stderr, so that stdout is the command's alone.
 run: deps $(BUILD)/build.ninja
-	@ninja -C $(BUILD) xm xenolith-domain >&2
+	@ninja -C $(BUILD) xm xenolith-domain xenolith-xenstored >&2
 	@scripts/run --kernel $(KERNEL) --flavour $(FLAVOUR) --memory $(MEMORY) --vcpus $(VCPUS) \
 		--extra '$(EXTRA)' $(if $(CMD),-- "$$RUN_CMD")
 run: export RUN_CMD = $(CMD)
