@@ -21,7 +21,8 @@
 
 #define FILE_MAX (1024u * 1024)
 #define MAX_WARNINGS 100
-#define COMMAND_LINE "command line"
+
+static const char command_line[] = "command line";
 
 struct setting {
     const struct option_info *option;
@@ -59,6 +60,17 @@ void config_free(struct config *c)
     free(c);
 }
 
+struct arena *config_arena(struct config *c)
+{
+    return &c->arena;
+}
+
+void config_set_path(struct config *c, const char *path)
+{
+    c->path = arena_strndup(&c->arena, path, strlen(path));
+    c->scope.file = c->path;
+}
+
 void config_warn(struct config *c, const char *fmt, ...)
 {
     char text[1024];
@@ -93,32 +105,73 @@ static struct setting *add(struct config *c, const struct option_info *option)
     return s;
 }
 
-/* A list option given as text: `[...]` is evaluated, anything else is one more element. */
-static int override_list(struct config *c, const struct option_info *option, const char *text,
-                         const struct value **ret, struct err *err)
+/* A list option's strings so far and one more. */
+static const struct value *longer_list(struct config *c, const struct option_info *option,
+                                       const struct value *item)
 {
     const struct setting *old = find(c, option->name);
-    const struct value *value, **items;
-    struct node *expression;
-    size_t count = 0;
+    const struct value *list =
+        old && old->value ? old->value : value_list(&c->arena, VALUE_LIST, NULL, 0);
+
+    value_append(&c->arena, list, item);
+    return list;
+}
+
+static void store(struct config *c, const struct option_info *option, const struct value *value,
+                  const char *place)
+{
+    struct setting *s = add(c, option);
+
+    s->value = value;
+    s->place = place;
+    s->from_command_line = place == command_line;
+}
+
+int config_set(struct config *c, const char *name, const struct value *value, const char *place,
+               struct err *err)
+{
+    const struct option_info *option = option_find(name);
+    const struct setting *old = find(c, name);
     int rc;
 
-    if (text[0] == '[') {
-        rc = parser_parse_expression(&expression, &c->arena, COMMAND_LINE, text, strlen(text), err);
-        if (rc == 0)
-            rc = eval_expression(&c->scope, expression, &value, err);
-        if (rc < 0)
-            return rc;
-        return option_convert(option, &c->arena, value, ret, err);
-    }
-    if (old && old->value)
-        count = old->value->items->count;
-    items = arena_alloc(&c->arena, (count + 1) * sizeof(*items));
-    for (size_t i = 0; i < count; i++)
-        items[i] = old->value->items->at[i];
-    items[count] = value_string(&c->arena, text, strlen(text));
-    *ret = value_list(&c->arena, VALUE_LIST, items, count + 1);
+    if (!option || !value || (old && old->from_command_line))
+        return 0;
+    rc = option_convert(option, &c->arena, value, &value, err);
+    if (rc < 0)
+        return err ? err_wrap(err, "%s", place) : rc;
+    if (option->type == OPTION_LIST && old && old->value && value->items->count == 1)
+        value = longer_list(c, option, value->items->at[0]);
+    store(c, option, value, place);
     return 0;
+}
+
+/* xl takes pieces of config as arguments: NAME="text", NAME=[...], several with ';'. False:
+ * this is none. */
+static bool override_by_text(struct config *c, const char *text, int *ret_rc, struct err *err)
+{
+    struct scope scope = {.arena = &c->arena, .file = command_line};
+    const char *value = strchr(text, '=') + 1;
+    struct node_list statements;
+
+    *ret_rc = 0;
+    if (!strchr("'\"[", value[0]) || !value[0])
+        return false;
+    *ret_rc = parser_parse_file(&statements, &c->arena, command_line, text, strlen(text), err);
+    if (*ret_rc < 0)
+        return value[0] == '[';
+    *ret_rc = exec_statements(&scope, &statements, err);
+    for (const struct variable *v = scope.globals.first; v && *ret_rc == 0; v = v->next) {
+        const struct option_info *option = option_find(v->name);
+        const struct value *converted = v->value;
+
+        if (!option)
+            *ret_rc = scope_set(&c->scope, v->name, v->value, 0, err);
+        else
+            *ret_rc = option_convert(option, &c->arena, v->value, &converted, err);
+        if (option && *ret_rc == 0)
+            store(c, option, converted, command_line);
+    }
+    return true;
 }
 
 int config_add_override(struct config *c, const char *assignment, struct err *err)
@@ -126,7 +179,6 @@ int config_add_override(struct config *c, const char *assignment, struct err *er
     const char *equals = strchr(assignment, '=');
     const struct option_info *option;
     const struct value *value;
-    struct setting *s;
     char *name;
     int rc;
 
@@ -136,29 +188,28 @@ int config_add_override(struct config *c, const char *assignment, struct err *er
     for (const char *p = name; *p; p++)
         if (!isalnum((unsigned char)*p) && *p != '_')
             return err_set(err, EINVAL, "'%s' is not of the form VAR=VALUE", assignment);
+    if (override_by_text(c, assignment, &rc, err))
+        return rc;
     option = option_find(name);
     value = value_string(&c->arena, equals + 1, strlen(equals + 1));
-    if (!option) {
-        /* For the file to use (`vmid=3`); a typing error shows when it is not. */
+    /* For the file to use (`vmid=3`); a typing error shows when it is not. */
+    if (!option)
         return scope_set(&c->scope, name, value, 0, err);
-    }
-    if (option->type == OPTION_LIST)
-        rc = override_list(c, option, equals + 1, &value, err);
-    else
+    if (option->type == OPTION_LIST) {
+        value = longer_list(c, option, value);
+    } else {
         rc = option_convert(option, &c->arena, value, &value, err);
-    if (rc < 0)
-        return rc;
-    s = add(c, option);
-    s->value = value;
-    s->place = COMMAND_LINE;
-    s->from_command_line = true;
+        if (rc < 0)
+            return rc;
+    }
+    store(c, option, value, command_line);
     return 0;
 }
 
 static void check_unknown(struct config *c, const struct variable *v)
 {
     const struct option_info *guess = option_guess(v->name);
-    const char *place = v->line ? arena_printf(&c->arena, "%s:%u", c->path, v->line) : COMMAND_LINE;
+    const char *place = v->line ? arena_printf(&c->arena, "%s:%u", c->path, v->line) : command_line;
 
     if (v->used || v->value->kind >= VALUE_MODULE)
         return;
@@ -174,7 +225,7 @@ static int take_settings(struct config *c, struct err *err)
     for (const struct variable *v = c->scope.globals.first; v; v = v->next) {
         const struct option_info *option = option_find(v->name);
         const struct value *value;
-        struct setting *s;
+        const struct setting *old = find(c, v->name);
         int rc;
 
         if (!v->value)
@@ -183,14 +234,12 @@ static int take_settings(struct config *c, struct err *err)
             check_unknown(c, v);
             continue;
         }
-        s = add(c, option);
-        if (s->from_command_line)
+        if (old && old->from_command_line)
             continue;
         rc = option_convert(option, &c->arena, v->value, &value, err);
         if (rc < 0)
             return err ? err_wrap(err, "%s:%u", c->path, v->line) : rc;
-        s->value = value;
-        s->place = arena_printf(&c->arena, "%s:%u", c->path, v->line);
+        store(c, option, value, arena_printf(&c->arena, "%s:%u", c->path, v->line));
     }
     return 0;
 }
@@ -210,15 +259,28 @@ static int set_given(struct config *c, struct err *err)
     return 0;
 }
 
+/* Files of other kinds get a word about what they are instead of an error of syntax. */
+static int check_kind(const struct config *c, const char *text, size_t len, struct err *err)
+{
+    if (len > 0 && text[0] == '<')
+        return err_set(err, ENOTSUP, "%s: this is XML of the Xen-API, which is not supported",
+                       c->path);
+    if ((len > 3 && memcmp(text, "(vm", 3) == 0) || (len > 7 && memcmp(text, "(domain", 7) == 0))
+        return err_set(err, EINVAL, "%s: this is an S-expression; read it with: xm create -F %s",
+                       c->path, c->path);
+    return 0;
+}
+
 int config_load_text(struct config *c, const char *name, const char *text, size_t len,
                      struct err *err)
 {
     struct node_list statements;
     int rc;
 
-    c->path = arena_strndup(&c->arena, name, strlen(name));
-    c->scope.file = c->path;
-    rc = set_given(c, err);
+    config_set_path(c, name);
+    rc = check_kind(c, text, len, err);
+    if (rc == 0)
+        rc = set_given(c, err);
     if (rc == 0)
         rc = parser_parse_file(&statements, &c->arena, c->path, text, len, err);
     if (rc == 0)
@@ -238,7 +300,7 @@ int config_load(struct config *c, const char *path, struct err *err)
     return config_load_text(c, path, text, len, err);
 }
 
-static const struct value *get(const struct config *c, const char *name)
+const struct value *config_value(const struct config *c, const char *name)
 {
     const struct setting *s = find(c, name);
 
@@ -247,33 +309,33 @@ static const struct value *get(const struct config *c, const char *name)
 
 bool config_is_set(const struct config *c, const char *name)
 {
-    return get(c, name) != NULL;
+    return config_value(c, name) != NULL;
 }
 
 const char *config_string(const struct config *c, const char *name, const char *otherwise)
 {
-    const struct value *v = get(c, name);
+    const struct value *v = config_value(c, name);
 
     return v && v->kind == VALUE_STRING ? v->string.text : otherwise;
 }
 
 int64_t config_int(const struct config *c, const char *name, int64_t otherwise)
 {
-    const struct value *v = get(c, name);
+    const struct value *v = config_value(c, name);
 
     return v && v->kind == VALUE_INT ? v->integer : otherwise;
 }
 
 size_t config_list_count(const struct config *c, const char *name)
 {
-    const struct value *v = get(c, name);
+    const struct value *v = config_value(c, name);
 
     return v && v->kind == VALUE_LIST ? v->items->count : 0;
 }
 
 const char *config_list_item(const struct config *c, const char *name, size_t i)
 {
-    const struct value *v = get(c, name);
+    const struct value *v = config_value(c, name);
 
     return v && v->kind == VALUE_LIST && i < v->items->count ? v->items->at[i]->string.text : NULL;
 }

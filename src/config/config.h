@@ -25,10 +25,21 @@ int config_load(struct config *c, const char *path, struct err *err) MUST_CHECK;
 int config_load_text(struct config *c, const char *name, const char *text, size_t len,
                      struct err *err) MUST_CHECK;
 
+/* Set an option from elsewhere than a file in the config language; place is kept, NULL value
+ * is ignored, a LIST grows. The command line still wins. 0 or -EINVAL with place. */
+int config_set(struct config *c, const char *name, const struct value *value, const char *place,
+               struct err *err) MUST_CHECK;
+/* Where such values live; gone with the config. */
+struct arena *config_arena(struct config *c);
+/* What messages call the source, when it is no file in the config language. */
+void config_set_path(struct config *c, const char *path);
+
 /* After loading: options by name, of their type; `otherwise` when not set. */
 bool config_is_set(const struct config *c, const char *name);
 const char *config_string(const struct config *c, const char *name, const char *otherwise);
 int64_t config_int(const struct config *c, const char *name, int64_t otherwise);
+/* The value of an option of whatever type, or NULL. */
+const struct value *config_value(const struct config *c, const char *name);
 /* Number of strings of a LIST option, and one of them. */
 size_t config_list_count(const struct config *c, const char *name);
 const char *config_list_item(const struct config *c, const char *name, size_t i);

@@ -15,10 +15,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "config/cmdline.h"
 #include "config/disk_spec.h"
 #include "config/options.h"
-
-#define CMDLINE_MAX 1023 /* what start_info carries */
 
 static int add_string(json_t *doc, const char *key, const char *text, struct err *err)
 {
@@ -102,26 +101,48 @@ static int add_sizes(struct config *c, json_t *doc, struct err *err)
     return 0;
 }
 
-/* Only paravirtualized guests for now: say so in the words of the option that asks for more. */
+/* The option that says what kind of guest this is, xl's first; NULL: neither is set. */
+static const char *type_option(const struct config *c)
+{
+    if (config_string(c, "type", "")[0])
+        return "type";
+    return config_string(c, "builder", "")[0] ? "builder" : NULL;
+}
+
+bool domain_config_is_hvm(const struct config *c)
+{
+    const char *option = type_option(c);
+
+    return option && strcmp(config_string(c, option, ""), "hvm") == 0;
+}
+
 static int check_type(const struct config *c, struct err *err)
 {
-    static const char *const options[] = {"builder", "type"};
+    static const char *const known[] = {"linux", "generic", "pv", "hvm", "pvh"};
+    const char *option = type_option(c);
+    const char *value = option ? config_string(c, option, "") : "pv";
 
-    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-        const char *value = config_string(c, options[i], "");
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (strcmp(value, known[i]) == 0)
+            return 0;
+    return err_set(err, EINVAL,
+                   "%s: %s = '%s' is unknown; 'linux' is a paravirtualized guest, 'hvm' a fully "
+                   "virtualized one",
+                   config_place(c, option), option, value);
+}
 
-        if (!value[0] || strcmp(value, "linux") == 0 || strcmp(value, "generic") == 0 ||
-            strcmp(value, "pv") == 0)
-            continue;
-        if (strcmp(value, "hvm") == 0 || strcmp(value, "pvh") == 0)
-            return err_set(err, ENOTSUP,
-                           "%s: %s = '%s': only paravirtualized (PV) guests can run yet, not "
-                           "fully virtualized ones",
-                           config_place(c, options[i]), options[i], value);
-        return err_set(err, EINVAL, "%s: %s = '%s' is unknown; 'linux' is a paravirtualized guest",
-                       config_place(c, options[i]), options[i], value);
-    }
-    return 0;
+/* Only paravirtualized guests for now: say so in the words of the option that asks for more. */
+static int need_pv(const struct config *c, struct err *err)
+{
+    const char *option = type_option(c);
+    const char *value = option ? config_string(c, option, "") : "pv";
+
+    if (strcmp(value, "hvm") != 0 && strcmp(value, "pvh") != 0)
+        return 0;
+    return err_set(err, ENOTSUP,
+                   "%s: %s = '%s': only paravirtualized (PV) guests can run yet, not fully "
+                   "virtualized ones",
+                   config_place(c, option), option, value);
 }
 
 /* A path of ours, absolute, of a file that can be read. */
@@ -163,125 +184,82 @@ static int add_kernel(const struct config *c, json_t *doc, struct err *err)
     return rc;
 }
 
-/* The kernel's ip= argument as xm builds it. */
-static char *make_ip(const struct config *c)
-{
-    const char *ip = config_string(c, "ip", "");
-    const char *dhcp = config_string(c, "dhcp", "off");
-    const char *server = config_string(c, "nfs_server", "");
-    char *text = NULL;
-
-    if (strcmp(dhcp, "yes") == 0 || strcmp(dhcp, "1") == 0)
-        dhcp = "dhcp";
-    if (!ip[0] && strcmp(dhcp, "dhcp") != 0)
-        return strdup("");
-    if (asprintf(&text, "ip=%s:%s:%s:%s:%s:%s:%s ", ip, server[0] ? server : "127.0.255.255",
-                 config_string(c, "gateway", ""), config_string(c, "netmask", ""),
-                 config_string(c, "hostname", ""), config_string(c, "interface", "eth0"), dhcp) < 0)
-        abort();
-    return text;
-}
-
-static char *make_nfsroot(const struct config *c, struct err *err)
-{
-    const char *root = config_string(c, "nfs_root", "");
-    const char *server = config_string(c, "nfs_server", "");
-    char *text = NULL;
-
-    if (!root[0])
-        return strdup("");
-    if (!server[0]) {
-        err_set(err, EINVAL, "%s: nfs_root needs nfs_server", config_place(c, "nfs_root"));
-        return NULL;
-    }
-    if (asprintf(&text, "nfsroot=%s:%s ", server, root) < 0)
-        abort();
-    return text;
-}
-
-/* root= ip= nfsroot= extra, or cmdline alone. */
 static int add_cmdline(struct config *c, json_t *doc, struct err *err)
 {
-    CLEANUP_FREE char *ip = make_ip(c);
-    CLEANUP_FREE char *nfsroot = make_nfsroot(c, err);
-    CLEANUP_FREE char *line = NULL;
-    const char *root = config_string(c, "root", "");
-    const char *extra = config_string(c, "extra", "");
-    int n;
+    const char *line;
+    int rc = cmdline_make(c, &line, err);
 
-    if (!nfsroot)
-        return -EINVAL;
-    if (strncmp(root, "root=", 5) == 0)
-        root += 5;
-    if (strstr(extra, "root="))
-        root = "";
-    if (config_is_set(c, "cmdline")) {
-        if (config_is_set(c, "root") || config_is_set(c, "extra"))
-            config_warn(c, "%s: cmdline is given, so root and extra are ignored",
-                        config_place(c, "cmdline"));
-        n = asprintf(&line, "%s", config_string(c, "cmdline", ""));
-    } else {
-        n = asprintf(&line, "%s%s%s%s%s%s", root[0] ? "root=" : "", root, root[0] ? " " : "", ip,
-                     nfsroot, extra);
-    }
-    if (n < 0)
-        abort();
-    while (n > 0 && line[n - 1] == ' ')
-        line[--n] = '\0';
-    if (n > CMDLINE_MAX)
-        return err_set(err, EINVAL,
-                       "%s: the kernel's command line has %d characters, more than "
-                       "the %d that a guest can be given",
-                       config_path(c), n, CMDLINE_MAX);
-    return add_string(doc, "cmdline", line, err);
+    return rc < 0 ? rc : add_string(doc, "cmdline", line, err);
+}
+
+/* What an on_* option is when the file does not set it: `restart` may say so for all. */
+static const char *default_action(const struct config *c, const char *option)
+{
+    const char *restart = config_string(c, "restart", "");
+
+    if (strcmp(option, "on_watchdog") == 0)
+        return "destroy";
+    if (strcmp(restart, "always") == 0)
+        return "restart";
+    if (strcmp(restart, "never") == 0)
+        return "destroy";
+    if (strcmp(restart, "onreboot") == 0)
+        return strcmp(option, "on_reboot") == 0 ? "restart" : "destroy";
+    return strcmp(option, "on_poweroff") == 0 ? "destroy" : "restart";
+}
+
+const char *domain_config_action(const struct config *c, const char *option)
+{
+    const char *value = config_string(c, option, "");
+
+    if (!value[0] && strcmp(option, "on_poweroff") == 0)
+        value = config_string(c, "on_shutdown", "");
+    return value[0] ? value : default_action(c, option);
 }
 
 /* An on_* option as one of the actions of a domain process. */
-static int add_action(struct config *c, json_t *doc, const char *key, const char *option,
-                      const char *otherwise, struct err *err)
+static int add_action(struct config *c, json_t *doc, const char *option, struct err *err)
 {
-    static const char *const as_restart[] = {"restart", "rename-restart", "coredump-restart",
-                                             "soft-reset"};
-    static const char *const as_destroy[] = {"destroy", "coredump-destroy"};
-    const char *value = config_string(c, option, otherwise);
-    const char *action = strcmp(value, "preserve") == 0 ? value : NULL;
+    static const struct {
+        const char *value, *action;
+    } actions[] = {
+        {"destroy", "destroy"},          {"restart", "restart"},    {"preserve", "preserve"},
+        {"rename-restart", "restart"},   {"soft-reset", "restart"}, {"coredump-restart", "restart"},
+        {"coredump-destroy", "destroy"},
+    };
+    const char *value = domain_config_action(c, option);
+    const char *action = NULL;
 
-    for (size_t i = 0; i < ARRAY_SIZE(as_restart); i++)
-        if (strcmp(value, as_restart[i]) == 0)
-            action = "restart";
-    for (size_t i = 0; i < ARRAY_SIZE(as_destroy); i++)
-        if (strcmp(value, as_destroy[i]) == 0)
-            action = "destroy";
+    for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
+        if (strcmp(value, actions[i].value) == 0)
+            action = actions[i].action;
     if (!action)
         return err_set(err, EINVAL,
-                       "%s: %s = '%s' is none of destroy, restart, preserve, "
-                       "rename-restart",
+                       "%s: %s = '%s' is none of destroy, restart, preserve, rename-restart, "
+                       "coredump-destroy, coredump-restart",
                        config_place(c, option), option, value);
     if (strcmp(action, value) != 0)
         config_warn(c, "%s: %s = '%s' is not available yet; it acts as '%s'",
                     config_place(c, option), option, value, action);
-    return add_string(doc, key, action, err);
+    return add_string(doc, option, action, err);
 }
 
 static int add_actions(struct config *c, json_t *doc, struct err *err)
 {
+    static const char *const options[] = {"on_poweroff", "on_reboot", "on_crash", "on_watchdog"};
     const char *restart = config_string(c, "restart", "");
-    bool always = strcmp(restart, "always") == 0;
-    bool never = strcmp(restart, "never") == 0;
-    const char *poweroff = config_is_set(c, "on_poweroff") ? "on_poweroff" : "on_shutdown";
-    int rc;
 
-    if (restart[0] && !always && !never && strcmp(restart, "onreboot") != 0)
+    if (restart[0] && strcmp(restart, "always") != 0 && strcmp(restart, "never") != 0 &&
+        strcmp(restart, "onreboot") != 0)
         return err_set(err, EINVAL, "%s: restart = '%s' is none of onreboot, always, never",
                        config_place(c, "restart"), restart);
-    rc = add_action(c, doc, "on_poweroff", poweroff, always ? "restart" : "destroy", err);
-    if (rc == 0)
-        rc = add_action(c, doc, "on_reboot", "on_reboot", never ? "destroy" : "restart", err);
-    if (rc == 0)
-        rc = add_action(c, doc, "on_crash", "on_crash", never ? "destroy" : "restart", err);
-    if (rc == 0)
-        rc = add_action(c, doc, "on_watchdog", "on_watchdog", "destroy", err);
-    return rc;
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        int rc = add_action(c, doc, options[i], err);
+
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
 }
 
 /* One line for each option that asks for something that is not there yet. */
@@ -305,7 +283,7 @@ static void warn_later(struct config *c)
     }
 }
 
-int domain_config_make(struct config *c, json_t **ret, struct err *err)
+int domain_config_check(struct config *c, json_t **ret, struct err *err)
 {
     json_t *doc = json_object();
     int rc = doc ? check_type(c, err) : err_set(err, ENOMEM, "out of memory");
@@ -315,13 +293,28 @@ int domain_config_make(struct config *c, json_t **ret, struct err *err)
     if (rc == 0)
         rc = add_uuid(c, doc, err);
     if (rc == 0)
-        rc = add_kernel(c, doc, err);
-    if (rc == 0)
         rc = add_sizes(c, doc, err);
     if (rc == 0)
         rc = add_cmdline(c, doc, err);
     if (rc == 0)
         rc = add_actions(c, doc, err);
+    if (rc < 0) {
+        json_decref(doc);
+        return rc;
+    }
+    *ret = doc;
+    return 0;
+}
+
+int domain_config_make(struct config *c, json_t **ret, struct err *err)
+{
+    json_t *doc = NULL;
+    int rc = domain_config_check(c, &doc, err);
+
+    if (rc == 0)
+        rc = need_pv(c, err);
+    if (rc == 0)
+        rc = add_kernel(c, doc, err);
     if (rc == 0)
         rc = disk_spec_add_all(c, doc, err);
     if (rc < 0) {

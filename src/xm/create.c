@@ -14,6 +14,7 @@
 #include "base/paths.h"
 #include "config/config.h"
 #include "config/domain_config.h"
+#include "config/domain_sxp.h"
 #include "config/options.h"
 #include "xenstore/start.h"
 #include "xm/attach.h"
@@ -44,28 +45,67 @@ static void print_help_config(void)
                o->status == OPTION_LATER ? " (no effect yet)" : "");
         if (o->otherwise[0])
             printf(" Default: %s.", o->otherwise);
+        if (strcmp(o->guests, "PHV") != 0 && o->guests[0])
+            printf(" For%s%s%s guests.", strchr(o->guests, 'P') ? " PV" : "",
+                   strchr(o->guests, 'H') ? " HVM" : "", strchr(o->guests, 'V') ? " PVH" : "");
         putchar('\n');
     }
 }
 
-static int load_config(struct config *c, const struct create_args *a, json_t **ret, struct err *err)
+static int load_config(struct config *c, const struct create_args *a, struct err *err)
 {
     char path[PATHS_MAX];
-    int rc = create_args_find_file(a, path, sizeof(path), err);
+    int rc = a->sxp ? 0 : create_args_find_file(a, path, sizeof(path), err);
 
     for (size_t i = 0; i < a->nr_overrides && rc == 0; i++)
         rc = config_add_override(c, a->overrides[i], err);
     if (rc < 0)
         return rc;
+    if (a->sxp)
+        return domain_sxp_load(c, a->sxp, err);
     if (!a->quiet) {
         printf("Using config file \"%s\".\n", path);
         fflush(stdout);
     }
-    rc = config_load(c, path, err);
-    if (rc == 0)
-        rc = domain_config_make(c, ret, err);
+    return config_load(c, path, err);
+}
+
+/* What the file printed and what its author should know. */
+static void print_notes(const struct config *c)
+{
+    for (size_t i = 0; i < config_printed_count(c); i++)
+        fprintf(stderr, "%s\n", config_printed(c, i));
     for (size_t i = 0; i < config_warning_count(c); i++)
         fprintf(stderr, "Warning: %s\n", config_warning(c, i));
+}
+
+/* -n: what the config means, with nothing of the host looked at. */
+static int print_config(struct config *c, bool console, struct err *err)
+{
+    struct sxp *vm = NULL;
+    json_t *doc = NULL;
+    int rc = domain_config_check(c, &doc, err);
+
+    if (rc == 0)
+        rc = domain_sxp_make(c, json_get_string(doc, "name", ""), json_get_string(doc, "uuid", ""),
+                             console, &vm, err);
+    if (rc == 0)
+        sxp_print(stdout, vm);
+    json_decref(doc);
+    return rc;
+}
+
+/* -n --json: what the domain process would be told. */
+static int print_document(struct config *c, struct err *err)
+{
+    json_t *doc = NULL;
+    int rc = domain_config_make(c, &doc, err);
+
+    if (rc == 0) {
+        json_dumpf(doc, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(doc);
     return rc;
 }
 
@@ -194,6 +234,7 @@ static int start(json_t *doc, struct session *s, bool console, domid_t *ret_domi
     return rc;
 }
 
+/* Start what the config says; with -c stay on its console. Returns the exit status. */
 static int create(const struct create_args *a, struct config *c)
 {
     struct session s = {.ours = {-1, -1}, .theirs = {-1, -1}};
@@ -201,25 +242,31 @@ static int create(const struct create_args *a, struct config *c)
     json_t *doc = NULL;
     domid_t domid = 0;
     int status = XM_OK;
-    int rc = load_config(c, a, &doc, &err);
+    int rc = domain_config_make(c, &doc, &err);
 
-    if (rc == 0 && a->dry_run) {
-        json_dumpf(doc, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else if (rc == 0) {
+    print_notes(c);
+    if (rc == 0) {
         s.name = json_get_string(doc, "name", "");
         rc = start(doc, &s, a->console, &domid, &err);
-        if (rc == 0 && a->console) {
-            status = stay(&s, a->quiet);
-        } else if (rc == 0 && !a->quiet) {
-            printf("Started domain %s (id=%u)\n", s.name, domid);
-        }
     }
     if (rc < 0)
         status = verb_error(&err);
+    else if (a->console)
+        status = stay(&s, a->quiet);
+    else if (!a->quiet)
+        printf("Started domain %s (id=%u)\n", s.name, domid);
     session_close(&s);
     json_decref(doc);
     return status;
+}
+
+static int dry_run(const struct create_args *a, struct config *c)
+{
+    struct err err = {0};
+    int rc = a->json ? print_document(c, &err) : print_config(c, a->console, &err);
+
+    print_notes(c);
+    return rc < 0 ? verb_error(&err) : XM_OK;
 }
 
 static int run_create(const struct verb *self, int argc, char **argv)
@@ -240,7 +287,12 @@ static int run_create(const struct verb *self, int argc, char **argv)
         return XM_OK;
     }
     c = config_new();
-    status = create(&a, c);
+    if (load_config(c, &a, &err) < 0) {
+        print_notes(c);
+        status = verb_error(&err);
+    } else {
+        status = a.dry_run ? dry_run(&a, c) : create(&a, c);
+    }
     config_free(c);
     return status;
 }
@@ -252,8 +304,11 @@ const struct verb verb_create = {
     .details =
         "  -c, --console_autoconnect  stay on its console until it ends; Ctrl-] leaves\n"
         "  -q, --quiet                print errors only\n"
-        "  -n, --dryrun               check the config, print what it means, start nothing\n"
+        "  -n, --dryrun               check the config, print it as an S-expression, start "
+        "nothing\n"
+        "      --json                 with -n: print what the domain process would be told\n"
         "  -f, --defconfig=FILE       the config file\n"
+        "  -F, --config=FILE          an S-expression as -n prints it, instead of a config file\n"
         "      --path=DIR:DIR         where config files are looked for (.:/etc/xen)\n"
         "      --help_config          list the options that a config may set\n"
         "\n"

@@ -18,12 +18,23 @@ static const struct {
     char letter;
     bool has_value;
 } options[] = {
-    {"help", 'h', false},        {"console_autoconnect", 'c', false},
-    {"console", 'c', false},     {"quiet", 'q', false},
-    {"dryrun", 'n', false},      {"paused", 'p', false},
-    {"config", 'F', true},       {"defconfig", 'f', true},
-    {"path", 'P', true}, /* no letter in xm */
-    {"help_config", 'H', false}, {"help-config", 'H', false},
+    {"help", 'h', false},
+    {"console_autoconnect", 'c', false},
+    {"console", 'c', false},
+    {"quiet", 'q', false},
+    {"dryrun", 'n', false},
+    {"paused", 'p', false},
+    {"config", 'F', true},
+    {"defconfig", 'f', true},
+    {"xmldryrun", 'x', false},
+    {"skipdtd", 's', false},
+    {"vncviewer", 'v', false},
+    {"vncviewer-autopass", 'v', false},
+    /* no letters in xm */
+    {"path", 'P', true},
+    {"json", 'j', false},
+    {"help_config", 'H', false},
+    {"help-config", 'H', false},
 };
 
 static int set_option(struct create_args *a, char letter, const char *value, struct err *err)
@@ -50,10 +61,21 @@ static int set_option(struct create_args *a, char letter, const char *value, str
     case 'P':
         a->path = value;
         return 0;
+    case 'F':
+        a->sxp = value;
+        return 0;
+    case 'j':
+        a->json = true;
+        return 0;
+    case 's': /* of no meaning without XML */
+        return 0;
     case 'p':
         return err_set(err, ENOTSUP, "option -p (start paused) is not available yet");
+    case 'v':
+        return err_set(err, ENOTSUP, "option --vncviewer is not available yet");
     default:
-        return err_set(err, ENOTSUP, "option -F (S-expression configs) is not available yet");
+        return err_set(err, ENOTSUP,
+                       "option -x (XML of the Xen-API) is not supported; -n prints the config");
     }
 }
 
@@ -86,7 +108,7 @@ static int take_short(struct create_args *a, int argc, char **argv, int *i, stru
     for (const char *p = argv[*i] + 1; *p && rc == 0; p++) {
         const char *value = NULL;
 
-        if (!strchr("hcqnpFf", *p))
+        if (!strchr("hcqnpxsFf", *p))
             return err_set(err, EINVAL, "unknown option '-%c'", *p);
         if (*p == 'f' || *p == 'F') {
             value = p[1] ? p + 1 : *i + 1 < argc ? argv[++*i] : NULL;

@@ -327,6 +327,67 @@ static void test_overrides(void **state)
     config_free(c);
 }
 
+/* xl: pieces of config as arguments. */
+static void test_overrides_of_xl(void **state)
+{
+    static const char text[] = "memory = 128\nextra = 'x'\npci = ['file']\n";
+    struct config *c = config_new();
+    struct err err = {0};
+
+    assert_int_equal(config_add_override(c, "memory=\"256\"; pci=['01:02.0', '01:02.1']", NULL), 0);
+    assert_int_equal(config_add_override(c, "extra='a b'", NULL), 0);
+    assert_int_equal(config_add_override(c, "root='a' and \"b", NULL), 0);
+    assert_int_not_equal(config_add_override(c, "vcpus='two'", &err), 0);
+    assert_string_equal(err.msg, "vcpus = 'two': an integer is needed");
+    assert_int_equal(config_load_text(c, "f", text, sizeof(text) - 1, NULL), 0);
+    assert_int_equal(config_int(c, "memory", 0), 256);
+    assert_int_equal(config_list_count(c, "pci"), 2);
+    assert_string_equal(config_string(c, "extra", ""), "a b");
+    assert_string_equal(config_string(c, "root", ""), "'a' and \"b"); /* no piece of config */
+    config_free(c);
+}
+
+/* Files of other kinds. */
+static void test_kinds(void **state)
+{
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"<?xml version='1.0'?>", "f: this is XML of the Xen-API, which is not supported"},
+        {"(vm (name x))", "f: this is an S-expression; read it with: xm create -F f"},
+        {"(domain\n (name x))", "f: this is an S-expression; read it with: xm create -F f"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct config *c = config_new();
+        struct err err = {0};
+
+        assert_int_not_equal(config_load_text(c, "f", cases[i].text, strlen(cases[i].text), &err),
+                             0);
+        assert_string_equal(err.msg, cases[i].message);
+        config_free(c);
+    }
+}
+
+/* A file as xl's manual writes them. */
+static void test_xl_file(void **state)
+{
+    static const char text[] = "name = \"g\" ; memory = 512\nmaxmem=0x400\n"
+                               "disk = [\n  'format=raw, vdev=xvda, access=rw, target=/x',\n]\n"
+                               "vif = [ 'mac=00:16:3e:00:00:01' ]\nvif += [ 'bridge=b' ]\n"
+                               "bootloader_args = [ '--entry=1', '-q' ]\n# end";
+    struct config *c = config_new();
+
+    assert_int_equal(config_load_text(c, "f", text, sizeof(text) - 1, NULL), 0);
+    assert_int_equal(config_int(c, "memory", 0), 512);
+    assert_int_equal(config_int(c, "maxmem", 0), 1024);
+    assert_int_equal(config_list_count(c, "disk"), 1);
+    assert_int_equal(config_list_count(c, "vif"), 2);
+    assert_int_equal(config_value(c, "bootloader_args")->items->count, 2);
+    assert_int_equal(config_warning_count(c), 0);
+    config_free(c);
+}
+
 static void test_unused_override_is_named(void **state)
 {
     struct config *c = config_new();
@@ -358,7 +419,8 @@ int main(void)
         cmocka_unit_test(test_limits),       cmocka_unit_test(test_doubling_is_stopped),
         cmocka_unit_test(test_lists),        cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_overrides),    cmocka_unit_test(test_unused_override_is_named),
-        cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_missing_file), cmocka_unit_test(test_overrides_of_xl),
+        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_xl_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,8 @@ static void test_defaults(void **state)
     assert_int_equal(json_get_string(doc, "uuid", "")[14], '4');
     assert_string_equal(json_get_string(doc, "on_poweroff", ""), "destroy");
     assert_string_equal(json_get_string(doc, "on_reboot", ""), "restart");
-    assert_string_equal(json_get_string(doc, "on_crash", ""), "destroy");
+    assert_string_equal(json_get_string(doc, "on_crash", ""), "restart");
+    assert_string_equal(json_get_string(doc, "on_watchdog", ""), "destroy");
     json_decref(doc);
 }
 
@@ -135,6 +136,12 @@ static void test_actions(void **state)
     assert_int_equal(make(KERNEL "restart = 'never'\non_shutdown='preserve'", &doc, NULL, NULL), 0);
     assert_string_equal(json_get_string(doc, "on_poweroff", ""), "preserve");
     assert_string_equal(json_get_string(doc, "on_reboot", ""), "destroy");
+    assert_string_equal(json_get_string(doc, "on_crash", ""), "destroy");
+    json_decref(doc);
+    assert_int_equal(make(KERNEL "restart = 'onreboot'", &doc, NULL, NULL), 0);
+    assert_string_equal(json_get_string(doc, "on_poweroff", ""), "destroy");
+    assert_string_equal(json_get_string(doc, "on_reboot", ""), "restart");
+    assert_string_equal(json_get_string(doc, "on_crash", ""), "destroy");
     json_decref(doc);
 }
 

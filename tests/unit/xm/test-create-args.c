@@ -76,15 +76,17 @@ static void test_bad(void **state)
     static const struct {
         const char *line, *message;
     } cases[] = {
-        {"create -x f", "unknown option '-x'"},
-        {"create -cx f", "unknown option '-x'"},
+        {"create -z f", "unknown option '-z'"},
+        {"create -cz f", "unknown option '-z'"},
+        {"create -x f", "option -x (XML of the Xen-API) is not supported; -n prints the config"},
+        {"create --vncviewer f", "option --vncviewer is not available yet"},
+        {"create -F", "option -F needs a value"},
         {"create --frobnicate f", "unknown option '--frobnicate'"},
         {"create --quiet=1 f", "option --quiet takes no value"},
         {"create -f", "option -f needs a value"},
         {"create --path", "option --path needs a value"},
         {"create f g", "unexpected argument 'g'; settings have the form VAR=VALUE"},
         {"create -p f", "option -p (start paused) is not available yet"},
-        {"create -F f", "option -F (S-expression configs) is not available yet"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -96,6 +98,21 @@ static void test_bad(void **state)
             fail_msg("<%s> was accepted", cases[i].line);
         assert_string_equal(err.msg, cases[i].message);
     }
+}
+
+static void test_sxp_and_json(void **state)
+{
+    char copy[200], *argv[20];
+    struct create_args a;
+
+    assert_int_equal(
+        create_args_parse(&a, split("create -F f -n --json a=b", copy, argv), argv, NULL), 0);
+    assert_null(a.file);
+    assert_string_equal(a.sxp, "f");
+    assert_true(a.json && a.dry_run);
+    assert_int_equal(a.nr_overrides, 1);
+    assert_int_equal(create_args_parse(&a, split("create --config=g", copy, argv), argv, NULL), 0);
+    assert_string_equal(a.sxp, "g");
 }
 
 static void test_too_many_overrides(void **state)
@@ -140,9 +157,8 @@ static void test_find_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_too_many_overrides),
+        cmocka_unit_test(test_good),         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_sxp_and_json), cmocka_unit_test(test_too_many_overrides),
         cmocka_unit_test(test_find_file),
     };
 
