@@ -15,6 +15,7 @@
 enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 
 #define EFLAGS_CF 0x1u
+#define EFLAGS_ZF 0x40u
 #define EFLAGS_TF 0x100u
 #define EFLAGS_IF 0x200u
 #define EFLAGS_DF 0x400u

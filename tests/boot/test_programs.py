@@ -111,6 +111,7 @@ PROGRAMS = {
                 + hashlib.md5(b"\0" * 1000000).hexdigest()),
     "gcc": ("gcc -O2 -pthread -o /tmp/work /test/work.c -lm && /tmp/work", "work ok"),
     "signals": ("gcc -O1 -o /tmp/sig /test/signals.c && /tmp/sig", "signals ok"),
+    "breakpoints": ("gcc -O1 -o /tmp/bp /test/breakpoints.c && /tmp/bp", "breakpoints ok"),
     "int80": ("gcc -O1 -o /tmp/i80 /test/int80.c && /tmp/i80", "int80 ok"),
     "ia32": ("gcc -m32 -O1 -nostdlib -static -fno-pie -no-pie -fno-stack-protector -o /tmp/ia32 "
              "/test/ia32.c && /tmp/ia32", "ia32 ok"),

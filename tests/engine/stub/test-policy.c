@@ -331,10 +331,11 @@ int main(void)
     /* Calls that pass with some silly arguments. */
     static const uint32_t none[] = {SYS_futex};
     static const uint32_t zygote[] = {
-        SYS_clone,      SYS_memfd_create, SYS_ftruncate,   SYS_close,          SYS_close_range,
-        SYS_munmap,     SYS_rt_sigaction, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_prctl,
-        SYS_arch_prctl, SYS_pidfd_open,   SYS_getpid, SYS_getppid,      SYS_seccomp,        SYS_futex,
-        SYS_pwrite64,   SYS_exit_group,   SYS_kill};
+        SYS_clone,          SYS_memfd_create, SYS_ftruncate,    SYS_close,
+        SYS_close_range,    SYS_munmap,       SYS_rt_sigaction, SYS_sigaltstack,
+        SYS_rt_sigprocmask, SYS_prctl,        SYS_arch_prctl,   SYS_pidfd_open,
+        SYS_getpid,         SYS_getppid,      SYS_seccomp,      SYS_futex,
+        SYS_pwrite64,       SYS_exit_group,   SYS_kill};
     static const uint32_t vcpu[] = {SYS_futex,
                                     SYS_munmap,
                                     SYS_mprotect,

@@ -3,8 +3,7 @@
  * debugreg - claim: debug registers can be set and read by hypercall and by instruction, and
  * bad values are refused with Xen's errors.
  *
- * Blind spots: breakpoints (they do not fire, see docs/internals/translator.md); DR6 after a
- * single step (see single-step).
+ * Blind spots: breakpoints (see breakpoints); DR6 after a single step (see single-step).
  */
 #include "guest.h"
 

@@ -285,6 +285,25 @@ static bool uses_fpu(const struct insn *in)
     return in->simd || (in->cls == INSN_EMULATE && in->map == 1 && in->opcode == 0xae && in->mem);
 }
 
+/* What Xen emulates for the kernel only. Ports, cli and sti go by IOPL. */
+static bool is_privileged(const struct insn *in)
+{
+    if (in->cls != INSN_EMULATE || in->map != 1)
+        return false;
+    switch (in->opcode) {
+    case 0x01:
+        return !in->mem && (in->reg & 7) == 2 && (in->rm & 7) == 1; /* xsetbv */
+    case 0x06:                                                      /* clts */
+    case 0x09:                                                      /* wbinvd */
+    case 0x20 ... 0x23:                                             /* mov cr, dr */
+    case 0x30:                                                      /* wrmsr */
+    case 0x32:                                                      /* rdmsr */
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
                             struct fault *f)
 {
@@ -292,6 +311,10 @@ enum emulate_result emulate(struct vcpu *v, const struct insn *in, const uint8_t
 
     if (v->cr0_ts && uses_fpu(in)) {
         *f = (struct fault){.vector = VEC_NM};
+        return EMULATE_FAULT;
+    }
+    if (v->user_mode && is_privileged(in)) {
+        emu_gp(&e, 0);
         return EMULATE_FAULT;
     }
     if (in->mem)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * emulate.h - instructions of guest-kernel code that cannot be translated: privileged ones,
- * XSAVE family, segment loads, and memory accesses that need a software page walk (string
+ * emulate.h - instructions that cannot be translated or run in place: privileged ones, XSAVE
+ * family, segment loads, and memory accesses that need a software page walk (string
  * operations on user pointers, accesses that straddle two unrelated frames).
  */
 #pragma once
@@ -15,8 +15,8 @@ enum emulate_result {
     EMULATE_UNKNOWN, /* nothing was done: arithmetic on vector and x87 registers */
 };
 
-/* Execute the one instruction at v->rip (guest kernel mode, already decoded). Handles every
- * class: INSN_EMULATE, INSN_INT, INSN_IRET, INSN_UD (with the forced CPUID and XGETBV forms
+/* Execute the one instruction at v->rip (of the current mode, 64-bit, already decoded). Handles
+ * every class: INSN_EMULATE, INSN_INT, INSN_IRET, INSN_UD (with the forced CPUID and XGETBV forms
  * 0f 0b 78 65 6e ...), INSN_MOV_SEG, INSN_STRING, INSN_XLAT, control flow, the stack, gathers
  * and integer instructions (read-modify-write with lock semantics where both parts are in one
  * page). What it does not know is for execute.h. */

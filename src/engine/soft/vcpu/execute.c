@@ -199,14 +199,16 @@ static enum emulate_result run_natively(struct vcpu *v, const struct insn *in, c
     host = translate_alone(in, bytes, start, o.size ? (uint32_t)(uintptr_t)o.copy : 0);
     if (!host)
         return unknown(v, in, f);
-    loop_enter(v, host, trap_flag);
+    do
+        loop_enter(v, host, trap_flag);
+    while (soft.reason == SOFT_NONE && v->rip == start); /* kicked before it began */
     if (soft.reason == SOFT_FAULT) {
         *f = soft.fault;
         return operand_fault(v, in, &o, f);
     }
     if (soft.reason != SOFT_NONE)
         return unknown(v, in, f);
-    if (v->rip != start && o.size)
+    if (o.size)
         write_back(&o, !may_leave_out(in));
     return EMULATE_DONE;
 }

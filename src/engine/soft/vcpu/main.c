@@ -11,8 +11,8 @@
 #include "cpu/pv/pv.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/m2p_layout.h"
+#include "engine/soft/vcpu/breakpoint.h"
 #include "engine/soft/vcpu/cache.h"
-#include "engine/soft/vcpu/execute.h"
 #include "engine/soft/vcpu/exits.h"
 #include "engine/soft/vcpu/jail.h"
 #include "engine/soft/vcpu/loop.h"
@@ -158,23 +158,6 @@ void loop_hypercall(struct vcpu *v)
     pv_hypercall(v);
 }
 
-static void emulate_one(struct vcpu *v)
-{
-    struct insn in;
-    uint8_t bytes[INSN_MAX];
-    struct fault f;
-    int len = fetch_decode(v, v->rip, &in, bytes, &f);
-
-    if (len < 0) {
-        f = (struct fault){.vector = VEC_UD};
-    } else if (len > 0) {
-        run->stats[STAT_EMULATED]++;
-        if (execute(v, &in, bytes, &f) == EMULATE_DONE)
-            return;
-    }
-    loop_fault(v, &f);
-}
-
 /* The translation at v->rip, made if need be; NULL: a fault was injected instead. */
 static void *code_at_rip(struct vcpu *v)
 {
@@ -236,7 +219,8 @@ static void run_translated(struct vcpu *v, void *host)
         v->rip = soft.target;
         break;
     case SOFT_EMULATE:
-        emulate_one(v);
+        run->stats[STAT_EMULATED]++;
+        step_once(v);
         break;
     case SOFT_HYPERCALL:
         loop_hypercall(v);
@@ -256,6 +240,7 @@ static void run_kernel(struct vcpu *v)
 {
     void *host;
 
+    breakpoints_refresh(v);
     if (step_needed(v)) {
         step_kernel(v);
         return;
@@ -277,6 +262,10 @@ static void run_user(struct vcpu *v)
     }
     run->stats[STAT_USER_RUNS]++;
     left_by_iret = false;
+    if (step_user_needed(v)) {
+        step_user(v);
+        return;
+    }
     switch (user_run(v, &f)) {
     case USER_SYSCALL:
         pv_user_syscall(v);

@@ -2,13 +2,17 @@
  *
  * step.c - see step.h. Each instruction goes through execute().
  *
- * Single-stepping: the flag is never set on the host, whose code for one instruction may be
- * several. It lives in v->rflags, and this file raises the exception behind each instruction.
+ * Single-stepping and breakpoints: neither flag nor register is ever set on the host, whose
+ * code for one instruction may be several. They live in struct vcpu, and this file raises the
+ * exception: before the instruction that a breakpoint is on (unless RF says that it was raised
+ * already), behind one that is traced or has accessed what is watched.
  */
 #include "engine/soft/vcpu/step.h"
 
 #include "cpu/pv/abi.h"
 #include "cpu/pv/pv.h"
+#include "cpu/pv/segment.h"
+#include "engine/soft/vcpu/breakpoint.h"
 #include "engine/soft/vcpu/execute.h"
 #include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/soft.h"
@@ -16,46 +20,134 @@
 
 #define STEPS 256 /* between two looks at events and kicks */
 
-/* One instruction. False: it was no plain success, the caller's loop is over. */
-static bool step(struct vcpu *v)
+static void debug_exception(struct vcpu *v, uint64_t cause)
+{
+    static const struct fault db = {.vector = VEC_DB};
+
+    v->dr[6] |= cause;
+    loop_fault(v, &db);
+}
+
+/* A repeated string instruction is traced and watched round by round. */
+static enum emulate_result execute_round(struct vcpu *v, const struct insn *in,
+                                         const uint8_t *bytes, struct fault *f)
+{
+    uint64_t start = v->rip, count = v->gpr[RCX], mask = in->prefix_67 ? 0xffffffff : ~0ull;
+    bool compares = (in->opcode & 0xf6) == 0xa6, go_on; /* cmps, scas */
+
+    if (!(count & mask))
+        return execute(v, in, bytes, f);
+    v->gpr[RCX] = 1;
+    if (execute(v, in, bytes, f) == EMULATE_FAULT) {
+        v->gpr[RCX] = count;
+        return EMULATE_FAULT;
+    }
+    v->gpr[RCX] = (count - 1) & mask;
+    go_on = !compares || !(v->rflags & EFLAGS_ZF) == (in->rep == 0xf2);
+    if (v->gpr[RCX] && go_on)
+        v->rip = start;
+    return EMULATE_DONE;
+}
+
+static bool is_repeated(const struct insn *in)
+{
+    return in->rep && (in->cls == INSN_STRING || (in->cls == INSN_EMULATE && !in->map &&
+                                                  in->opcode >= 0x6c && in->opcode <= 0x6f));
+}
+
+static void system_call(struct vcpu *v, const struct insn *in)
+{
+    v->rip += in->len;
+    if (v->user_mode)
+        pv_user_syscall(v);
+    else
+        loop_hypercall(v);
+}
+
+/* The instruction is decoded and no breakpoint is on it. */
+static bool step_decoded(struct vcpu *v, const struct insn *in, const uint8_t *bytes)
+{
+    uint64_t cause = v->rflags & EFLAGS_TF ? DR6_BS : 0, start = v->rip;
+    bool by_rounds = cause && is_repeated(in);
+    enum emulate_result r;
+    struct fault f;
+
+    v->rflags &= ~(uint64_t)EFLAGS_RF;
+    if (in->cls == INSN_SYSCALL) {
+        system_call(v, in);
+        return false;
+    }
+    if (breakpoints_enabled(v)) {
+        cause |= breakpoints_accessed(v, in);
+        by_rounds |= is_repeated(in) && breakpoints_in_string(v, in);
+    }
+    r = by_rounds ? execute_round(v, in, bytes, &f) : execute(v, in, bytes, &f);
+    if (r == EMULATE_FAULT) {
+        if (v->rip == start) /* a fault, not a trap */
+            v->rflags |= EFLAGS_RF;
+        loop_fault(v, &f);
+        return false;
+    }
+    if (cause)
+        debug_exception(v, cause);
+    return !cause;
+}
+
+bool step_once(struct vcpu *v)
 {
     struct fault f = {.vector = VEC_GP, .has_error = true};
     uint8_t bytes[INSN_MAX];
     struct insn in;
-    int len = pv_canonical(v->rip) ? fetch_decode(v, v->rip, &in, bytes, &f) : 0;
+    int len;
 
+    if (breakpoints_enabled(v) && !(v->rflags & EFLAGS_RF)) {
+        uint32_t hits = breakpoints_at_rip(v);
+
+        if (hits) {
+            debug_exception(v, hits);
+            return false;
+        }
+    }
+    len = pv_canonical(v->rip) ? fetch_decode(v, v->rip, &in, bytes, &f) : 0;
     if (len < 0)
         f = (struct fault){.vector = VEC_UD};
     if (len <= 0) {
         loop_fault(v, &f);
         return false;
     }
-    if (in.cls == INSN_SYSCALL) {
-        v->rip += in.len;
-        loop_hypercall(v);
-        return false;
-    }
-    if (execute(v, &in, bytes, &f) == EMULATE_DONE)
+    return step_decoded(v, &in, bytes);
+}
+
+bool step_needed(const struct vcpu *v)
+{
+    if (v->rip < CACHE_PC_LIMIT || (v->rflags & EFLAGS_TF))
         return true;
-    loop_fault(v, &f);
-    return false;
+    return breakpoints_enabled(v) && breakpoints_in_half(v, true);
 }
 
 void step_kernel(struct vcpu *v)
 {
-    static const struct fault db = {.vector = VEC_DB};
+    for (unsigned int left = STEPS; left && !soft.kicked; left--)
+        if (!step_once(v) || !step_needed(v))
+            return;
+}
 
-    for (unsigned int left = STEPS; left && !soft.kicked; left--) {
-        bool traced = v->rflags & EFLAGS_TF;
+/* 32-bit programs run on the CPU, without breakpoints: the decoder is for 64-bit code. */
+static bool is_64bit_code(struct vcpu *v)
+{
+    uint64_t desc;
 
-        if (!step(v))
+    return pv_descriptor_read(v, v->cs, &desc) || (desc & DESC_L);
+}
+
+bool step_user_needed(struct vcpu *v)
+{
+    return breakpoints_enabled(v) && breakpoints_in_half(v, false) && is_64bit_code(v);
+}
+
+void step_user(struct vcpu *v)
+{
+    for (unsigned int left = STEPS; left && !soft.kicked; left--)
+        if (!step_once(v) || !step_user_needed(v))
             return;
-        if (traced) {
-            v->dr[6] |= DR6_BS;
-            loop_fault(v, &db);
-            return;
-        }
-        if (!step_needed(v))
-            return;
-    }
 }

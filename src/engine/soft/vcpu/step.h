@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * step.h - guest-kernel code one instruction at a time: what the translator cannot take, that
- * is, code outside the top 2 GiB of the address space, and what it must not take, code that is
- * single-stepped.
+ * step.h - guest code one instruction at a time: kernel code that the translator cannot take,
+ * that is, code outside the top 2 GiB of the address space, and code of either mode that is
+ * single-stepped or may meet a breakpoint.
  */
 #pragma once
 
@@ -11,11 +11,15 @@
 
 #define DR6_BS 0x4000u /* single step */
 
-/* Must the kernel code at v->rip be run by step_kernel()? */
-static inline bool step_needed(const struct vcpu *v)
-{
-    return v->rip < CACHE_PC_LIMIT || (v->rflags & EFLAGS_TF);
-}
+/* Execute the one instruction at v->rip, or deliver what it raises. True: it is done and nothing
+ * was raised. */
+bool step_once(struct vcpu *v);
 
+/* Must the kernel code at v->rip be run by step_kernel()? */
+bool step_needed(const struct vcpu *v);
 /* Run some kernel code, at most until something has to be looked at. */
 void step_kernel(struct vcpu *v);
+
+/* The same for user code. Where it is single-stepped only, a stub can do that. */
+bool step_user_needed(struct vcpu *v);
+void step_user(struct vcpu *v);

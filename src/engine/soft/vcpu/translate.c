@@ -36,7 +36,7 @@ static int fetch_page(struct vcpu *v, uint64_t pc, const uint8_t **ret, mfn_t *f
     struct walk w;
     uint32_t error;
 
-    if (walk_access(v->cr3_kernel, pc, ACCESS_EXEC, &w, &error)) {
+    if (walk_access(v->user_mode ? v->cr3_user : v->cr3_kernel, pc, ACCESS_EXEC, &w, &error)) {
         *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error, .cr2 = pc};
         return -1;
     }

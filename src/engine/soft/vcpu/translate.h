@@ -21,6 +21,6 @@ void *translate(struct vcpu *v, uint64_t pc, struct fault *f);
  * NULL: it can't be done. */
 void *translate_alone(const struct insn *in, const uint8_t *bytes, uint64_t pc, uint32_t operand);
 
-/* Fetch and decode the instruction at pc through the kernel's tables. Length, 0 with *f if
+/* Fetch and decode the instruction at pc through the current mode's tables. Length, 0 with *f if
  * it can't be fetched, -1 if it is undefined. bytes has room for INSN_MAX. */
 int fetch_decode(struct vcpu *v, uint64_t pc, struct insn *in, uint8_t *bytes, struct fault *f);

@@ -13,6 +13,7 @@
 #include <linux/time.h>
 
 #include "engine/soft/layout.h"
+#include "engine/soft/vcpu/breakpoint.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/execute.h"
 #include "engine/soft/vcpu/rewrite.h"
@@ -307,7 +308,7 @@ int resolve_access(void)
     struct insn in;
     void *p;
 
-    if ((ea & PAGE_MASK) == (last & PAGE_MASK)) {
+    if ((ea & PAGE_MASK) == (last & PAGE_MASK) && !breakpoints_in_page(&vcpu, ea)) {
         p = vtlb_kernel_ptr(&vcpu, ea, write ? ACCESS_WRITE : ACCESS_READ, &soft.fault);
         if (p) {
             soft.ea_host = (uintptr_t)p;
@@ -320,7 +321,8 @@ int resolve_access(void)
         soft.reason = SOFT_FAULT;
         return 0;
     }
-    /* Over a page boundary the two frames need not be neighbours. */
+    /* Over a page boundary the two frames need not be neighbours. And what is watched needs an
+     * exact look. */
     soft.reason = SOFT_EMULATE;
     return 0;
 }

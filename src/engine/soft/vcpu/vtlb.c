@@ -14,6 +14,7 @@
 #include <linux/mman.h>
 
 #include "engine/soft/layout.h"
+#include "engine/soft/vcpu/breakpoint.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/meta.h"
 #include "engine/soft/vcpu/peers.h"
@@ -425,6 +426,8 @@ static void *fill_soft_tlb(gva_t va, const struct walk *w)
     mfn_t mfn = PTE_FRAME(w->pte);
     bool rw = w->writable && (w->pte & PTE_D) && !is_watched(mfn);
 
+    if (breakpoints_in_page(&vcpu, va))
+        return (void *)(V_RAM + (mfn << PAGE_SHIFT) + (va & ~PAGE_MASK));
     t->tag_read = va & PAGE_MASK;
     t->tag_write = rw ? va & PAGE_MASK : ~0ull;
     t->delta = V_RAM + (mfn << PAGE_SHIFT) - (va & PAGE_MASK);
