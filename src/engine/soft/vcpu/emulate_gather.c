@@ -84,7 +84,7 @@ static void load_registers(struct gather *g)
     vector_get(g->e->in->reg, g->value);
     vector_get((unsigned int)g->e->in->index, g->index);
     if (g->evex)
-        g->k = mask_get(g->mask_reg) & (~0ull >> (64 - g->count));
+        g->k = mask_get(g->mask_reg);
     else
         vector_get(g->mask_reg, g->mask);
 }
@@ -96,6 +96,7 @@ static void store_registers(struct gather *g, bool complete)
     if (complete) { /* what lies above the elements is cleared */
         memset(g->value + used, 0, sizeof(g->value) - used);
         memset(g->mask, 0, sizeof(g->mask));
+        g->k = 0;
     }
     if (!g->store)
         vector_set(g->e->in->reg, g->value);
