@@ -21,7 +21,7 @@ int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, int fd, struct
         rc = blk_io_uring_create(ret, fd, wake_fd);
     if (wake_fd >= 0 && rc < 0 && engine != BLK_IO_URING) {
         if (engine == BLK_IO_BEST)
-            log_msg(LOG_INFO, "backend", "no io_uring here (%s): disks are served by threads",
+            log_msg(LOG_DEBUG, "backend", "no io_uring here (%s): disks are served by threads",
                     strerror(-rc));
         rc = blk_io_threads_create(ret, fd, wake_fd);
     }
