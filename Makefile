@@ -13,7 +13,7 @@ MESON_FLAGS ?=
 export XENOLITH_BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run check check-slow build-tests bench install lint clean distclean help
+.PHONY: all deps run check check-slow build-tests fuzz bench install lint clean distclean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -46,6 +46,17 @@ build-tests: deps
 	@meson configure -Dtests=enabled $(BUILD)
 	@ninja -C $(BUILD)
 
+# libFuzzer on one target, with the sanitizers: FUZZ=xenstore FUZZ_SECONDS=60.
+FUZZ ?= xenstore
+FUZZ_SECONDS ?= 60
+fuzz: deps
+	@[ -f $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup -Dfuzz=true -Dtests=enabled \
+		-Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link $(BUILD)-fuzz
+	@ninja -C $(BUILD)-fuzz tests/fuzz/fuzz-$(FUZZ)
+	@mkdir -p $(BUILD)-fuzz/corpus-$(FUZZ)
+	$(BUILD)-fuzz/tests/fuzz/fuzz-$(FUZZ) -max_total_time=$(FUZZ_SECONDS) \
+		$(BUILD)-fuzz/corpus-$(FUZZ) tests/fuzz/corpus/$(FUZZ)
+
 bench: all
 	@bench/run $(BENCH_FLAGS)
 
@@ -69,6 +80,7 @@ help:
 	@echo 'make run             boot a Debian kernel with a shell on this terminal'
 	@echo 'make run CMD="..."   run a command in a guest; also MEMORY= VCPUS= KERNEL=6.12 FLAVOUR='
 	@echo 'make check           quick tests;  make check-slow: all of them'
+	@echo 'make fuzz            libFuzzer: FUZZ=target FUZZ_SECONDS=60; new inputs go to $(BUILD)-fuzz/'
 	@echo 'make bench           speed against native, QEMU TCG and gVisor (BENCH_FLAGS=--help)'
 	@echo 'make install         PREFIX=$(PREFIX), DESTDIR= for packaging'
 	@echo 'make lint            format, static analysis, layering, sizes'
