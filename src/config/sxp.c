@@ -268,6 +268,8 @@ const char *sxp_value(const struct sxp *list)
 /* Must this atom be quoted to be read as it is? */
 static bool needs_quotes(const char *atom)
 {
+    if (!atom[0])
+        return true;
     for (const char *p = atom; *p; p++)
         if (is_delimiter(*p) || (unsigned char)*p < 0x20 || strchr("'\"\\|", *p))
             return true;

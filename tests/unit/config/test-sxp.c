@@ -41,6 +41,7 @@ static const struct {
     {"(features )", "(features )"},
     {"(features '')", "(features )"},
     {"(features 'a|!b')", "(features 'a|!b')"},
+    {"(a '' b)", "(a '' b)"},
     {"(cpus (()))", "(cpus (()))"},
     {"(a b c)", "(a b c)"},
     {"(uname tap:aio:/x,y)", "(uname tap:aio:/x,y)"},
