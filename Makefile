@@ -13,7 +13,7 @@ MESON_FLAGS ?=
 export XENOLITH_BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run check check-slow build-tests fuzz bench install lint clean distclean help
+.PHONY: all deps run check check-slow check-sanitize build-tests fuzz bench install lint clean distclean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -39,6 +39,12 @@ check: build-tests
 
 check-slow: build-tests
 	@tests/run quick slow
+
+# The quick tests on all hosted code built with AddressSanitizer and UBSan, or, with
+# SANITIZER=thread, with ThreadSanitizer.
+check-sanitize: deps
+	@scripts/install-deps test
+	@tests/sanitize $(SANITIZER)
 
 build-tests: deps
 	@scripts/install-deps test
