@@ -18,6 +18,7 @@
 #include "config/cmdline.h"
 #include "config/disk_spec.h"
 #include "config/options.h"
+#include "config/vif_spec.h"
 
 static int add_string(json_t *doc, const char *key, const char *text, struct err *err)
 {
@@ -317,6 +318,8 @@ int domain_config_make(struct config *c, json_t **ret, struct err *err)
         rc = add_kernel(c, doc, err);
     if (rc == 0)
         rc = disk_spec_add_all(c, doc, err);
+    if (rc == 0)
+        rc = vif_spec_add_all(c, doc, err);
     if (rc < 0) {
         json_decref(doc);
         return rc;

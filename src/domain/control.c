@@ -254,6 +254,33 @@ static void verb_block_detach(struct connection *cn, const json_t *request)
     answer_result(cn, rc, &err);
 }
 
+static void verb_network_list(struct connection *cn, const json_t *request)
+{
+    json_t *vifs = devices_list_vifs(cn->control->process->d.devices);
+
+    send_answer(cn, json_pack("{s:b, s:o}", "ok", 1, "vifs", vifs));
+}
+
+static void verb_network_attach(struct connection *cn, const json_t *request)
+{
+    const json_t *vif = json_object_get(request, "vif");
+    struct err err = {0};
+    int rc = json_is_object(vif) ? devices_add_vif(cn->control->process->d.devices, vif, &err)
+                                 : err_set(&err, EINVAL, "vif: an object is needed");
+
+    answer_result(cn, rc, &err);
+}
+
+static void verb_network_detach(struct connection *cn, const json_t *request)
+{
+    struct err err = {0};
+    int rc =
+        devices_remove_vif(cn->control->process->d.devices, json_get_string(request, "device", ""),
+                           json_get_bool(request, "force", false), &err);
+
+    answer_result(cn, rc, &err);
+}
+
 static const struct {
     const char *name;
     verb_fn *fn;
@@ -266,6 +293,9 @@ static const struct {
     {"block-list", verb_block_list},
     {"block-attach", verb_block_attach},
     {"block-detach", verb_block_detach},
+    {"network-list", verb_network_list},
+    {"network-attach", verb_network_attach},
+    {"network-detach", verb_network_detach},
 };
 
 static void handle_request(struct connection *cn, const char *line, size_t len)

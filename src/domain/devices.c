@@ -13,6 +13,7 @@
 #include "backend/block/vbd.h"
 #include "backend/xenbus.h"
 #include "base/log.h"
+#include "domain/device_vifs.h"
 
 struct device_disk {
     struct device_disk *next;
@@ -24,6 +25,7 @@ struct devices {
     struct domain *d;   /* NULL between lives */
     struct xenbus *bus; /* NULL while nothing is shown */
     struct device_disk *disks;
+    struct device_vifs *vifs;
 };
 
 static void forget_disk(void *arg, struct vbd *v)
@@ -54,9 +56,14 @@ static struct device_disk *find_disk(const struct devices *all, const char *name
     return NULL;
 }
 
+static int need_bus(struct devices *all, struct err *err)
+{
+    return all->bus ? 0 : xenbus_create(&all->bus, all->loop, all->d, err);
+}
+
 static int show_disk(struct devices *all, struct device_disk *disk, struct err *err)
 {
-    int rc = all->bus ? 0 : xenbus_create(&all->bus, all->loop, all->d, err);
+    int rc = need_bus(all, err);
 
     return rc < 0 ? rc : vbd_attach(disk->vbd, all->bus, forget_disk, all, err);
 }
@@ -110,6 +117,11 @@ int devices_create(struct devices **ret, struct loop *loop, const struct domain_
             return rc;
         }
     }
+    rc = device_vifs_create(&all->vifs, loop, o->domid, o->vifs, err);
+    if (rc < 0) {
+        devices_destroy(all);
+        return rc;
+    }
     *ret = all;
     return 0;
 }
@@ -125,6 +137,7 @@ void devices_destroy(struct devices *all)
         vbd_destroy(disk->vbd);
         free(disk);
     }
+    device_vifs_destroy(all->vifs);
     free(all);
 }
 
@@ -135,6 +148,10 @@ int devices_attach(struct devices *all, struct domain *d, struct err *err)
     all->d = d;
     for (struct device_disk *disk = all->disks; rc == 0 && disk; disk = disk->next)
         rc = show_disk(all, disk, err);
+    if (rc == 0 && device_vifs_any(all->vifs))
+        rc = need_bus(all, err);
+    if (rc == 0)
+        rc = device_vifs_attach(all->vifs, all->bus, err);
     if (rc < 0)
         devices_detach(all);
     return rc;
@@ -147,6 +164,7 @@ void devices_detach(struct devices *all)
     all->d = NULL;
     for (struct device_disk *disk = all->disks; disk; disk = disk->next)
         vbd_detached(disk->vbd);
+    device_vifs_detached(all->vifs);
 }
 
 int devices_add_disk(struct devices *all, const json_t *object, struct err *err)
@@ -192,4 +210,21 @@ json_t *devices_list_disks(const struct devices *all)
     for (const struct device_disk *disk = all->disks; list && disk; disk = disk->next)
         (void)json_array_append_new(list, describe_disk(disk->vbd));
     return list;
+}
+
+int devices_add_vif(struct devices *all, const json_t *object, struct err *err)
+{
+    int rc = all->d ? need_bus(all, err) : 0;
+
+    return rc < 0 ? rc : device_vifs_add(all->vifs, all->bus, object, err);
+}
+
+int devices_remove_vif(struct devices *all, const char *name, bool force, struct err *err)
+{
+    return device_vifs_remove(all->vifs, name, force, err);
+}
+
+json_t *devices_list_vifs(const struct devices *all)
+{
+    return device_vifs_list(all->vifs);
 }

@@ -33,3 +33,9 @@ int devices_remove_disk(struct devices *all, const char *name, bool force,
                         struct err *err) MUST_CHECK;
 /* New array of objects: the disks. NULL when out of memory. */
 json_t *devices_list_disks(const struct devices *all);
+
+/* The same for network interfaces, which are named by number or MAC address. */
+int devices_add_vif(struct devices *all, const json_t *object, struct err *err) MUST_CHECK;
+int devices_remove_vif(struct devices *all, const char *name, bool force,
+                       struct err *err) MUST_CHECK;
+json_t *devices_list_vifs(const struct devices *all);

@@ -148,6 +148,8 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
         rc = take_action(doc, "on_watchdog", &o->on_watchdog, err);
     if (rc == 0)
         rc = take_array(doc, "disks", &o->disks, err);
+    if (rc == 0)
+        rc = take_array(doc, "vifs", &o->vifs, err);
     if (rc < 0)
         domain_options_done(o);
     return rc;
@@ -165,5 +167,6 @@ void domain_options_done(struct domain_options *o)
     free(o->lock_path);
     free(o->status_path);
     json_decref(o->disks);
+    json_decref(o->vifs);
     memset(o, 0, sizeof(*o));
 }

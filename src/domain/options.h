@@ -28,6 +28,7 @@ struct domain_options {
     char *lock_path;    /* likewise the lock file that says that we live */
     char *status_path;  /* how the domain ended, "" = not wanted */
     json_t *disks;      /* array of objects for disk_config_parse(), or NULL */
+    json_t *vifs;       /* likewise for vif_config_parse() */
 };
 
 /* Read and check a document. On failure *o needs no domain_options_done(). 0 or -EINVAL. */

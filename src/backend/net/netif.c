@@ -286,7 +286,6 @@ int netif_create(struct netif **ret, const struct netif_config *config, struct e
     n->config = *config;
     n->d = config->d;
     n->link = config->link;
-    n->multicast_control = config->multicast_control;
     net_rate_init(&n->rate, config->rate_bytes, config->rate_us);
     n->tx_buffer = malloc(NET_FRAME_MAX);
     n->rx_buffer = malloc(NET_FRAME_MAX);
@@ -336,9 +335,4 @@ void netif_destroy(struct netif *n)
     free(n->tx_buffer);
     free(n->rx_buffer);
     free(n);
-}
-
-void netif_set_multicast_control(struct netif *n, bool on)
-{
-    __atomic_store_n(&n->multicast_control, on, __ATOMIC_RELAXED);
 }

@@ -47,9 +47,6 @@ int netif_start(struct netif *n, struct err *err) MUST_CHECK;
 /* Stop the worker, drop ports and grants. NULL is fine. */
 void netif_destroy(struct netif *n);
 
-/* The frontend changed its mind (dynamic multicast control). Any thread. */
-void netif_set_multicast_control(struct netif *n, bool on);
-
 /* One pass over everything that can be done now, for the worker and for tests. Returns how
  * long it makes sense to sleep unless something happens: milliseconds, 0 = go on at once,
  * -1 = for ever. */

@@ -26,7 +26,6 @@ struct netif {
     struct netif_queue queue[NETIF_MAX_QUEUES];
     struct net_rate rate;
     struct net_multicast multicast;
-    bool multicast_control; /* atomic */
 
     bool failed;
     uint8_t *tx_buffer;         /* NET_FRAME_MAX */

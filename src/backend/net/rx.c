@@ -199,8 +199,7 @@ static int fetch(struct netif *n)
     struct net_frame *f = &n->waiting;
     int rc = n->link->lost ? -EAGAIN : n->link->ops->receive(n->link, n->rx_buffer, f);
 
-    if (rc == 0 && __atomic_load_n(&n->multicast_control, __ATOMIC_RELAXED) &&
-        !net_multicast_passes(&n->multicast, f->data))
+    if (rc == 0 && n->config.multicast_control && !net_multicast_passes(&n->multicast, f->data))
         rc = -EIO;
     if (rc == 0) {
         finish(n, f);

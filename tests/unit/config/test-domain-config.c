@@ -217,10 +217,10 @@ static void test_devices_warn(void **state)
     struct config *c = NULL;
     json_t *doc = NULL;
 
-    assert_int_equal(make(KERNEL "vif = ['']\nvfb = []\nvnc = 0\n", &doc, &c, NULL), 0);
+    assert_int_equal(make(KERNEL "pci = ['01:00.0']\nvfb = []\nvnc = 0\n", &doc, &c, NULL), 0);
     assert_int_equal(config_warning_count(c), 1);
     assert_string_equal(config_warning(c, 0),
-                        "dir/file:2: vif is not available yet and is ignored");
+                        "dir/file:2: pci is not available yet and is ignored");
     json_decref(doc);
     config_free(c);
 }

@@ -184,7 +184,8 @@ static void test_tx_groups(void **state)
     const unsigned int arrives[] = {1, 1, 0};
     size_t len = make_udp4(big, 100);
 
-    netif_set_multicast_control(guest->n, true);
+    guest->config.multicast_control = true;
+    guest_reconnect();
     memcpy(big, group, 6);
     for (int i = 0; i < 3; i++) {
         tx_frame(big, (unsigned int[]){60, 0}, 0, extras[i]);

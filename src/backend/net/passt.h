@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * passt.h - the network that needs no privilege: passt, a process that translates between a
+ * guest's frames and ordinary sockets of the host.
+ */
+#pragma once
+
+#include "backend/net/link.h"
+#include "backend/net/vif_config.h"
+
+/* Start passt for an interface and wait until it is ready. It ends by itself when the link is
+ * destroyed, or this process ends. 0, or -errno with its own words where it refuses (a port
+ * that is taken, a host without a route). */
+int passt_start(struct net_link **ret, const struct vif_config *config, struct err *err) MUST_CHECK;
