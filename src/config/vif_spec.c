@@ -22,7 +22,7 @@
 #define MAX_VIFS 64
 #define DEFAULT_RATE_US 50000
 #define MAX_RATE_US 60000000ull
-#define MAX_RATE 1000000000000000ull /* bytes a second */
+#define MAX_RATE 1000000000000000ull    /* bytes a second */
 #define MAX_RATE_BYTES 1000000000000ull /* per interval */
 #define LOOPBACK "127.0.0.1"
 
