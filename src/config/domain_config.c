@@ -82,15 +82,30 @@ static int take_int(const struct config *c, const char *name, int64_t otherwise,
     return 0;
 }
 
+/* Shares of CPU time. A cap is in percent of one CPU. */
+static int check_shares(const struct config *c, int64_t vcpus, struct err *err)
+{
+    int64_t n;
+    int rc = take_int(c, "cpu_weight", 256, 1, 65535, &n, err);
+
+    if (rc == 0)
+        rc = take_int(c, "cpu_cap", 0, 0, 100 * vcpus, &n, err);
+    return rc < 0 ? rc : take_int(c, "cap", 0, 0, 100 * vcpus, &n, err);
+}
+
 static int add_sizes(struct config *c, json_t *doc, struct err *err)
 {
-    int64_t memory, maxmem, vcpus;
+    int64_t memory, maxmem, vcpus, most;
     int rc = take_int(c, "memory", 128, 8, DOMAIN_CONFIG_MAX_MEMORY, &memory, err);
 
     if (rc == 0)
         rc = take_int(c, "maxmem", memory, 0, DOMAIN_CONFIG_MAX_MEMORY, &maxmem, err);
     if (rc == 0)
         rc = take_int(c, "vcpus", 1, 1, DOMAIN_CONFIG_MAX_VCPUS, &vcpus, err);
+    if (rc == 0)
+        rc = take_int(c, "maxvcpus", vcpus, vcpus, DOMAIN_CONFIG_MAX_VCPUS, &most, err);
+    if (rc == 0)
+        rc = check_shares(c, most, err);
     if (rc < 0)
         return rc;
     if (maxmem < memory)
