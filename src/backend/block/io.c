@@ -2,6 +2,7 @@
  *
  * io.c - see io.h: choice of the engine, and what the engines share.
  */
+#define _GNU_SOURCE
 #include "backend/block/io.h"
 
 #include <errno.h>
@@ -64,6 +65,13 @@ void blk_io_wake(struct blk_io *io)
 
     while (write(io->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
+}
+
+bool blk_io_read_cached(int fd, const struct blk_op *op)
+{
+    ssize_t n = preadv2(fd, op->iov, (int)op->nr_iov, (off_t)op->offset, RWF_NOWAIT);
+
+    return n >= 0 && (uint64_t)n == op->length;
 }
 
 static void skip_bytes(struct blk_op *op, uint64_t n)

@@ -41,5 +41,8 @@ void blk_io_submit(struct blk_io *io, struct blk_op *op);
 /* Start what was submitted and return what has ended, as a list. `wait`: return only when
  * something has ended or somebody called blk_io_wake(). */
 struct blk_op *blk_io_turn(struct blk_io *io, bool wait);
+/* Do a read on the spot if the host has all of it in memory. True if it is done. Any thread,
+ * also for an op that is submitted if this fails. */
+bool blk_io_read_cached(int fd, const struct blk_op *op);
 /* End a wait, the next one if none is going on. Any thread. */
 void blk_io_wake(struct blk_io *io);

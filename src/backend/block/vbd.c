@@ -139,9 +139,7 @@ static int read_keys(struct xenbus_device *dev, const struct vbd *v, struct fron
 
 static void on_event(struct domain *d, void *arg)
 {
-    const struct vbd_queue *q = arg;
-
-    blk_io_wake(q->vbd->io);
+    vbd_serve_event(arg);
 }
 
 static int map_queue(struct vbd *v, struct vbd_queue *q, const struct queue_keys *k,

@@ -3,8 +3,8 @@
  * vbd_priv.h - inside of a virtual disk, shared by vbd.c (xenbus, life) and vbd_serve.c (the
  * disk's thread, which serves the rings).
  *
- * Who owns what: between vbd_serve_start() and vbd_serve_stop() the disk's thread has the
- * queues and requests for itself; it takes the domain's lock for grants and events only.
+ * Between vbd_serve_start() and vbd_serve_stop() queues and requests are under the domain's
+ * lock, as grants and events are; I/O is done without it.
  */
 #pragma once
 
@@ -48,6 +48,8 @@ struct vbd_queue {
     bool broken; /* the guest's indices are impossible: served no more */
 };
 
+/* Everything below `removed_arg` is under the domain's lock while the disk is served, except
+ * that io is the thread's own. */
 struct vbd {
     struct disk_config config;
     struct disk disk;
@@ -62,10 +64,14 @@ struct vbd {
     pthread_t thread;
     bool stop; /* atomic */
     unsigned int in_flight;
-    struct vbd_request *barrier; /* taken: nothing else is started until it is over */
-    bool barrier_waits;          /* for what was taken before it */
+    struct blk_op *starting, **starting_end; /* for the thread to submit */
+    uint64_t at_once;                        /* bytes that may be read by who holds the lock */
+    struct vbd_request *barrier;             /* taken: nothing else is started until it is over */
+    bool barrier_waits;                      /* for what was taken before it */
 };
 
+/* The guest has signalled a queue. Lock held. */
+void vbd_serve_event(struct vbd_queue *q);
 /* Begin to serve v->queue[0..nr_queues), whose rings are attached. 0 or -errno. */
 int vbd_serve_start(struct vbd *v, struct err *err) MUST_CHECK;
 /* Finish what is under way, and no more. */

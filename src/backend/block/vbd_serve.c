@@ -26,6 +26,8 @@
 #define HOST_DOMID 0
 /* Requests of one queue that are taken under one hold of the lock. */
 #define MAX_BATCH 64
+/* What one event of the guest may have copied under the lock, by its own vCPU's thread. */
+#define MAX_AT_ONCE (64 * 1024)
 
 /* --- grants ----------------------------------------------------------------------------- */
 
@@ -138,7 +140,7 @@ static int accept_request(struct vbd_request *r, const struct blkif_copy *c)
     return status;
 }
 
-static void start_step(struct vbd_request *r)
+static void prepare_step(struct vbd_request *r)
 {
     uint64_t length = r->steps[r->step] == BLK_DISCARD ? r->nr_sectors * BLKIF_SECTOR : r->bytes;
 
@@ -147,7 +149,16 @@ static void start_step(struct vbd_request *r)
                             .nr_iov = r->nr_iov,
                             .offset = r->sector * BLKIF_SECTOR,
                             .length = length};
-    blk_io_submit(r->queue->vbd->io, &r->op);
+}
+
+/* The thread submits it when it has let go of the lock. */
+static void start_step(struct vbd_request *r)
+{
+    struct vbd *v = r->queue->vbd;
+
+    prepare_step(r);
+    *v->starting_end = &r->op;
+    v->starting_end = &r->op.next;
 }
 
 /* --- answers (lock held) ---------------------------------------------------------------- */
@@ -217,6 +228,21 @@ static void stop_queue(struct vbd_queue *q)
               q->vbd->config.name);
 }
 
+/* A read of what the host has in memory needs no other thread. */
+static bool read_at_once(struct vbd *v, struct vbd_request *r)
+{
+    bool done;
+
+    if (r->bytes > v->at_once || r->steps[0] != BLK_READ)
+        return false;
+    v->at_once -= r->bytes;
+    prepare_step(r);
+    done = blk_io_read_cached(v->disk.fd, &r->op);
+    if (!done)
+        v->at_once = 0;
+    return done;
+}
+
 /* Take what is there, up to a limit. True if the queue may hold more. */
 static bool take_requests(struct vbd *v, struct vbd_queue *q)
 {
@@ -236,10 +262,10 @@ static bool take_requests(struct vbd *v, struct vbd_queue *q)
         r->id = copy.id;
         r->op_code = copy.op;
         status = accept_request(r, &copy);
-        if (status == BLKIF_RSP_OKAY)
-            start_request(v, r);
-        else
+        if (status != BLKIF_RSP_OKAY || read_at_once(v, r))
             answer(r, status);
+        else
+            start_request(v, r);
     }
     return true;
 }
@@ -249,6 +275,23 @@ static void push_answers(struct vbd *v)
     for (unsigned int i = 0; i < v->nr_queues; i++)
         if (blkif_ring_push(&v->queue[i].ring))
             evtchn_notify(v->d, v->queue[i].port);
+}
+
+/* While the disk is idle a small read is over before the guest's hypercall is: two changes of
+ * threads are more than a page costs. */
+void vbd_serve_event(struct vbd_queue *q)
+{
+    struct vbd *v = q->vbd;
+    bool more = true;
+
+    if (!v->in_flight) {
+        v->at_once = MAX_AT_ONCE;
+        more = take_requests(v, q);
+        v->at_once = 0;
+        push_answers(v);
+    }
+    if (more || v->starting)
+        blk_io_wake(v->io);
 }
 
 /* --- the thread ------------------------------------------------------------------------- */
@@ -274,18 +317,34 @@ static bool serve(struct vbd *v, struct blk_op *ended, bool take)
     return more;
 }
 
+static struct blk_op *take_starting(struct vbd *v)
+{
+    struct blk_op *list = v->starting;
+
+    v->starting = NULL;
+    v->starting_end = &v->starting;
+    return list;
+}
+
 static void *disk_thread(void *arg)
 {
     struct vbd *v = arg;
     bool more = true, stop = false;
 
     while (!stop || v->in_flight) {
-        struct blk_op *ended = blk_io_turn(v->io, !more);
+        struct blk_op *ended = blk_io_turn(v->io, !more), *starting;
 
         stop = __atomic_load_n(&v->stop, __ATOMIC_SEQ_CST);
         pthread_mutex_lock(&v->d->lock);
         more = serve(v, ended, !stop);
+        starting = take_starting(v);
         pthread_mutex_unlock(&v->d->lock);
+        while (starting) {
+            struct blk_op *next = starting->next;
+
+            blk_io_submit(v->io, starting);
+            starting = next;
+        }
     }
     return NULL;
 }
@@ -341,6 +400,7 @@ int vbd_serve_start(struct vbd *v, struct err *err)
         return rc;
     v->stop = false;
     v->in_flight = 0;
+    (void)take_starting(v);
     v->barrier = NULL;
     v->barrier_waits = false;
     for (unsigned int i = 0; rc == 0 && i < v->nr_queues; i++)
