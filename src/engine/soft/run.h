@@ -95,7 +95,7 @@ struct vcpu_link {
     uint32_t lock;     /* of presence and mail */
     uint32_t presence; /* enum vcpu_presence */
     uint32_t waiting;  /* bit per vCPU that sleeps until mail of this one is done */
-    struct vcpu_mail mail[2];
+    struct vcpu_mail mail[3];
 } __attribute__((aligned(64)));
 
 struct dom_shared {

@@ -193,6 +193,8 @@ unsigned int count_vcpus(void);
  * only prepares it, 0 or -errno. */
 long vcpu_initialise(unsigned int id, void (*function)(unsigned int id));
 void vcpu_start(unsigned int id, void (*function)(unsigned int id));
+/* The same once its function has returned and it is down. */
+void vcpu_resume(unsigned int id, void (*function)(unsigned int id));
 unsigned int vcpu_self(void);
 vcpu_info_t *own_vcpu(void);
 void own_events_on(void);

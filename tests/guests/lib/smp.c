@@ -37,10 +37,18 @@ void own_events_on(void)
 
 static _Noreturn void first_function(unsigned int id)
 {
-    own_events_on();
-    functions[id](id);
-    for (;;)
+    for (;;) {
+        own_events_on();
+        functions[id](id);
         vcpu_op(VCPUOP_down, id, NULL);
+    }
+}
+
+void vcpu_resume(unsigned int id, void (*function)(unsigned int id))
+{
+    functions[id] = function;
+    if (vcpu_op(VCPUOP_up, id, NULL))
+        error("vcpu %u cannot be brought up again", id);
 }
 
 long vcpu_initialise(unsigned int id, void (*function)(unsigned int id))

@@ -4,7 +4,7 @@
  * and events and time follow it; runstate and secondary time areas are kept up to date;
  * errors are Xen's.
  *
- * Blind spots: starting a second vCPU.
+ * Blind spots: further vCPUs (see smp-vcpus).
  */
 #include "guest.h"
 

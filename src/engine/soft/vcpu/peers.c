@@ -21,12 +21,14 @@
 #define DOZE_NS 10000000 /* the longest sleep before looking again */
 #define SIGUSR1 10
 
-enum box { FRAMES, TLB };
+/* In this order: who waits for an answer in one box serves that one and those before it. */
+enum box { WRITTEN, GUARD, TLB, BOXES };
 
-enum request { FRAME_GUARD, FRAME_WRITTEN, TLB_FLUSH, TLB_INVLPG, TLB_RELEASE };
+enum request { FRAME_WRITTEN, FRAME_GUARD, TLB_FLUSH, TLB_INVLPG, TLB_RELEASE };
+
+_Static_assert(ARRAY_SIZE(((struct vcpu_link *)0)->mail) == BOXES, "run.h");
 
 static uint64_t spin_cycles;
-static uint32_t guards_served; /* counts FRAME_GUARD */
 
 static struct vcpu_link *link_of(unsigned int id)
 {
@@ -125,14 +127,13 @@ static bool post(unsigned int id, enum box box, enum request what, uint64_t arg,
 static void act(enum request what, uint64_t arg)
 {
     switch (what) {
-    case FRAME_GUARD:
-        guards_served++;
-        if (arg < shared->nr_frames)
-            vtlb_protect_frame(arg);
-        break;
     case FRAME_WRITTEN:
         if (arg < shared->nr_frames)
             vtlb_forget_frame(arg);
+        break;
+    case FRAME_GUARD:
+        if (arg < shared->nr_frames)
+            vtlb_protect_frame(arg);
         break;
     case TLB_FLUSH:
         env_tlb_flush(&vcpu);
@@ -148,28 +149,35 @@ static void act(enum request what, uint64_t arg)
 
 static void act_on_everything(enum box box)
 {
-    if (box == TLB) {
+    if (box == TLB)
         env_tlb_flush(&vcpu);
-    } else {
-        guards_served++;
+    else
         vtlb_recheck_frames();
-    }
 }
 
-static bool has_mail(enum box box)
+static bool has_mail_in(enum box box)
 {
     const struct vcpu_mail *m = &own_link()->mail[box];
 
     return __atomic_load_n(&m->asked, __ATOMIC_SEQ_CST) != m->done;
 }
 
-static void serve(enum box box)
+static bool has_mail(enum box last)
+{
+    bool any = false;
+
+    for (enum box box = 0; box <= last; box++)
+        any |= has_mail_in(box);
+    return any;
+}
+
+static void serve_box(enum box box)
 {
     struct vcpu_link *l = own_link();
     struct vcpu_mail *m = &l->mail[box], copy;
     uint32_t waiting;
 
-    if (!has_mail(box))
+    if (!has_mail_in(box))
         return;
     lock(l);
     copy = *m;
@@ -187,9 +195,14 @@ static void serve(enum box box)
             ring(link_of(id));
 }
 
+static void serve(enum box last)
+{
+    for (enum box box = 0; box <= last; box++)
+        serve_box(box);
+}
+
 void peers_serve(void)
 {
-    serve(FRAMES);
     serve(TLB);
 }
 
@@ -223,7 +236,7 @@ static void doze(struct question *q)
         if (q->pending >> id & 1)
             __atomic_fetch_or(&link_of(id)->waiting, 1u << vcpu.id, __ATOMIC_SEQ_CST);
     __atomic_store_n(&l->sleeps, 1, __ATOMIC_SEQ_CST);
-    if (!is_answered(q) && !has_mail(FRAMES) && !(q->box == TLB && has_mail(TLB)))
+    if (!is_answered(q) && !has_mail(q->box))
         sys_futex_wait(&l->kick, seen, DOZE_NS);
     __atomic_store_n(&l->sleeps, 0, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&l->kick, __ATOMIC_SEQ_CST) != seen) {
@@ -246,9 +259,7 @@ static void ask(uint64_t mask, enum box box, enum request what, uint64_t arg)
             peers_kick(id);
     start = rt_rdtsc();
     while (!is_answered(&q)) {
-        serve(FRAMES);
-        if (box == TLB)
-            serve(TLB);
+        serve(box);
         if (rt_rdtsc() - start < spin_cycles)
             rt_pause();
         else
@@ -279,22 +290,17 @@ void peers_release(mfn_t root)
 
 void peers_guard_frame(mfn_t mfn)
 {
-    ask(~0ull, FRAMES, FRAME_GUARD, mfn);
+    ask(~0ull, GUARD, FRAME_GUARD, mfn);
 }
 
 void peers_frame_written(mfn_t mfn)
 {
-    uint32_t guards, watchers;
+    uint32_t watchers;
 
     if (!peers_exist())
         return;
-    /* A guard served while we wait would let its sender look at the frame now: once more. */
-    do {
-        guards = guards_served;
-        watchers =
-            __atomic_fetch_and(&shared_frames[mfn], (uint16_t)~FRAMES_GUARDED, __ATOMIC_SEQ_CST);
-        ask(watchers & FRAMES_WATCHERS, FRAMES, FRAME_WRITTEN, mfn);
-    } while (guards != guards_served);
+    watchers = __atomic_fetch_and(&shared_frames[mfn], (uint16_t)~FRAMES_GUARDED, __ATOMIC_SEQ_CST);
+    ask(watchers & FRAMES_WATCHERS, WRITTEN, FRAME_WRITTEN, mfn);
 }
 
 /* ---- presence ---- */
@@ -324,7 +330,7 @@ void peers_leave(void)
     for (;;) {
         peers_serve();
         lock(l);
-        if (!has_mail(FRAMES) && !has_mail(TLB))
+        if (!has_mail(TLB))
             break;
         unlock(l);
     }

@@ -5,10 +5,8 @@
  *
  * Requests are mail in shared memory (struct vcpu_link). Who asks waits until all vCPUs that
  * are running have carried the request out; one that is away does it before it runs again.
- * There are two kinds. Requests about frames are served wherever V waits for others, even in
- * its signal handler; requests about the TLB only between two guest instructions and in
- * hypercalls. So somebody who waits for an answer about frames holds nobody up who waits for
- * the same, and page-table walks stay valid meanwhile.
+ * Requests about the TLB are served between two guest instructions and in hypercalls only, so
+ * that a walk of the page tables stays valid while a fault is handled; others wherever V waits.
  */
 #pragma once
 

@@ -16,6 +16,7 @@
 #include "engine/soft/vcpu/breakpoint.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/execute.h"
+#include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/rewrite.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -27,6 +28,7 @@
 #define UNMAPPED_HOST 0x780000000000ull /* host addresses from here on are guest-user space */
 #define RETRY_NS 20000 /* when a kick meets code between two instruction boundaries */
 #define MAX_MISSES 4
+#define MAX_PUT_OFF 3
 
 struct kernel_sigaction {
     void *handler;
@@ -50,6 +52,13 @@ extern const char rt_sigreturn_restorer[], soft_enter_end[];
 
 static uint8_t signal_stack[64 * 1024] __attribute__((aligned(64)));
 static int timer_id;
+
+/* A store that faulted and goes on: other vCPUs may want to have its page back before it has
+ * happened, again and again. */
+static struct {
+    uint64_t rip;
+    unsigned int put_off;
+} store;
 
 static void save_registers(const struct sigcontext *mc)
 {
@@ -149,6 +158,11 @@ static void on_kick(struct sigcontext *mc)
     soft.kicked = 1;
     if (soft.away)
         return;
+    if (mc->rip == store.rip && store.put_off < MAX_PUT_OFF) {
+        store.put_off++;
+        trap_timer_set(RETRY_NS);
+        return;
+    }
     if (!cache_contains(mc->rip)) {
         user_kick();
     } else if (cache_find(mc->rip, &pos)) {
@@ -246,6 +260,10 @@ static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, ui
     soft.running = mc->rip;
     r = vtlb_fill(&vcpu, va, mc->err & PF_W, &error);
     soft.running = 0;
+    if ((mc->err & PF_W) && peers_exist()) {
+        store.rip = mc->rip;
+        store.put_off = 0;
+    }
     if (!r) {
         if (cache_deaths() != deaths)
             cache_leave_behind(mc->rip);
