@@ -340,7 +340,10 @@ static void put(FILE *out, const struct sxp *s, int indent)
         fputc('\n', out);
         return;
     }
-    fprintf(out, "%*s(%s\n", indent, "", sxp_name(s));
+    fprintf(out, "%*s(", indent, "");
+    if (s->first && s->first->atom)
+        put_atom(out, s->first->atom);
+    fputc('\n', out);
     for (const struct sxp *item = s->first; item; item = item->next)
         if (item != s->first || !item->atom)
             put(out, item, indent + INDENT);

@@ -144,6 +144,11 @@ static void test_layout(void **state)
                               "            (script /etc/xen/scripts/vif-bridge)\n        )\n    )\n"
                               ")\n");
     free(text);
+    vm = sxp_list(&a, "odd name");
+    sxp_append_pair(&a, vm, "a", "b");
+    text = print(vm);
+    assert_string_equal(text, "('odd name'\n    (a b)\n)\n");
+    free(text);
     arena_done(&a);
 }
 
