@@ -3,8 +3,22 @@
  * help.c - xm help.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "xm/verbs.h"
+
+static void print_all(bool in_full)
+{
+    printf("Usage: xm <subcommand> [args]\n\n"
+           "Runs Xen guests on this machine. Subcommands:\n\n");
+    for (size_t i = 0; verbs[i]; i++) {
+        printf(" %-14s %s\n", verbs[i]->name, verbs[i]->summary);
+        if (in_full && verbs[i]->arguments[0])
+            printf(" %-14s   %s\n", "", verbs[i]->arguments);
+    }
+    printf("\n<Domain> is a domain's name or id. 'xm help <subcommand>' tells more; xm --version "
+           "tells the version.\n");
+}
 
 static int run_help(const struct verb *self, int argc, char **argv)
 {
@@ -18,19 +32,14 @@ static int run_help(const struct verb *self, int argc, char **argv)
         verb_print_usage(v);
         return XM_OK;
     }
-    printf("Usage: xm <subcommand> [args]\n\n"
-           "Runs Xen guests on this machine. Subcommands:\n\n");
-    for (size_t i = 0; verbs[i]; i++)
-        printf(" %-10s %s\n", verbs[i]->name, verbs[i]->summary);
-    printf("\n<Domain> is a domain's name or id. 'xm help <subcommand>' tells more; xm --version "
-           "tells the version.\n");
+    print_all(argc == 2 && (strcmp(argv[1], "--long") == 0 || strcmp(argv[1], "-l") == 0));
     return XM_OK;
 }
 
 const struct verb verb_help = {
     .name = "help",
-    .arguments = "[subcommand]",
+    .arguments = "[--long | subcommand]",
     .summary = "Show this list, or how a subcommand is used.",
-    .details = "",
+    .details = "  --long   the list with all arguments\n",
     .run = run_help,
 };

@@ -3,76 +3,46 @@
  * list.c - xm list. The table's layout is that of Xen 4.1, which scripts parse; domain 0 is
  * the host.
  */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
-#include "xm/client.h"
-#include "xm/registry.h"
+#include "config/sxp.h"
+#include "xm/domains.h"
 #include "xm/verbs.h"
-
-#define TIMEOUT_MS 2000
 
 struct list_options {
     bool as_json;
     bool detailed;
-    char **names; /* the arguments that are no options */
+    const char *state; /* NULL: all */
+    char **names;      /* the arguments that are no options */
     int nr_names;
 };
 
-/* CPU time that the host has used, seconds. */
-static double host_cpu_time(void)
+/* What --state calls a domain by one of its letters. "halted" and "suspended" are states of
+ * domains without a process, "unknown" of none. */
+static const struct {
+    const char *name, *letters;
+} states[] = {
+    {"running", "rb"}, {"paused", "p"},   {"shutdown", "s"}, {"crashed", "c"},
+    {"halted", ""},    {"suspended", ""}, {"unknown", ""},
+};
+
+static bool is_state(const char *name)
 {
-    unsigned long long user = 0, nice = 0, system = 0;
-    FILE *f = fopen("/proc/stat", "re");
-
-    if (!f)
-        return 0;
-    if (fscanf(f, "cpu %llu %llu %llu", &user, &nice, &system) != 3)
-        user = nice = system = 0;
-    fclose(f);
-    return (double)(user + nice + system) / (double)sysconf(_SC_CLK_TCK);
-}
-
-static json_t *host_info(void)
-{
-    json_int_t mib = (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 1048576;
-
-    return json_pack("{s:i, s:s, s:I, s:I, s:i, s:s, s:f}", "domid", 0, "name", "Domain-0",
-                     "memory", mib, "maxmem", mib, "vcpus", (int)sysconf(_SC_NPROCESSORS_ONLN),
-                     "state", "r-----", "cpu_time", host_cpu_time());
-}
-
-static bool still_lives(domid_t domid)
-{
-    CLEANUP_FREE struct registry_entry *entries = NULL;
-    size_t count = 0;
-
-    if (registry_list(&entries, &count, NULL) < 0)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (entries[i].domid == domid)
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        if (strcmp(states[i].name, name) == 0)
             return true;
     return false;
 }
 
-/* A domain that does not answer (it is starting or busy) is shown with what is known; NULL if
- * it has gone meanwhile. */
-static json_t *domain_info(const struct registry_entry *entry)
+static bool is_in_state(const json_t *info, const char *name)
 {
-    struct err err = {0};
-    json_t *info = NULL;
+    const char *letters = json_get_string(info, "state", "");
 
-    if (client_call(entry->domid, json_pack("{s:s}", "verb", "info"), TIMEOUT_MS, &info, &err) == 0)
-        return info;
-    if (!still_lives(entry->domid))
-        return NULL;
-    return json_pack("{s:i, s:s, s:i, s:i, s:i, s:s, s:f}", "domid", entry->domid, "name",
-                     entry->name, "memory", -1, "maxmem", -1, "vcpus", -1, "state", "------",
-                     "cpu_time", 0.0);
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        if (strcmp(states[i].name, name) == 0)
+            return letters[strcspn(letters, states[i].letters)] != '\0';
+    return false;
 }
 
 static void print_row(const json_t *info)
@@ -86,53 +56,45 @@ static void print_row(const json_t *info)
 /* The form of `xm list -l`: one element a line, which scripts grep. */
 static void print_detailed(const json_t *info)
 {
-    printf("(domain\n    (domid %lld)\n    (name %s)\n    (uuid %s)\n    (vcpus %lld)\n"
-           "    (memory %lld)\n    (maxmem %lld)\n    (cpu_time %.3f)\n    (state %s)\n)\n",
-           (long long)json_get_int(info, "domid", -1), json_get_string(info, "name", "??"),
-           json_get_string(info, "uuid", "00000000-0000-0000-0000-000000000000"),
-           (long long)json_get_int(info, "vcpus", -1), (long long)json_get_int(info, "memory", -1),
-           (long long)json_get_int(info, "maxmem", -1),
-           json_number_value(json_object_get(info, "cpu_time")),
-           json_get_string(info, "state", "??"));
+    static const struct {
+        const char *member, *element;
+    } members[] = {
+        {"domid", "domid"},       {"uuid", "uuid"},          {"vcpus", "vcpus"},
+        {"name", "name"},         {"memory", "memory"},      {"maxmem", "maxmem"},
+        {"cpu_time", "cpu_time"}, {"vcpus", "online_vcpus"}, {"state", "state"},
+    };
+    struct arena a = {0};
+    struct sxp *domain = sxp_list(&a, "domain");
+
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+        const json_t *value = json_object_get(info, members[i].member);
+        const char *text = json_string_value(value);
+
+        if (json_is_integer(value))
+            text = arena_printf(&a, "%lld", (long long)json_integer_value(value));
+        else if (json_is_real(value))
+            text = arena_printf(&a, "%.3f", json_real_value(value));
+        if (text)
+            sxp_append_pair(&a, domain, members[i].element, text);
+    }
+    sxp_print(stdout, domain);
+    arena_done(&a);
 }
 
-static int collect_all(json_t *list, struct err *err)
+static void print_json(const struct list_options *o, const json_t *list)
 {
-    CLEANUP_FREE struct registry_entry *entries = NULL;
-    size_t count = 0;
-    int rc = registry_list(&entries, &count, err);
+    json_t *chosen = json_array();
+    const json_t *info;
+    size_t i;
 
-    json_array_append_new(list, host_info());
-    for (size_t i = 0; i < count; i++) {
-        json_t *info = domain_info(&entries[i]);
-
-        if (info)
-            json_array_append_new(list, info);
+    json_array_foreach(list, i, info)
+    {
+        if (!o->state || is_in_state(info, o->state))
+            json_array_append(chosen, json_array_get(list, i));
     }
-    return rc;
-}
-
-static int collect_named(json_t *list, const struct list_options *o, struct err *err)
-{
-    for (int i = 0; i < o->nr_names; i++) {
-        struct registry_entry entry;
-        json_t *info = NULL;
-        int rc;
-
-        if (strcmp(o->names[i], "Domain-0") == 0 || strcmp(o->names[i], "0") == 0) {
-            json_array_append_new(list, host_info());
-            continue;
-        }
-        rc = registry_find(o->names[i], &entry, err);
-        if (rc == 0)
-            info = domain_info(&entry);
-        if (rc == 0 && !info)
-            rc = err_set(err, ESRCH, "Domain '%s' does not exist.", o->names[i]);
-        if (rc < 0)
-            return rc;
-        json_array_append_new(list, info);
-    }
-    return 0;
+    json_dumpf(chosen, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(chosen);
 }
 
 static void print(const struct list_options *o, const json_t *list)
@@ -141,14 +103,15 @@ static void print(const struct list_options *o, const json_t *list)
     size_t i;
 
     if (o->as_json) {
-        json_dumpf(list, stdout, JSON_INDENT(2));
-        putchar('\n');
+        print_json(o, list);
         return;
     }
     if (!o->detailed)
         printf("%-40s %5s %5s %5s %10s %9s\n", "Name", "ID", "Mem", "VCPUs", "State", "Time(s)");
     json_array_foreach(list, i, info)
     {
+        if (o->state && !is_in_state(info, o->state))
+            continue;
         if (o->detailed)
             print_detailed(info);
         else
@@ -156,38 +119,64 @@ static void print(const struct list_options *o, const json_t *list)
     }
 }
 
+static int take_state(struct list_options *o, const struct verb *self, const char *name)
+{
+    o->state = strcmp(name, "all") == 0 ? NULL : name;
+    if (!o->state || is_state(name))
+        return 0;
+    return verb_usage_error(self,
+                            "unknown state '%s'; known are all, running, paused, shutdown, "
+                            "crashed, halted, suspended, unknown",
+                            name);
+}
+
+static int take_arguments(struct list_options *o, const struct verb *self, int argc, char **argv)
+{
+    int status = 0;
+
+    for (int i = 1; i < argc && status == 0; i++) {
+        if (strcmp(argv[i], "-l") == 0 || strcmp(argv[i], "--long") == 0)
+            o->detailed = true;
+        else if (strcmp(argv[i], "--json") == 0)
+            o->as_json = true;
+        else if (strncmp(argv[i], "--state=", 8) == 0)
+            status = take_state(o, self, argv[i] + 8);
+        else if (argv[i][0] == '-')
+            status = verb_usage_error(self, "unknown option '%s'", argv[i]);
+        else
+            o->names[o->nr_names++] = argv[i];
+    }
+    if (status == 0 && o->state && o->nr_names)
+        status = verb_usage_error(self, "--state and a domain's name exclude each other");
+    return status;
+}
+
 static int run_list(const struct verb *self, int argc, char **argv)
 {
     struct list_options o = {.names = argv};
     struct err err = {0};
-    json_t *list;
+    json_t *list = NULL;
     int rc = verb_check_arguments(self, argc, argv, 0, 1000);
 
     if (rc >= 0)
         return rc;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-l") == 0 || strcmp(argv[i], "--long") == 0)
-            o.detailed = true;
-        else if (strcmp(argv[i], "--json") == 0)
-            o.as_json = true;
-        else if (argv[i][0] == '-')
-            return verb_usage_error(self, "unknown option '%s'", argv[i]);
-        else
-            o.names[o.nr_names++] = argv[i];
-    }
-    list = json_array();
-    rc = o.nr_names ? collect_named(list, &o, &err) : collect_all(list, &err);
-    if (rc == 0)
-        print(&o, list);
+    rc = take_arguments(&o, self, argc, argv);
+    if (rc != 0)
+        return rc;
+    rc = domains_collect(o.names, o.nr_names, &list, &err);
+    if (rc < 0)
+        return verb_error(&err);
+    print(&o, list);
     json_decref(list);
-    return rc < 0 ? verb_error(&err) : XM_OK;
+    return XM_OK;
 }
 
 const struct verb verb_list = {
     .name = "list",
-    .arguments = "[-l] [--json] [Domain...]",
+    .arguments = "[-l] [--json] [--state=STATE] [Domain...]",
     .summary = "List domains.",
-    .details = "  -l, --long    all there is to know, as S-expressions\n"
-               "  --json        the same as JSON\n",
+    .details = "  -l, --long      all there is to know, as S-expressions\n"
+               "  --json          the same as JSON\n"
+               "  --state=STATE   only those that are running, paused, shutdown or crashed\n",
     .run = run_list,
 };

@@ -10,14 +10,56 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
-    &verb_create, &verb_list, &verb_console, &verb_destroy, &verb_dmesg, &verb_help, NULL,
+    &verb_create,
+    &verb_list,
+    &verb_console,
+    &verb_shutdown,
+    &verb_reboot,
+    &verb_destroy,
+    &verb_uptime,
+    &verb_domid,
+    &verb_domname,
+    &verb_sysrq,
+    &verb_dmesg,
+    &verb_block_list,
+    &verb_block_attach,
+    &verb_block_detach,
+    &verb_network_list,
+    &verb_network_attach,
+    &verb_network_detach,
+    &verb_help,
+    NULL,
 };
+
+/* Names of Xen 3.0. */
+static const struct {
+    const char *old, *now;
+} renamed[] = {
+    {"vif-list", "network-list"},
+    {"vbd-list", "block-list"},
+    {"vbd-create", "block-attach"},
+    {"vbd-destroy", "block-detach"},
+};
+
+static const char *current_name(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(renamed); i++) {
+        if (strcmp(renamed[i].old, name) != 0)
+            continue;
+        fprintf(stderr, "Command %s is deprecated. Please use xm %s instead.\n", name,
+                renamed[i].now);
+        return renamed[i].now;
+    }
+    return name;
+}
 
 const struct verb *verbs_find(const char *name, struct err *err)
 {
     const struct verb *found = NULL;
-    size_t len = strlen(name);
+    size_t len;
 
+    name = current_name(name);
+    len = strlen(name);
     for (size_t i = 0; verbs[i]; i++) {
         if (strcmp(verbs[i]->name, name) == 0)
             return verbs[i];

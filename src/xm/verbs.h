@@ -22,12 +22,16 @@ struct verb {
     int (*run)(const struct verb *self, int argc, char **argv);
 };
 
-extern const struct verb verb_console, verb_create, verb_destroy, verb_dmesg, verb_help, verb_list;
+extern const struct verb verb_block_attach, verb_block_detach, verb_block_list, verb_console,
+    verb_create, verb_destroy, verb_dmesg, verb_domid, verb_domname, verb_help, verb_list,
+    verb_network_attach, verb_network_detach, verb_network_list, verb_reboot, verb_shutdown,
+    verb_sysrq, verb_uptime;
 
 /* All of them in the order of the help text, NULL at the end. */
 extern const struct verb *const verbs[];
 
-/* By name or unique prefix; NULL and a sentence if there is none. */
+/* By name, old name (with a word about the new one) or unique prefix; NULL and a sentence if
+ * there is none. */
 const struct verb *verbs_find(const char *name, struct err *err);
 
 void verb_print_usage(const struct verb *v);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * block.c - xm block-list, block-attach and block-detach.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/disk_spec.h"
+#include "xm/devices.h"
+#include "xm/registry.h"
+
+static void print_disk(struct xs_client *xs, const struct device_row *row)
+{
+    printf("%-5lld  %-3lld  %-3lld   %-3lld    %-3lld    %-5lld %-30s  \n", row->id,
+           row->backend_id, row->handle, row->state, row->evtchn,
+           store_number(xs, "%s/ring-ref", row->path), row->backend);
+}
+
+static int run_list(const struct verb *self, int argc, char **argv)
+{
+    return devices_run_list(self, argc, argv, "vbd",
+                            "Vdev  BE handle state evt-ch ring-ref BE-path", print_disk);
+}
+
+/* Domain BACKDEV FRONTDEV MODE [BACKDOM], or one of xl's specifications. */
+static int run_attach(const struct verb *self, int argc, char **argv)
+{
+    struct registry_entry entry;
+    struct err err = {0};
+    json_t *disk = NULL;
+    char spec[4096];
+    int n, rc = verb_check_arguments(self, argc, argv, 2, 5);
+
+    if (rc >= 0)
+        return rc;
+    if (argc == 4)
+        return verb_usage_error(self, "the mode is missing: r or w");
+    n = argc == 3 ? snprintf(spec, sizeof(spec), "%s", argv[2])
+                  : snprintf(spec, sizeof(spec), "%s,%s,%s%s%s", argv[2], argv[3], argv[4],
+                             argc > 5 ? "," : "", argc > 5 ? argv[5] : "");
+    if (n >= (int)sizeof(spec))
+        return verb_usage_error(self, "the description of the device is too long");
+    rc = registry_find(argv[1], &entry, &err);
+    if (rc == 0)
+        rc = disk_spec_parse(spec, &disk, &err);
+    if (rc < 0)
+        return verb_error(&err);
+    return devices_request(argv[1], json_pack("{s:s, s:o}", "verb", "block-attach", "disk", disk));
+}
+
+static int run_detach(const struct verb *self, int argc, char **argv)
+{
+    bool force = argc > 3 && (strcmp(argv[3], "-f") == 0 || strcmp(argv[3], "--force") == 0);
+    int rc = verb_check_arguments(self, argc, argv, 2, 2 + force);
+
+    if (rc >= 0)
+        return rc;
+    return devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "block-detach", "device",
+                                              argv[2], "force", force));
+}
+
+const struct verb verb_block_list = {
+    .name = "block-list",
+    .arguments = "[-l] <Domain>",
+    .summary = "List a domain's block devices.",
+    .details = "  -l, --long   all that xenstore has of them\n",
+    .run = run_list,
+};
+
+const struct verb verb_block_attach = {
+    .name = "block-attach",
+    .arguments = "<Domain> <BackDev> <FrontDev> <Mode> [BackDomain]",
+    .summary = "Give a running domain one more block device.",
+    .details = "BackDev, FrontDev and Mode are those of disk=[...]: file:/x.img xvdb w\n",
+    .run = run_attach,
+};
+
+const struct verb verb_block_detach = {
+    .name = "block-detach",
+    .arguments = "<Domain> <DevId> [-f]",
+    .summary = "Take a block device away from a domain.",
+    .details = "DevId is its number or name: 51728, xvdb.\n"
+               "  -f, --force   also when the guest does not let go\n",
+    .run = run_detach,
+};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * devices.h - a domain's devices as their nodes in xenstore tell, which is what xm lists; and
+ * requests about them to the domain process.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "xm/store.h"
+#include "xm/verbs.h"
+
+struct device_row {
+    const char *path;    /* of the frontend */
+    const char *backend; /* path of the backend, "??" */
+    long long id, backend_id, handle, state, evtchn;
+};
+
+typedef void device_print(struct xs_client *xs, const struct device_row *row);
+
+/* `xm CLASS-list [-l] Domain`: `heading` (when there is a device at all) and a row each; with
+ * -l all nodes of the frontends as S-expressions. The verb's exit status. */
+int devices_run_list(const struct verb *self, int argc, char **argv, const char *class,
+                     const char *heading, device_print *print);
+
+/* Send a request to a domain's process and wait for its answer. `request` is taken. The verb's
+ * exit status. */
+int devices_request(const char *domain, json_t *request);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * domains.h - what is known of domains: objects as a domain process describes itself
+ * ("info", docs/internals/control-protocol.md). Domain 0 is the host.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "xm/registry.h"
+
+/* Is this argument domain 0, by name or number? */
+bool domains_is_host(const char *name_or_id);
+
+/* A new object, or NULL if the domain has gone. One that does not answer (it is starting or
+ * busy) is shown with what is known. */
+json_t *domains_info(const struct registry_entry *entry);
+
+/* Objects of the domains named, in that order; of all when nr_names is 0, by id. *ret is a new
+ * array. -ESRCH if one is not there. */
+int domains_collect(char *const *names, int nr_names, json_t **ret, struct err *err) MUST_CHECK;

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * network.c - xm network-list, network-attach and network-detach.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/vif_spec.h"
+#include "xm/client.h"
+#include "xm/devices.h"
+#include "xm/domains.h"
+#include "xm/registry.h"
+
+#define TIMEOUT_MS 5000
+
+static void print_vif(struct xs_client *xs, const struct device_row *row)
+{
+    char mac[32];
+
+    printf("%-3lld %-3lld%-17s    %-3lld   %-3lld    %-3lld   %-5lld/%-5lld   %-30s  \n", row->id,
+           row->backend_id, store_text(xs, mac, sizeof(mac), "??", "%s/mac", row->path),
+           row->handle, row->state, row->evtchn, store_number(xs, "%s/tx-ring-ref", row->path),
+           store_number(xs, "%s/rx-ring-ref", row->path), row->backend);
+}
+
+static int run_list(const struct verb *self, int argc, char **argv)
+{
+    return devices_run_list(self, argc, argv, "vif",
+                            "Idx BE     MAC Addr.     handle state evt-ch tx-/rx-ring-ref BE-path",
+                            print_vif);
+}
+
+/* The lowest number that no interface of the domain has. */
+static int free_devid(domid_t domid, unsigned int *ret, struct err *err)
+{
+    json_t *answer = NULL, *vif;
+    bool taken = true;
+    size_t i;
+    int rc =
+        client_call(domid, json_pack("{s:s}", "verb", "network-list"), TIMEOUT_MS, &answer, err);
+
+    for (*ret = 0; rc == 0 && taken; *ret += taken) {
+        taken = false;
+        json_array_foreach(json_object_get(answer, "vifs"), i, vif)
+        {
+            taken |= json_get_int(vif, "devid", -1) == *ret;
+        }
+    }
+    json_decref(answer);
+    return rc;
+}
+
+/* KEY=VALUE arguments are one entry of vif=[...]. */
+static int make_vif(const struct registry_entry *entry, int argc, char **argv, json_t **ret,
+                    struct err *err)
+{
+    struct vif_identity identity = {entry->name, ""};
+    json_t *info = domains_info(entry);
+    const char *unused = NULL;
+    char spec[2048] = "";
+    unsigned int devid;
+    int rc = free_devid(entry->domid, &devid, err);
+
+    for (int i = 2; i < argc; i++)
+        snprintf(spec + strlen(spec), sizeof(spec) - strlen(spec), "%s%s", i > 2 ? "," : "",
+                 argv[i]);
+    identity.uuid = json_get_string(info, "uuid", "");
+    if (rc == 0)
+        rc = vif_spec_parse(spec, devid, &identity, ret, &unused, err);
+    if (rc == 0 && unused)
+        fprintf(stderr, "Warning: %s has no effect\n", unused);
+    json_decref(info);
+    return rc;
+}
+
+static int run_attach(const struct verb *self, int argc, char **argv)
+{
+    struct registry_entry entry;
+    struct err err = {0};
+    json_t *vif = NULL;
+    int rc = verb_check_arguments(self, argc, argv, 1, 20);
+
+    if (rc >= 0)
+        return rc;
+    for (int i = 2; i < argc; i++)
+        if (!strchr(argv[i], '='))
+            return verb_usage_error(self, "Invalid argument: %s", argv[i]);
+    rc = registry_find(argv[1], &entry, &err);
+    if (rc == 0)
+        rc = make_vif(&entry, argc, argv, &vif, &err);
+    if (rc < 0)
+        return verb_error(&err);
+    return devices_request(argv[1], json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif));
+}
+
+static int run_detach(const struct verb *self, int argc, char **argv)
+{
+    bool force = argc > 3 && (strcmp(argv[3], "-f") == 0 || strcmp(argv[3], "--force") == 0);
+    int rc = verb_check_arguments(self, argc, argv, 2, 2 + force);
+
+    if (rc >= 0)
+        return rc;
+    return devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "network-detach", "device",
+                                              argv[2], "force", force));
+}
+
+const struct verb verb_network_list = {
+    .name = "network-list",
+    .arguments = "[-l] <Domain>",
+    .summary = "List a domain's network interfaces.",
+    .details = "  -l, --long   all that xenstore has of them\n",
+    .run = run_list,
+};
+
+const struct verb verb_network_attach = {
+    .name = "network-attach",
+    .arguments = "<Domain> [KEY=VALUE]...",
+    .summary = "Give a running domain one more network interface.",
+    .details = "KEY=VALUE are those of vif=[...]: mac=... bridge=... type=user\n",
+    .run = run_attach,
+};
+
+const struct verb verb_network_detach = {
+    .name = "network-detach",
+    .arguments = "<Domain> <DevId> [-f]",
+    .summary = "Take a network interface away from a domain.",
+    .details = "DevId is its number or MAC address.\n"
+               "  -f, --force   also when the guest does not let go\n",
+    .run = run_detach,
+};
