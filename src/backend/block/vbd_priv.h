@@ -74,5 +74,12 @@ struct vbd {
 void vbd_serve_event(struct vbd_queue *q);
 /* Begin to serve v->queue[0..nr_queues), whose rings are attached. 0 or -errno. */
 int vbd_serve_start(struct vbd *v, struct err *err) MUST_CHECK;
+/* What a start does before there is a thread, and the part of the thread that is not I/O: for
+ * tests. */
+int vbd_serve_prepare(struct vbd *v);
+void vbd_serve_release(struct vbd *v);
+/* Lock held. Takes back operations that have ended; `take`: looks for new requests. Returns
+ * operations to submit; *more: requests may be left. */
+struct blk_op *vbd_serve_turn(struct vbd *v, struct blk_op *ended, bool take, bool *more);
 /* Finish what is under way, and no more. */
 void vbd_serve_stop(struct vbd *v);

@@ -296,11 +296,18 @@ void vbd_serve_event(struct vbd_queue *q)
 
 /* --- the thread ------------------------------------------------------------------------- */
 
-/* Everything of a turn that needs the lock. True if there may be more to take at once. */
-static bool serve(struct vbd *v, struct blk_op *ended, bool take)
+static struct blk_op *take_starting(struct vbd *v)
 {
-    bool more = false;
+    struct blk_op *list = v->starting;
 
+    v->starting = NULL;
+    v->starting_end = &v->starting;
+    return list;
+}
+
+struct blk_op *vbd_serve_turn(struct vbd *v, struct blk_op *ended, bool take, bool *more)
+{
+    *more = false;
     while (ended) {
         struct blk_op *next = ended->next;
 
@@ -312,18 +319,9 @@ static bool serve(struct vbd *v, struct blk_op *ended, bool take)
         start_step(v->barrier);
     }
     for (unsigned int i = 0; take && i < v->nr_queues; i++)
-        more |= take_requests(v, &v->queue[i]);
+        *more |= take_requests(v, &v->queue[i]);
     push_answers(v);
-    return more;
-}
-
-static struct blk_op *take_starting(struct vbd *v)
-{
-    struct blk_op *list = v->starting;
-
-    v->starting = NULL;
-    v->starting_end = &v->starting;
-    return list;
+    return take_starting(v);
 }
 
 static void *disk_thread(void *arg)
@@ -336,8 +334,7 @@ static void *disk_thread(void *arg)
 
         stop = __atomic_load_n(&v->stop, __ATOMIC_SEQ_CST);
         pthread_mutex_lock(&v->d->lock);
-        more = serve(v, ended, !stop);
-        starting = take_starting(v);
+        starting = vbd_serve_turn(v, ended, !stop, &more);
         pthread_mutex_unlock(&v->d->lock);
         while (starting) {
             struct blk_op *next = starting->next;
@@ -365,14 +362,27 @@ static int make_requests(struct vbd_queue *q)
     return 0;
 }
 
-static void free_all(struct vbd *v)
+int vbd_serve_prepare(struct vbd *v)
+{
+    int rc = 0;
+
+    v->stop = false;
+    v->in_flight = 0;
+    v->barrier = NULL;
+    v->barrier_waits = false;
+    v->at_once = 0;
+    (void)take_starting(v);
+    for (unsigned int i = 0; rc == 0 && i < v->nr_queues; i++)
+        rc = make_requests(&v->queue[i]);
+    return rc;
+}
+
+void vbd_serve_release(struct vbd *v)
 {
     for (unsigned int i = 0; i < v->nr_queues; i++) {
         free(v->queue[i].requests);
         v->queue[i].requests = v->queue[i].free = NULL;
     }
-    blk_io_destroy(v->io);
-    v->io = NULL;
 }
 
 static int start_thread(struct vbd *v)
@@ -398,20 +408,15 @@ int vbd_serve_start(struct vbd *v, struct err *err)
 
     if (rc < 0)
         return rc;
-    v->stop = false;
-    v->in_flight = 0;
-    (void)take_starting(v);
-    v->barrier = NULL;
-    v->barrier_waits = false;
-    for (unsigned int i = 0; rc == 0 && i < v->nr_queues; i++)
-        rc = make_requests(&v->queue[i]);
+    rc = vbd_serve_prepare(v);
     if (rc == 0)
         rc = start_thread(v);
-    if (rc < 0) {
-        free_all(v);
-        return err_set(err, -rc, "cannot serve the disk: %s", strerror(-rc));
-    }
-    return 0;
+    if (rc == 0)
+        return 0;
+    vbd_serve_release(v);
+    blk_io_destroy(v->io);
+    v->io = NULL;
+    return err_set(err, -rc, "cannot serve the disk: %s", strerror(-rc));
 }
 
 void vbd_serve_stop(struct vbd *v)
@@ -419,5 +424,7 @@ void vbd_serve_stop(struct vbd *v)
     __atomic_store_n(&v->stop, true, __ATOMIC_SEQ_CST);
     blk_io_wake(v->io);
     pthread_join(v->thread, NULL);
-    free_all(v);
+    vbd_serve_release(v);
+    blk_io_destroy(v->io);
+    v->io = NULL;
 }
