@@ -57,7 +57,7 @@ FUZZ ?= xenstore
 FUZZ_SECONDS ?= 60
 fuzz: deps
 	@[ -f $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup -Dfuzz=true -Dtests=enabled \
-		-Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link $(BUILD)-fuzz
+		-Db_sanitize=address,undefined $(BUILD)-fuzz
 	@ninja -C $(BUILD)-fuzz tests/fuzz/fuzz-$(FUZZ)
 	@mkdir -p $(BUILD)-fuzz/corpus-$(FUZZ)
 	$(BUILD)-fuzz/tests/fuzz/fuzz-$(FUZZ) -max_total_time=$(FUZZ_SECONDS) \

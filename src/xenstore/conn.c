@@ -137,7 +137,8 @@ static int reserve(struct conn *c, size_t more)
 
     if (c->out_at + c->out_len + more <= c->out_size)
         return 0;
-    memmove(c->out, c->out + c->out_at, c->out_len);
+    if (c->out_at)
+        memmove(c->out, c->out + c->out_at, c->out_len);
     c->out_at = 0;
     while (size < c->out_len + more)
         size *= 2;

@@ -33,10 +33,11 @@ void feed(struct conn *c, const void *data, size_t len)
 
 bool receive(struct conn *c)
 {
-    const uint8_t *from = c->out + c->out_at;
+    const uint8_t *from;
 
     if (!c->out_len)
         return false;
+    from = c->out + c->out_at;
     memset(&r, 0, sizeof(r));
     assert_true(c->out_len >= sizeof(r.hdr));
     memcpy(&r.hdr, from, sizeof(r.hdr));
