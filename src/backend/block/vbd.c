@@ -64,7 +64,8 @@ static int init(struct xenbus_device *dev, void *arg, struct err *err)
 static int publish(struct xenbus_device *dev, struct vbd *v, struct err *err)
 {
     const struct blkif_limits *l = &v->disk.limits;
-    unsigned int info = (v->config.cdrom ? VDISK_CDROM : 0) | (l->writable ? 0 : VDISK_READONLY);
+    unsigned int info =
+        (v->config.cdrom ? VDISK_CDROM | VDISK_REMOVABLE : 0) | (l->writable ? 0 : VDISK_READONLY);
     int rc = put(dev, 0, "sectors", l->sectors);
 
     rc = put(dev, rc, "sector-size", l->sector_size);

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Disks: Debian's xen-blkfront on a raw image. The host looks at the image with e2fsprogs."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from guestkit.machine import Machine
+from conftest import MACHINE
+
+pytestmark = [
+    pytest.mark.skipif(MACHINE != "xm", reason="about Xen's block devices"),
+    pytest.mark.skipif(not shutil.which("mke2fs"), reason="e2fsprogs is not installed"),
+]
+
+MODULES = ("xen-blkfront", "crc32c_generic", "crc32c-intel", "ext4")
+# Loads the drivers and waits for the disk.
+START = """
+exec 2>&1
+for module in xen-blkfront crc32c_generic crc32c-intel ext4; do modprobe $module; done
+await() { n=0; while [ ! -b $1 ] && [ $n -lt 100 ]; do usleep 50000; n=$((n + 1)); done; }
+await /dev/xvda
+mkdir -p /mnt
+"""
+
+
+def run(*words, **options):
+    return subprocess.run(words, check=True, capture_output=True, text=True, **options).stdout
+
+
+@pytest.fixture
+def image(tmp_path):
+    """An ext4 image with a file of known content in it."""
+    content = os.urandom(3 << 20)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "known").write_bytes(content)
+    path = tmp_path / "disk.img"
+    run("mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(path), "64M")
+    return path, hashlib.sha256(content).hexdigest()
+
+
+def check_file_system(path):
+    """The guest unmounted it: it must be clean."""
+    done = subprocess.run(["e2fsck", "-fn", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def disk(path, name="xvda", mode="w"):
+    return f"disk = ['file:{path},{name},{mode}']\n"
+
+
+@pytest.mark.parametrize("series", ["6.1", "6.12"])
+def test_ext4(guest, image, series):
+    """Read what the host wrote; write, sync, forget, read again; the host finds it."""
+    path, digest = image
+    result = guest(START + """
+        mount -t ext4 /dev/xvda /mnt || exit 1
+        sha256sum </mnt/known
+        dd if=/dev/urandom of=/mnt/new bs=1M count=8 conv=fsync 2>/dev/null || exit 2
+        sha256sum </mnt/new
+        echo 3 >/proc/sys/vm/drop_caches
+        sha256sum </mnt/new
+        umount /mnt
+        """, series=series, modules=MODULES, config=disk(path))
+    assert result.status == 0, result.text()
+    known, first, second = [line.split()[0] for line in result.text().splitlines()]
+    assert known == digest
+    assert first == second
+    check_file_system(path)
+    new = subprocess.run(["debugfs", "-R", "cat /new", str(path)], capture_output=True, check=True)
+    assert hashlib.sha256(new.stdout).hexdigest() == first
+
+
+GRUB_MODULES = "/usr/lib/grub/x86_64-xen"
+
+
+@pytest.mark.skipif(not os.path.exists(GRUB_MODULES) or not shutil.which("grub-mkimage"),
+                    reason="grub-xen-bin is not installed")
+def test_one_kernel_after_the_other(xm, tmp_path):
+    """GRUB reads a file and the next kernel, another GRUB, which takes the same disk up."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "hello").write_text("hello from the disk\n")
+    for name, script in (("second", "halt"), ("first", "linux (xen/xvda)/second\nboot")):
+        config = tmp_path / f"{name}.cfg"
+        config.write_text(f"echo this is {name}\ncat (xen/xvda)/hello\n{script}\n")
+        run("grub-mkimage", "-O", "x86_64-xen", "-p", "/", "-c", str(config), "-o",
+            str(tree / name), "echo", "cat", "halt", "ext2", "linux")
+    path = tmp_path / "disk.img"
+    run("mke2fs", "-q", "-t", "ext2", "-b", "4096", "-d", str(tree), str(path), "8M")
+    done = subprocess.run([xm, "create", "-q", "-c", "/dev/null", f"name=grub-{os.getpid()}",
+                           f"kernel={tree}/first", "memory=64", f"disk=file:{path},xvda,w"],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+    text = done.stdout.decode("utf-8", "replace")
+    assert done.returncode == 0, text
+    assert re.search("this is first.*hello from the disk.*this is second.*hello from the disk",
+                     text, re.DOTALL), text
+
+
+def test_hotplug(kernels, xm, image, tmp_path):
+    """A disk comes and goes while the guest runs."""
+    path, _ = image
+    second = tmp_path / "second.img"
+    second.write_bytes(b"content!" * 8192)
+    output = bytearray()
+
+    def sink(data):
+        output.extend(data)
+        for word, action in ((b"plug", "block-attach"), (b"unplug", "block-detach")):
+            if output.split()[-1:] == [word]:
+                rest = (f"file:{second}", "xvdb", "r") if action == "block-attach" else ("xvdb",)
+                run(xm, action, machine.name, *rest)
+
+    with Machine("xm", kernels(), config=disk(path)) as machine:
+        result = machine.run(START + """
+            echo plug
+            await /dev/xvdb
+            head -c 8 /dev/xvdb; echo
+            echo unplug
+            n=0; while [ -b /dev/xvdb ] && [ $n -lt 100 ]; do usleep 50000; n=$((n + 1)); done
+            [ -b /dev/xvdb ] && echo stuck; [ -b /dev/xvda ] && echo first
+            """, modules=MODULES, sink=sink)
+    assert result.text().split() == ["plug", "content!", "unplug", "first"], result.text()
+
+
+def test_readonly(guest, image):
+    path, digest = image
+    before = path.read_bytes()
+    result = guest(START + """
+        cat /sys/block/xvda/ro
+        dd if=/dev/zero of=/dev/xvda bs=4k count=1 2>/dev/null && echo written
+        mount -t ext4 -o ro,noload /dev/xvda /mnt && sha256sum </mnt/known
+        """, modules=MODULES, config=disk(path, mode="r"))
+    assert result.text().split() == ["1", digest, "-"], result.text()
+    assert path.read_bytes() == before
+
+
+def test_names(guest, image, tmp_path):
+    """A partition without a disk, a second disk, a CD."""
+    path, _ = image
+    for name in ("second", "cd"):
+        (tmp_path / name).write_bytes(b"\0" * (1 << 20))
+    result = guest("""
+        modprobe xen-blkfront; sleep 1
+        for d in xvda1 xvdb xvdc; do cat /sys/class/block/$d/size /sys/class/block/$d/ro; done
+        cat /sys/block/xvdc/removable
+        """, modules=MODULES,
+        config=f"disk = ['file:{path},xvda1,w', '{tmp_path}/second,raw,xvdb,rw', "
+               f"'file:{tmp_path}/cd,xvdc:cdrom,r']\n")
+    assert result.text().split() == ["131072", "0", "2048", "0", "2048", "1", "1"], result.text()
+
+
+def test_host_error(kernels, xm, image, tmp_path, monkeypatch):
+    """The image is cut short under the guest: errors there, a sentence in the log, and the
+    domain lives on."""
+    path, _ = image
+    monkeypatch.setenv("XENOLITH_LOG_DIR", str(tmp_path / "log"))
+    output = bytearray()
+
+    def sink(data):
+        output.extend(data)
+        if b"ready" in output:
+            os.truncate(path, 1 << 20)
+
+    with Machine("xm", kernels(), config=disk(path)) as machine:
+        result = machine.run(START + """
+            echo ready
+            for i in $(seq 100); do
+                echo 3 >/proc/sys/vm/drop_caches
+                dd if=/dev/xvda of=/dev/null bs=4k skip=16000 count=1 2>/dev/null || break
+                usleep 50000
+            done
+            dd if=/dev/xvda of=/dev/null bs=4k skip=100 count=1 2>/dev/null && echo lives
+            dmesg | grep -o "I/O error, dev xvda, sector 128000" | head -n 1
+            """, modules=MODULES, sink=sink)
+        assert result.text().splitlines() == ["ready", "lives",
+                                              "I/O error, dev xvda, sector 128000"]
+        log = (tmp_path / "log" / f"{machine.name}.log").read_text()
+        assert f"disk xvda: reading sector 128000 of {path} failed" in log
+
+
+def start_domain(machine, command):
+    machine.prepare(command, modules=MODULES)
+    words = [word for word in machine.arguments() if word not in ("-c", "-q")]
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60, check=False)
+
+
+def test_sharing(kernels, xm, image):
+    """Xen's rules: one writer, or readers; w! does not ask."""
+    path, _ = image
+    with Machine("xm", kernels(), memory=128, config=disk(path)) as first:
+        done = start_domain(first, "sleep 1000")
+        assert done.returncode == 0, done.stderr
+        for mode, works in (("r", False), ("w", False), ("w!", True)):
+            with Machine("xm", kernels(), memory=128, config=disk(path, mode=mode)) as second:
+                done = start_domain(second, "sleep 1000")
+                assert (done.returncode == 0) == works, done.stderr
+                if not works:
+                    assert f"{path} is in use by another domain" in done.stderr
+    # The lock died with the domain.
+    with Machine("xm", kernels(), memory=128, config=disk(path)) as third:
+        done = start_domain(third, "sleep 1000")
+        assert done.returncode == 0, done.stderr
+
+
+def test_missing_image(kernels, xm):
+    with Machine("xm", kernels(), config=disk("/nowhere/disk.img")) as machine:
+        done = start_domain(machine, "true")
+    assert done.returncode != 0
+    assert "Disk image does not exist: /nowhere/disk.img" in done.stderr
+    assert re.search(r"guest\.cfg:\d+: disk", done.stderr), done.stderr
