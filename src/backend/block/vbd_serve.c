@@ -142,13 +142,15 @@ static int accept_request(struct vbd_request *r, const struct blkif_copy *c)
 
 static void prepare_step(struct vbd_request *r)
 {
-    uint64_t length = r->steps[r->step] == BLK_DISCARD ? r->nr_sectors * BLKIF_SECTOR : r->bytes;
+    enum blk_op_kind kind = r->steps[r->step];
 
-    r->op = (struct blk_op){.kind = r->steps[r->step],
-                            .iov = r->iov,
-                            .nr_iov = r->nr_iov,
-                            .offset = r->sector * BLKIF_SECTOR,
-                            .length = length};
+    r->op = (struct blk_op){.kind = kind};
+    if (kind == BLK_FLUSH)
+        return; /* its sector was not looked at */
+    r->op.iov = r->iov;
+    r->op.nr_iov = r->nr_iov;
+    r->op.offset = r->sector * BLKIF_SECTOR;
+    r->op.length = kind == BLK_DISCARD ? r->nr_sectors * BLKIF_SECTOR : r->bytes;
 }
 
 /* The thread submits it when it has let go of the lock. */
@@ -178,9 +180,13 @@ static void report_failure(const struct vbd_request *r)
     static const char *const words[] = {"reading", "writing", "flushing", "discarding"};
     const struct vbd *v = r->queue->vbd;
 
-    log_guest(LOG_ERROR, "backend", "disk %s: %s sector %llu of %s failed: %s", v->config.name,
-              words[r->op.kind], (unsigned long long)(r->op.offset / BLKIF_SECTOR), v->config.path,
-              strerror(-r->op.result));
+    if (r->op.kind == BLK_FLUSH)
+        log_guest(LOG_ERROR, "backend", "disk %s: flushing %s failed: %s", v->config.name,
+                  v->config.path, strerror(-r->op.result));
+    else
+        log_guest(LOG_ERROR, "backend", "disk %s: %s sector %llu of %s failed: %s", v->config.name,
+                  words[r->op.kind], (unsigned long long)(r->op.offset / BLKIF_SECTOR),
+                  v->config.path, strerror(-r->op.result));
 }
 
 static int status_of(const struct vbd_request *r)
