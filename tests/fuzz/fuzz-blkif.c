@@ -150,6 +150,7 @@ static void set_up_once(void)
 
 static void connect(unsigned int order)
 {
+    static char name[] = "x", path[] = "y";
     struct vbd_queue *q = &vbd.queue[0];
     grant_entry_v1_t *table = frame(dom.ram.grant_first);
     void *pages[BLKIF_MAX_RING_PAGES];
@@ -164,7 +165,7 @@ static void connect(unsigned int order)
     for (unsigned int i = 1; i < 1u << order; i++)
         pages[i] = frame(RING_FRAME + (1u << order) - i);
     vbd = (struct vbd){.d = &dom,
-                       .config = {.name = (char[]){"x"}, .path = (char[]){"y"}},
+                       .config = {.name = name, .path = path},
                        .disk = {.fd = -1, .limits = {SECTORS, 512, true, true}},
                        .nr_queues = 1};
     q->vbd = &vbd;
