@@ -226,7 +226,7 @@ static int fn_replace(const struct call *c, const struct value **ret)
         at += to_len;
         p = found + from_len;
     }
-    strcpy(at, p);
+    memcpy(at, p, strlen(p) + 1);
     return call_return_text(c, out, ret);
 }
 

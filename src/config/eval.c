@@ -73,7 +73,7 @@ static int eval_unary(struct scope *s, const struct node *n, const struct value 
 static int eval_binary(struct scope *s, const struct node *n, const struct value **ret,
                        struct err *err)
 {
-    const struct value *a, *b;
+    const struct value *a, *b = NULL;
     int rc = eval_expression(s, n->a, &a, err);
 
     if (rc == 0)
@@ -212,6 +212,7 @@ int eval_expression(struct scope *s, const struct node *n, const struct value **
 {
     int rc = scope_charge(s, n->line, 1, err);
 
+    *ret = value_none();
     if (rc < 0)
         return rc;
     if (s->depth >= SCOPE_MAX_DEPTH) {

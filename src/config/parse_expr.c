@@ -171,31 +171,32 @@ static struct node *parse_call(struct parser *p, struct node *function)
     return parse_expect_op(p, ")", "or ','") ? n : NULL;
 }
 
+/* object.NAME */
+static struct node *parse_attribute(struct parser *p, struct node *object)
+{
+    struct node *n = parse_new_node(p, NODE_ATTRIBUTE, p->token.line);
+
+    n->a = object;
+    parse_advance(p); /* . */
+    if (p->token.kind != TOKEN_NAME)
+        return PARSE_FAIL(p, "a name is expected after '.', found %s", parse_here(p));
+    n->name = p->token.text;
+    return parse_advance(p) ? n : NULL;
+}
+
 static struct node *parse_postfix(struct parser *p)
 {
     struct node *n = parse_atom(p);
 
-    while (n && !p->failed) {
-        struct node *outer;
-
-        if (parse_at_op(p, "[")) {
+    while (n) {
+        if (parse_at_op(p, "["))
             n = parse_subscript(p, n);
-            continue;
-        }
-        if (parse_at_op(p, "(")) {
+        else if (parse_at_op(p, "("))
             n = parse_call(p, n);
-            continue;
-        }
-        if (!parse_at_op(p, "."))
+        else if (parse_at_op(p, "."))
+            n = parse_attribute(p, n);
+        else
             break;
-        outer = parse_new_node(p, NODE_ATTRIBUTE, p->token.line);
-        outer->a = n;
-        parse_advance(p);
-        if (p->token.kind != TOKEN_NAME)
-            return PARSE_FAIL(p, "a name is expected after '.', found %s", parse_here(p));
-        outer->name = p->token.text;
-        parse_advance(p);
-        n = outer;
     }
     return p->failed ? NULL : n;
 }
