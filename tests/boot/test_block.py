@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Disks: Debian's xen-blkfront on a raw image. The host looks at the image with e2fsprogs."""
 
+import glob
 import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -182,6 +184,50 @@ def test_host_error(kernels, xm, image, tmp_path, monkeypatch):
                                               "I/O error, dev xvda, sector 128000"]
         log = (tmp_path / "log" / f"{machine.name}.log").read_text()
         assert f"disk xvda: reading sector 128000 of {path} failed" in log
+
+
+def kill_domain_process(path):
+    """SIGKILL to whoever has the image open."""
+    for link in glob.glob("/proc/[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) == str(path):
+                os.kill(int(link.split("/")[2]), signal.SIGKILL)
+        except OSError:
+            continue  # it closed the file, or ended, meanwhile
+
+
+@pytest.mark.parametrize("after", [5, 23])
+def test_killed_in_mid_write(kernels, xm, image, after):
+    """What was acknowledged is in the image when the domain process dies, the journal makes
+    the file system whole, and no lock is left."""
+    path, _ = image
+    output = bytearray()
+
+    def sink(data):
+        output.extend(data)
+        if output.count(b"\n") > after:
+            kill_domain_process(path)
+
+    with Machine("xm", kernels(), config=disk(path)) as machine:
+        machine.run(START + """
+            mount -t ext4 /dev/xvda /mnt || exit 1
+            while :; do dd if=/dev/urandom of=/mnt/noise bs=64k count=64 2>/dev/null; done &
+            for i in $(seq 1000); do
+                printf "%s\\n" $i | dd of=/mnt/log oflag=append conv=notrunc,fsync 2>/dev/null
+                echo $i
+            done
+            """, modules=MODULES, sink=sink, timeout=60)
+    # The last line is xm's, which says that the process died.
+    acknowledged = [int(line) for line in output.split(b"\n")[:-1] if line.isdigit()]
+    assert len(acknowledged) > after
+    # 0 or 1: clean, or made so.
+    repair = subprocess.run(["e2fsck", "-fp", str(path)], capture_output=True, text=True, check=False)
+    assert repair.returncode in (0, 1), repair.stdout + repair.stderr
+    lines = [int(line) for line in run("debugfs", "-R", "cat /log", str(path)).split()]
+    assert lines[:len(acknowledged)] == acknowledged
+    with Machine("xm", kernels(), memory=128, config=disk(path)) as machine:
+        done = start_domain(machine, "sleep 1000")
+        assert done.returncode == 0, done.stderr
 
 
 def start_domain(machine, command):
