@@ -4,6 +4,7 @@
  * and translated, and must leave the same registers, flags, memory, FPU state and fault.
  *
  *   difftest [SEED [COUNT]]
+ *   difftest sweep
  *
  * Sequence i of a run is made from SEED + i alone, so "difftest SEED+i 1" repeats it. Speaks
  * TAP. What differs is printed with the instruction bytes, item by item (an item is one
@@ -16,6 +17,7 @@
 #include "engine/soft/vcpu/rt.h"
 #include "fake.h"
 #include "gen.h"
+#include "sweep.h"
 
 #define DEFAULT_COUNT 100000
 #define CHUNKS 10
@@ -185,10 +187,15 @@ _Noreturn void difftest_main(const uint64_t *initial_stack)
     const char *const *argv = (const char *const *)(initial_stack + 1);
     uint64_t seed = initial_stack[0] > 1 ? number(argv[1]) : 1;
     uint64_t count = initial_stack[0] > 2 ? number(argv[2]) : DEFAULT_COUNT;
+    bool all_opcodes = initial_stack[0] > 1 && argv[1][0] == 's';
     unsigned int chunks = count < CHUNKS ? 1 : CHUNKS;
     uint64_t bad = 0;
 
     machine_init();
+    if (all_opcodes) {
+        sweep();
+        sys_exit(0);
+    }
     fake_print("1..%u\n# seed %lu, %lu sequences\n", chunks, (unsigned long)seed,
                (unsigned long)count);
     for (unsigned int i = 0; i < chunks; i++) {

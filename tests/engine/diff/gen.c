@@ -5,6 +5,7 @@
 #include "gen.h"
 
 #include "engine/soft/vcpu/rt.h"
+#include "engine/soft/x86/insn.h"
 
 #define STACK_START (AT(W_STACK) + 0x1800)
 #define MAX_LENGTH 24
@@ -355,5 +356,42 @@ void gen_sequence(struct gen *g, struct start *s, uint64_t seed, unsigned int li
         g->items[g->nr_items++] = (struct item){(uint16_t)g->at, "end"};
         gen_end(g);
     }
+    jump_to_exit(g);
+}
+
+/* Registers for one instruction: rcx small, as count and index; pointers with room around. */
+static void init_one(struct gen *g, bool user)
+{
+    struct start *s = g->s;
+
+    init_data_regs(g);
+    s->gpr[RCX] = gen_below(g, 4);
+    s->gpr[RBX] = USER + 0x200;
+    s->gpr[RSP] = USER + 0x800;
+    s->gpr[RBP] = USER + 0x900;
+    s->gpr[RSI] = USER + 0xa00;
+    s->gpr[RDI] = USER + 0xb00;
+    s->gpr[R12] = s->gpr[R13] = gen_value(g);
+    s->gs_base = s->fs_base = USER + 0x100;
+    s->windowed = 0;
+    if (user)
+        return;
+    s->gpr[RBX] = WINDOW + AT(W_DATA) + 0x200;
+    s->gpr[RSP] = WINDOW + STACK_START;
+    s->windowed = 1u << RBX | 1u << RSP;
+}
+
+void gen_one(struct gen *g, struct start *s, uint64_t seed, const uint8_t *bytes, unsigned int len,
+             bool user)
+{
+    *g = (struct gen){.rng = seed, .s = s};
+    init_one(g, user);
+    init_memory(g);
+    init_fpu(g);
+    memset(s->code, 0xcc, CODE_SIZE);
+    g->at = 0x100;
+    s->rip = WINDOW + AT(W_CODE) + g->at;
+    for (unsigned int i = 0; i < (len ? len : INSN_MAX); i++)
+        put8(g, bytes[i]);
     jump_to_exit(g);
 }

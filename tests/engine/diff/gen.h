@@ -70,6 +70,10 @@ enum {
 
 /* Make a sequence and the registers and memory it starts from, from s->seed. */
 void gen_sequence(struct gen *g, struct start *s, uint64_t seed, unsigned int limit);
+/* The same for one given instruction. user: rbx and rsp point to user memory, which has the same
+ * address on both sides, and no register is a window pointer. */
+void gen_one(struct gen *g, struct start *s, uint64_t seed, const uint8_t *bytes, unsigned int len,
+             bool user);
 void gen_nested(struct gen *g, unsigned int count);
 
 /* Random choices. */

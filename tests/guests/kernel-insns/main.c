@@ -4,7 +4,8 @@
  * place behave as on a processor: everything that touches rsp, rip-relative operands, far and
  * near indirect branches, enter and leave, push and pop of memory, xlat, cmpxchg16b, bit
  * strings with large offsets, flags through lahf, popf and sahf, conditional branches of all
- * kinds, loop and jrcxz, segment-prefixed operands, and nops with operands.
+ * kinds, loop and jrcxz, segment-prefixed operands, nops with operands, TSC_AUX; what is not
+ * for ring 3, undefined or without an address raises its exception.
  *
  * Blind spots: a sample, not a proof; tests/engine compares generated sequences.
  */
@@ -168,6 +169,23 @@ static void check_operands(void)
     asm volatile("sidt (%0)\n sgdt 16(%0)\n smsw %%ax" : : "r"(table) : "rax", "memory");
 }
 
+static void check_processor_number(void)
+{
+    uint32_t leaf[4], aux;
+    uint64_t id, shadow = 5;
+
+    asm volatile("wrmsr" : : "c"(0xc0000103), "a"(0x123), "d"(0)); /* TSC_AUX */
+    asm volatile("rdtscp" : "=c"(aux) : : "rax", "rdx");
+    CHECK_EQ(aux, 0x123, "TSC_AUX by rdtscp");
+    cpuid(7, 0, leaf);
+    if (leaf[2] & 1 << 22) {
+        asm volatile("rdpid %0" : "=r"(id));
+        CHECK_EQ(id, 0x123, "TSC_AUX by rdpid");
+    }
+    asm volatile("rdsspq %0" : "+r"(shadow));
+    CHECK_EQ(shadow, 5, "rdssp without shadow stacks");
+}
+
 static void check_refused(void)
 {
     static uint8_t zero[16];
@@ -188,11 +206,25 @@ static void check_refused(void)
     REFUSED("sysretq", 13);
     REFUSED("invlpg (%%rax)", 13);
     REFUSED(".byte 0x0f, 0x0b", 6);
-    REFUSED(".byte 0x0f, 0xff, 0x00", 6); /* ud0 */
-    REFUSED(".byte 0x06", 6);             /* push es: not in 64-bit code */
-    REFUSED(".byte 0xf0, 0x90", 6);       /* lock nop */
-    REFUSED(".byte 0xf0, 0x89, 0xc8", 6); /* lock mov */
-    REFUSED(".byte 0xce", 6);             /* into */
+    REFUSED(".byte 0x0f, 0xff, 0x00", 6);             /* ud0 */
+    REFUSED(".byte 0x06", 6);                         /* push es: not in 64-bit code */
+    REFUSED(".byte 0xf0, 0x90", 6);                   /* lock nop */
+    REFUSED(".byte 0xf0, 0x89, 0xc8", 6);             /* lock mov */
+    REFUSED(".byte 0xce", 6);                         /* into */
+    REFUSED(".byte 0xf3, 0x48, 0x0f, 0xae, 0xe8", 6); /* incssp: no shadow stacks */
+    REFUSED("rdpmc", 13);
+    REFUSED("movaps 1(%%rax), %%xmm0", 13);
+    trap_reset();
+    asm volatile(EX_TRY("mov (%0), %%rdx") : : "r"(0x800000000000) : "rdx", "memory");
+    CHECK_EQ(last_trap.vector, 13, "an address that is not canonical");
+    trap_reset();
+    asm volatile(
+        "push %%rbp\n movabs $0x800000000000, %%rbp\n" EX_TRY("mov (%%rbp), %%rdx") "pop %%rbp"
+        :
+        :
+        : "rdx", "memory");
+    CHECK_EQ(last_trap.vector, 12, "the stack segment's exception");
+    CHECK_EQ(last_trap.error, 0, "its error code");
     trap_reset();
     asm volatile(EX_TRY("wbinvd"));
     CHECK_EQ(last_trap.vector, -1, "wbinvd");
@@ -203,5 +235,6 @@ void test_main(void)
     check_stack();
     check_branches();
     check_operands();
+    check_processor_number();
     check_refused();
 }

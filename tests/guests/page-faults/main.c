@@ -110,6 +110,9 @@ static void check_kinds(uint64_t address, uint64_t read_error, uint64_t write_er
         CASE("imul (%%rax), %%rdx", read_error, address);
         CASE("btl $3, (%%rax)", read_error, address);
         CASE("movups (%%rax), %%xmm0", read_error, address);
+        CASE("addsd (%%rax), %%xmm0", read_error, address);
+        CASE("punpcklbw (%%rax), %%mm0", read_error, address);
+        CASE("fldl (%%rax)", read_error, address);
         CASE("lodsb", read_error, address);
         CASE("pushq (%%rax)", read_error, address);
         CASE("jmp *(%%rax)", read_error, address);
@@ -127,6 +130,8 @@ static void check_kinds(uint64_t address, uint64_t read_error, uint64_t write_er
     CASE("notb (%%rax)", write_error, address);
     CASE("setc (%%rax)", write_error, address);
     CASE("movups %%xmm0, (%%rax)", write_error, address);
+    CASE("movhps %%xmm0, (%%rax)", write_error, address);
+    CASE("fistpl (%%rax)", write_error, address);
     CASE("stosb", write_error, address);
     CASE("shlq $3, (%%rax)", write_error, address);
 }
@@ -150,10 +155,15 @@ static void check_straddling(void)
     CASE("movl (%%rax), %%ecx", 0, second);
     CASE("movq (%%rax), %%rcx", 0, second);
     CASE("movups (%%rax), %%xmm0", 0, second);
+    CASE("mulsd (%%rax), %%xmm0", 0, second);
+    CASE("cvtdq2pd (%%rax), %%xmm0", 0, second);
+    CASE("fldt (%%rax)", 0, second);
     CASE("movq %%rcx, (%%rax)", 2, second);
     CASE("addq $5, (%%rax)", 2, second);
     CASE("lock xadd %%rcx, (%%rax)", 2, second);
     CASE("movups %%xmm0, (%%rax)", 2, second);
+    CASE("movlps %%xmm0, (%%rax)", 2, second);
+    CASE("fstl (%%rax)", 2, second);
     CHECK_EQ(page_a[PAGE_SIZE - 1], 0x5a, "%s: a store that faulted was carried out in part",
              place);
     set_pages(PTE_P | PTE_RW, PTE_P);

@@ -594,8 +594,6 @@ static enum emu_result alu_0f38(struct emu *e)
         return EMU_OK;
     case 0xf6:
         return to_reg(e, in->rep == 0xf3 ? alu_adox : alu_adcx, false);
-    case 0xf9: /* movdiri */
-        return emu_set_rm(e, in->opsize, emu_reg(e, in->reg, in->opsize));
     default:
         return EMU_UNKNOWN;
     }

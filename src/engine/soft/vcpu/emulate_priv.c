@@ -57,6 +57,8 @@ enum emu_result emulate_ud(struct emu *e)
     uint8_t tail[6] = {0};
     struct fault f;
 
+    if (in->map == 2 && in->opcode == 0x82) /* invpcid is there, but not for ring 3 */
+        return emu_gp(e, 0);
     if (in->map != 1 || in->opcode != 0x0b || in->len != 2 ||
         env_read(e->v, e->v->rip + 2, tail, 5, &f))
         return emu_fault(e, VEC_UD);
