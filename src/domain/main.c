@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "domain/control.h"
 #include "domain/process.h"
+#include "engine/engine.h"
 
 #define CONFIG_MAX (1024 * 1024)
 #define MAX_CLIENTS 8
@@ -125,6 +126,8 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
     if (rc < 0)
         return rc;
     rc = log_open(p->options.log_path, err);
+    if (rc == 0)
+        rc = engine_prepare(err);
     if (rc == 0)
         rc = process_init(p, in->listen_fd, err);
     if (rc == 0) {

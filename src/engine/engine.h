@@ -24,6 +24,9 @@ struct engine_config {
     uint32_t tsc_khz;
 };
 
+/* Before the first engine, while there is one thread, by who will not be allowed to fork and
+ * exec later (base/launcher.h). 0 or -errno. */
+int engine_prepare(struct err *err);
 /* Create the engine's processes for one domain; no guest code runs yet. 0 or -errno. */
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err);
 /* First half of the end: kills every process of the engine, so that each engine_vcpu_run(),

@@ -17,12 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/launcher.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/zygote.h"
 
@@ -33,7 +32,6 @@ extern const uint8_t vcpu_blob[], vcpu_blob_end[];
 struct soft_vcpu {
     struct run *run;
     int run_fd;
-    pid_t pid;
     int pidfd;
     int peers_socket; /* where it waits for the descriptors of its peers, -1 = it does not */
     struct zygote zygote;
@@ -123,17 +121,19 @@ static int receive_peers(int sock, int fds[RUN_MAX_VCPUS])
     return n;
 }
 
-/* In the child: exactly the descriptors of layout.h, no others, then the blob. Only
- * async-signal-safe calls: the parent may have threads. */
-static _Noreturn void exec_vcpu(int blob, const int fds[V_FD_PEERS - V_FD_RAM], int peers_socket)
+/* In the new process, which is given the blob, what layout.h lists before V_FD_PEERS, and the
+ * peers' socket if there are any: exactly the descriptors of layout.h, no others, then the
+ * blob. Only async-signal-safe calls: the parent may have threads. */
+static void exec_vcpu(const int *fds, unsigned int nr_fds)
 {
     static char *const none[] = {(char *)"xenolith-vcpu", NULL};
     int all[V_FD_PEERS - V_FD_RAM + RUN_MAX_VCPUS], n = V_FD_PEERS - V_FD_RAM, exe;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    memcpy(all, fds, (size_t)n * sizeof(int));
-    n += receive_peers(peers_socket, all + n);
-    exe = fcntl(blob, F_DUPFD_CLOEXEC, 64);
+    if (nr_fds < 1 + (unsigned int)n)
+        _exit(126);
+    memcpy(all, fds + 1, (size_t)n * sizeof(int));
+    n += receive_peers(nr_fds > 1 + (unsigned int)n ? fds[1 + n] : -1, all + n);
+    exe = fcntl(fds[0], F_DUPFD_CLOEXEC, 64);
     for (int i = 0; i < n; i++)
         all[i] = fcntl(all[i], F_DUPFD, 80);
     for (int i = 0; i < n; i++)
@@ -156,7 +156,6 @@ static int start_vcpu(struct engine *e, unsigned int id, const struct engine_con
     struct soft_vcpu *s = &e->vcpu[id];
     int v_socket = -1, peers[2] = {-1, -1}, r;
     void *page = NULL;
-    pid_t pid;
 
     r = shared_pages("xenolith-run", sizeof(struct run), 0, &page, &s->run_fd, err);
     if (r)
@@ -172,23 +171,14 @@ static int start_vcpu(struct engine *e, unsigned int id, const struct engine_con
         return err_set(err, r, "cannot make a socket for vCPUs: %s", strerror(r));
     }
     s->peers_socket = peers[0];
-    pid = fork();
-    if (!pid)
-        exec_vcpu(blob,
-                  (const int[]){config->ram->fd, config->ram->m2p_fd, e->shared_fd, s->run_fd,
-                                v_socket, config->log_fd},
-                  peers[1]);
-    r = errno;
+    r = launcher_spawn(exec_vcpu,
+                       (const int[]){blob, config->ram->fd, config->ram->m2p_fd, e->shared_fd,
+                                     s->run_fd, v_socket, config->log_fd, peers[1]},
+                       peers[1] >= 0 ? 8 : 7, &s->pidfd, err);
     close(v_socket);
     if (peers[1] >= 0)
         close(peers[1]);
-    if (pid < 0)
-        return err_set(err, r, "cannot start a vCPU process: %s", strerror(r));
-    s->pid = pid;
-    s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (s->pidfd < 0)
-        return err_set(err, errno, "cannot watch a vCPU process: %s", strerror(errno));
-    return 0;
+    return r ? err_wrap(err, "vCPU %u", id) : 0;
 }
 
 /* Let each vCPU process send signals to the others. */
@@ -238,6 +228,13 @@ static void set_tsc_scale(struct dom_shared *s, uint32_t khz)
     s->tsc_mul = (uint32_t)(((unsigned __int128)1000000000 << 32 << (shift < 0 ? -shift : 0)) /
                             ((uint64_t)khz * 1000 << (shift > 0 ? shift : 0)));
     s->tsc_khz = khz;
+}
+
+int engine_prepare(struct err *err)
+{
+    static launcher_fn *const programs[] = {exec_vcpu, zygote_exec};
+
+    return launcher_start(programs, ARRAY_SIZE(programs), err);
 }
 
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err)
@@ -308,10 +305,8 @@ void engine_destroy(struct engine *e)
     for (unsigned int i = 0; i < e->nr_vcpus; i++) {
         struct soft_vcpu *s = &e->vcpu[i];
 
-        if (s->pid > 0)
-            waitpid(s->pid, NULL, 0);
         if (s->pidfd >= 0)
-            close(s->pidfd);
+            launcher_reap(s->pidfd);
         if (s->peers_socket >= 0)
             close(s->peers_socket);
         zygote_done(&s->zygote);

@@ -12,13 +12,12 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/launcher.h"
 #include "engine/soft/stub/stub_layout.h"
 
 #define FD_HIGH 64 /* descriptors are moved there before they get their final numbers */
@@ -54,18 +53,18 @@ static int blob_open(struct err *err)
     return err_set(err, r, "cannot prepare the stub program: %s", strerror(r));
 }
 
-/* In the child. Only async-signal-safe calls: the parent may have threads. */
-static _Noreturn void zygote_exec(int blob, int ram, int sock)
+void zygote_exec(const int *fds, unsigned int nr_fds)
 {
     static char *const argv[] = {(char *)"xenolith-stub", NULL};
     struct rlimit no_core = {0, 0};
     int exe, ram_high, sock_high;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (nr_fds != 3)
+        _exit(126);
     setrlimit(RLIMIT_CORE, &no_core);
-    exe = fcntl(blob, F_DUPFD_CLOEXEC, FD_HIGH);
-    ram_high = fcntl(ram, F_DUPFD_CLOEXEC, FD_HIGH);
-    sock_high = fcntl(sock, F_DUPFD_CLOEXEC, FD_HIGH);
+    exe = fcntl(fds[0], F_DUPFD_CLOEXEC, FD_HIGH);
+    ram_high = fcntl(fds[1], F_DUPFD_CLOEXEC, FD_HIGH);
+    sock_high = fcntl(fds[2], F_DUPFD_CLOEXEC, FD_HIGH);
     if (exe < 0 || dup2(ram_high, STUB_FD_RAM) < 0 || dup2(sock_high, STUB_FD_SOCK) < 0)
         _exit(126);
     syscall(SYS_close_range, STUB_FD_SOCK + 1, exe - 1, 0);
@@ -77,7 +76,6 @@ static _Noreturn void zygote_exec(int blob, int ram, int sock)
 int zygote_start(struct zygote *z, const struct ram *ram, int *ret_v_socket, struct err *err)
 {
     int sv[2], blob, r;
-    pid_t pid;
 
     memset(z, 0, sizeof(*z));
     if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE))
@@ -92,43 +90,29 @@ int zygote_start(struct zygote *z, const struct ram *ram, int *ret_v_socket, str
         close(sv[1]);
         return blob;
     }
-    pid = fork();
-    if (!pid)
-        zygote_exec(blob, ram->fd, sv[1]);
-    r = errno;
+    r = launcher_spawn(zygote_exec, (const int[]){blob, ram->fd, sv[1]}, 3, &z->pidfd, err);
     close(blob);
     close(sv[1]);
-    if (pid < 0) {
+    if (r) {
         close(sv[0]);
-        return err_set(err, r, "cannot start the stub maker: %s", strerror(r));
+        return err_wrap(err, "stub maker");
     }
-    z->pid = pid;
-    z->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (z->pidfd < 0) {
-        r = errno;
-        close(sv[0]);
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-        memset(z, 0, sizeof(*z));
-        return err_set(err, r, "cannot watch the stub maker: %s", strerror(r));
-    }
+    z->running = true;
     *ret_v_socket = sv[0];
     return 0;
 }
 
 void zygote_kill(struct zygote *z)
 {
-    if (z->pid)
+    if (z->running)
         syscall(SYS_pidfd_send_signal, z->pidfd, SIGKILL, NULL, 0);
 }
 
 void zygote_done(struct zygote *z)
 {
-    if (!z->pid)
+    if (!z->running)
         return;
     zygote_kill(z);
-    while (waitpid(z->pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    close(z->pidfd);
+    launcher_reap(z->pidfd);
     memset(z, 0, sizeof(*z));
 }

@@ -6,20 +6,22 @@
  */
 #pragma once
 
-#include <sys/types.h>
-
 #include "base/err.h"
 #include "engine/ram.h"
 
 struct zygote {
-    pid_t pid; /* 0 = none */
+    bool running;
     int pidfd;
 };
 
 /* Start a zygote for one vCPU process. *ret_v_socket: V's end (V_FD_ZYGOTE), close-on-exec,
- * the caller's to pass on and close. The zygote is killed when the calling *thread* ends.
+ * the caller's to pass on and close. Started by the launcher if there is one, else killed when
+ * the calling *thread* ends.
  * 0 or -errno; -ENOTSUP if this host lacks something that stubs need. */
 int zygote_start(struct zygote *z, const struct ram *ram, int *ret_v_socket, struct err *err);
+
+/* launcher_fn: becomes a zygote. Descriptors: the blob, guest memory, its end of the socket. */
+void zygote_exec(const int *fds, unsigned int nr_fds);
 
 /* Kill it, stubs included; does not wait. Zeroed struct is fine. */
 void zygote_kill(struct zygote *z);
