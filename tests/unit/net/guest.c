@@ -219,8 +219,8 @@ void guest_rx(unsigned int queue, uint32_t ref)
 void guest_publish(void)
 {
     for (unsigned int i = 0; i < guest->config.nr_queues; i++) {
-        guest->tx[i]->req_prod = guest->tx_prod[i];
-        guest->rx[i]->req_prod = guest->rx_prod[i];
+        __atomic_store_n(&guest->tx[i]->req_prod, guest->tx_prod[i], __ATOMIC_RELEASE);
+        __atomic_store_n(&guest->rx[i]->req_prod, guest->rx_prod[i], __ATOMIC_RELEASE);
     }
 }
 

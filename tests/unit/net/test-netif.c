@@ -644,7 +644,6 @@ static void test_worker(void **state)
     assert_int_equal(netif_start(guest->n, &err), 0);
     for (int i = 0; i < 50; i++) {
         tx_frame(big, (unsigned int[]){(unsigned int)len, 0}, 0, NULL);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
         guest_publish();
         pthread_mutex_lock(&fix->d.lock);
         CALL_ARG(__HYPERVISOR_event_channel_op, EVTCHNOP_send, &op);
