@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several virtual CPUs: they come up, run programs in parallel, go offline and come back."""
 
+import os
+
 import pytest
 
 LOOP = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
@@ -26,6 +28,14 @@ def test_work_in_parallel(guest, vcpus):
     assert lines[vcpus + 1:vcpus + 4] == ["forked"] * 3
     sums = set(lines[vcpus + 4:])
     assert sums == {"35bf22f857bb41c66abdeaac81592f08  -"}, lines
+
+
+@pytest.mark.parametrize("vcpus", [2, 4])
+def test_threads_of_one_program(guest, build_dir, vcpus):
+    program = os.path.join(build_dir, "tests", "boot-vcpus")
+    result = guest(f"/bin/vcpus; {WARNINGS}", vcpus=vcpus, files=[(program, "bin/vcpus")])
+    assert result.text().splitlines() == [f"{vcpus} threads", "ok counters", "ok protection",
+                                          "ok pages", "ok fork", "ok code"]
 
 
 def test_offline_online(guest):

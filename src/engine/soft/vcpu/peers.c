@@ -155,6 +155,20 @@ static void act_on_everything(enum box box)
         vtlb_recheck_frames();
 }
 
+/* One flush serves all who ask for any. */
+static void act_on_mail(const struct vcpu_mail *m)
+{
+    bool flush = false;
+
+    for (uint32_t i = 0; i < m->nr; i++)
+        flush |= m->item[i].what == TLB_FLUSH;
+    if (flush)
+        act(TLB_FLUSH, 0);
+    for (uint32_t i = 0; i < m->nr; i++)
+        if (!flush || m->item[i].what == TLB_RELEASE)
+            act((enum request)m->item[i].what, m->item[i].arg);
+}
+
 static bool has_mail_in(enum box box)
 {
     const struct vcpu_mail *m = &own_link()->mail[box];
@@ -186,8 +200,7 @@ static void serve_box(enum box box)
     if (copy.nr > MAIL_MAX)
         act_on_everything(box);
     else
-        for (uint32_t i = 0; i < copy.nr; i++)
-            act((enum request)copy.item[i].what, copy.item[i].arg);
+        act_on_mail(&copy);
     __atomic_store_n(&m->done, copy.asked, __ATOMIC_SEQ_CST);
     waiting = __atomic_exchange_n(&l->waiting, 0, __ATOMIC_SEQ_CST);
     for (unsigned int id = 0; id < RUN_MAX_VCPUS; id++)

@@ -345,16 +345,20 @@ void vtlb_touch(struct vcpu *v, gva_t va)
         vtlb_fill(v, va, false, &error);
 }
 
-/* All pages of a run whose rights are those of its page-table entries. */
+/* Do the run's page-table entries still say what it was made from? */
 static bool pages_agree(const uint64_t *table, const struct entry *e)
 {
     uint64_t want = e->mfn << PAGE_SHIFT | PTE_P | (e->writable ? PTE_RW : 0) |
                     (e->exec || !e->upper_exec ? 0 : PTE_NX);
     uint64_t ignored = PTE_RIGHTS_IGNORED | (e->upper_exec ? 0 : PTE_NX);
 
-    for (unsigned int k = 0; k < e->pages; k++, want += PAGE_SIZE)
-        if ((table[k] & ~ignored) != want)
+    for (unsigned int k = 0; k < e->pages; k++, want += PAGE_SIZE) {
+        uint64_t pte = __atomic_load_n(&table[k], __ATOMIC_RELAXED);
+
+        /* Level-1 tables are writable against their entries. */
+        if ((pte & ~ignored) != want && !continues(pte, e->mfn + k, e))
             return false;
+    }
     return true;
 }
 
@@ -363,16 +367,8 @@ static bool still_valid(struct vcpu *v, const struct entry *e)
     struct walk w;
     uint32_t error;
 
-    if (walk(v->cr3_kernel, e->va, ACCESS_READ, &w, &error) || w.upper_rw != e->upper_rw ||
-        w.upper_exec != e->upper_exec)
-        return false;
-    if (pages_agree(w.entry, e))
-        return true;
-    /* Level-1 tables, writable against their entries. */
-    for (unsigned int k = 0; k < e->pages; k++)
-        if (!continues(w.entry[k], e->mfn + k, e))
-            return false;
-    return true;
+    return !walk(v->cr3_kernel, e->va, ACCESS_READ, &w, &error) && w.upper_rw == e->upper_rw &&
+           w.upper_exec == e->upper_exec && pages_agree(w.entry, e);
 }
 
 void vtlb_flush(struct vcpu *v)
