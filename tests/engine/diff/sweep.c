@@ -113,6 +113,7 @@ static bool is_different(const struct form *f)
     case 0x105: /* syscall, clts, wbinvd */
     case 0x106:
     case 0x109:
+    case 0x10d: /* prefetch of a register: a nop or undefined */
     case 0x120 ... 0x123:
     case 0x130 ... 0x135:
     case 0x1a0 ... 0x1a2: /* fs, cpuid */
