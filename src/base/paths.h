@@ -8,7 +8,8 @@
  *   log dir       /var/log/xenolith    <state>/log
  *   <state>       -                    ${XDG_STATE_HOME:-~/.local/state}/xenolith
  *
- * XENOLITH_RUN_DIR and XENOLITH_LOG_DIR override them (tests, several instances).
+ * XENOLITH_RUN_DIR and XENOLITH_LOG_DIR, absolute paths, override them (tests, several
+ * instances).
  */
 #pragma once
 

@@ -145,6 +145,9 @@ static void test_paths(void **state)
     snprintf(dir, sizeof(dir), "%s/a", base);
     rmdir(dir);
     rmdir(base);
+    setenv("XENOLITH_RUN_DIR", "relative", 1);
+    assert_int_equal(paths_run_dir(buf, &err), -EINVAL);
+    assert_int_equal(access("relative", F_OK), -1);
     assert_int_equal(paths_helper(buf, "no-such-program", &err), -ENOENT);
     unsetenv("XENOLITH_RUN_DIR");
 }
