@@ -30,20 +30,26 @@ struct spec {
     bool cdrom, no_discard, prefixed;
 };
 
-static bool is_one_of(const char *s, const char *const *list, size_t count)
+/* The list's own copy of a word, NULL if it is not there. */
+static const char *find_word(const char *word, const char *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(s, list[i]) == 0)
-            return true;
-    return false;
+        if (strcmp(word, list[i]) == 0)
+            return list[i];
+    return NULL;
 }
 
-static bool is_format(const char *s)
+static bool is_one_of(const char *word, const char *const *list, size_t count)
+{
+    return find_word(word, list, count) != NULL;
+}
+
+static const char *find_format(const char *word)
 {
     static const char *const formats[] = {"",    "raw", "qcow", "qcow2",
                                           "vhd", "qed", "vmdk", "empty"};
 
-    return is_one_of(s, formats, ARRAY_SIZE(formats));
+    return find_word(word, formats, ARRAY_SIZE(formats));
 }
 
 static int set_once(const char **to, const char *value, const char *what, struct err *err)
@@ -108,6 +114,15 @@ static int cut(struct spec *s, char *text, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
+/* What xenstore says of how a disk is served. */
+static const char *type_of(const char *prefix)
+{
+    static const char *const own[] = {"file", "phy"};
+    const char *type = find_word(prefix, own, ARRAY_SIZE(own));
+
+    return type ? type : "tap";
+}
+
 /* Take prefixes off a target: the first says how Xen would have served it, formats among them
  * what is in it. */
 static int take_prefixes(struct spec *s, const char **target, struct err *err)
@@ -121,21 +136,12 @@ static int take_prefixes(struct spec *s, const char **target, struct err *err)
 
         if (!word)
             return err_set(err, ENOMEM, "out of memory");
-        if (is_one_of(word, plain, ARRAY_SIZE(plain))) {
-            if (!s->type)
-                s->type = strcmp(word, "file") == 0  ? "file"
-                          : strcmp(word, "phy") == 0 ? "phy"
-                                                     : "tap";
-        } else if (word[0] && is_format(word)) {
-            s->format = s->format                    ? s->format
-                        : strcmp(word, "qcow2") == 0 ? "qcow2"
-                        : strcmp(word, "qcow") == 0  ? "qcow"
-                        : strcmp(word, "vhd") == 0   ? "vhd"
-                        : strcmp(word, "vmdk") == 0  ? "vmdk"
-                                                     : "qed";
-        } else {
+        if (is_one_of(word, plain, ARRAY_SIZE(plain)))
+            s->type = s->type ? s->type : type_of(word);
+        else if (word[0] && find_format(word))
+            s->format = s->format ? s->format : find_format(word);
+        else
             return err_set(err, ENOTSUP, "block device type '%s' is not available", word);
-        }
         s->prefixed = true;
         *target = colon + 1;
     }
@@ -154,7 +160,7 @@ static int place_positions(struct spec *s, struct err *err)
         return err_set(err, EINVAL, "target is given twice");
     s->target = p[0];
     rc = take_prefixes(s, &s->target, err);
-    if (rc == 0 && !s->prefixed && n > 1 && is_format(p[1])) {
+    if (rc == 0 && !s->prefixed && n > 1 && find_format(p[1])) {
         rc = set_once(&s->format, p[1], "format", err);
         vdev = 2;
     }
@@ -194,21 +200,19 @@ static int take_vdev(struct spec *s, char name[static 64], struct err *err)
 
 static int take_mode(const struct spec *s, const char **ret, struct err *err)
 {
-    static const char *const read[] = {"r", "ro"}, *const write[] = {"w", "rw"},
-                             *const shared[] = {"w!", "rw!"};
+    static const struct {
+        const char *access, *mode;
+    } modes[] = {{"", "w"},   {"r", "r"},   {"ro", "r"},  {"w", "w"},
+                 {"rw", "w"}, {"w!", "w!"}, {"rw!", "w!"}};
+    const char *access = s->access ? s->access : "";
 
-    *ret = NULL;
-    if (!s->access || !s->access[0])
-        *ret = s->cdrom ? "r" : "w";
-    else if (is_one_of(s->access, read, ARRAY_SIZE(read)))
-        *ret = "r";
-    else if (is_one_of(s->access, write, ARRAY_SIZE(write)))
-        *ret = s->cdrom ? "r" : "w";
-    else if (is_one_of(s->access, shared, ARRAY_SIZE(shared)))
-        *ret = s->cdrom ? "r" : "w!";
-    else
-        return err_set(err, EINVAL, "mode '%s' is none of r, w, w!", s->access);
-    return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        if (strcmp(access, modes[i].access) == 0) {
+            *ret = s->cdrom ? "r" : modes[i].mode;
+            return 0;
+        }
+    }
+    return err_set(err, EINVAL, "mode '%s' is none of r, w, w!", access);
 }
 
 /* The image as an absolute path of something that holds a disk. */

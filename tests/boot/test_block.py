@@ -130,6 +130,20 @@ def test_hotplug(kernels, xm, image, tmp_path):
     assert result.text().split() == ["plug", "content!", "unplug", "first"], result.text()
 
 
+def test_reboot(kernels, xm, image):
+    """The next life finds the disk as the one before left it."""
+    path, _ = image
+    with Machine("xm", kernels(), config=disk(path) + "on_reboot = 'restart'\n") as machine:
+        result = machine.run(START + """
+            mount -t ext4 /dev/xvda /mnt
+            if [ ! -f /mnt/second ]; then
+                touch /mnt/second; umount /mnt; reboot -f; sleep 60
+            fi
+            echo second life
+            """, modules=MODULES)
+    assert result.text().splitlines()[-1:] == ["second life"], result.console_text()
+
+
 def test_readonly(guest, image):
     path, digest = image
     before = path.read_bytes()

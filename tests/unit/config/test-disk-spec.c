@@ -179,18 +179,24 @@ static void test_refusals(void **state)
     }
 }
 
-static int add_all(const char *fmt, const char *a, const char *b, json_t *doc, struct err *err)
+static int add_all(const char *text, json_t *doc, struct err *err)
 {
     struct config *c = config_new();
-    char text[512];
-    int rc;
+    int rc = config_load_text(c, "f", text, strlen(text), err);
 
-    snprintf(text, sizeof(text), fmt, a, b);
-    rc = config_load_text(c, "f", text, strlen(text), err);
     if (rc == 0)
         rc = disk_spec_add_all(c, doc, err);
     config_free(c);
     return rc;
+}
+
+/* Two disks: xvda with the first image, and one more. */
+static int add_two(const char *name, const char *path, json_t *doc, struct err *err)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "disk = ['file:%s,xvda,w', 'file:%s,%s,w']\n", image, path, name);
+    return add_all(text, doc, err);
 }
 
 static void test_all(void **state)
@@ -198,17 +204,14 @@ static void test_all(void **state)
     struct err err = {0};
     json_t *doc = json_object();
 
-    assert_int_equal(add_all("x = 1\n", "", "", doc, &err), 0);
+    assert_int_equal(add_all("x = 1\n", doc, &err), 0);
     assert_int_equal(json_array_size(json_object_get(doc, "disks")), 0);
-    assert_int_equal(
-        add_all("disk = ['file:%s,xvda,w', 'file:%s,xvdb,w']\n", image, second, doc, &err), 0);
+    assert_int_equal(add_two("xvdb", second, doc, &err), 0);
     assert_int_equal(json_array_size(json_object_get(doc, "disks")), 2);
-    assert_int_not_equal(
-        add_all("disk = ['file:%s,xvda,w', 'file:%s,xvda,w']\n", image, second, doc, &err), 0);
+    assert_int_not_equal(add_two("xvda", second, doc, &err), 0);
     assert_non_null(strstr(err.msg, "f:1: disk 'file:"));
     assert_non_null(strstr(err.msg, "xvda is already defined"));
-    assert_int_not_equal(
-        add_all("disk = ['file:%s,xvda,w', 'file:%s,xvdb,w']\n", image, image, doc, &err), 0);
+    assert_int_not_equal(add_two("xvdb", image, doc, &err), 0);
     assert_non_null(strstr(err.msg, "already used by xvda"));
     json_decref(doc);
 }
