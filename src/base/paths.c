@@ -68,8 +68,7 @@ static int choose_dir(char buf[static PATHS_MAX], const char *override, const ch
 
     if (override && override[0] && override[0] != '/')
         return err_set(err, EINVAL,
-                       "%s is no absolute path; XENOLITH_RUN_DIR and XENOLITH_LOG_DIR must be, since "
-                       "programs with other working directories look there",
+                       "%s is no absolute path; XENOLITH_RUN_DIR and XENOLITH_LOG_DIR must be",
                        override);
     if (override && override[0])
         return fill(buf, err, override, "");
