@@ -310,6 +310,40 @@ static void test_protocol_broken(void **state)
     assert_string_equal(front("1"), "2");
 }
 
+/* Without its other side the link takes the guest's frames like a cable that is not plugged
+ * in: nothing stalls, and the interface can be closed and connected again. */
+static void test_link_lost(void **state)
+{
+    struct evtchn_send op = {.port = guest->config.queue[0].tx_port};
+
+    make_vif("");
+    put_features();
+    put_queue("", 0, true);
+    assert_string_equal(front("4"), "4");
+    check_traffic();
+    close(peer);
+    peer = -1;
+    for (int i = 0; i < 3; i++) {
+        guest_tx(DATA_FIRST, 0, 100, 0);
+        guest_publish();
+        pthread_mutex_lock(&fix->d.lock);
+        CALL_ARG(__HYPERVISOR_event_channel_op, EVTCHNOP_send, &op);
+        pthread_mutex_unlock(&fix->d.lock);
+    }
+    for (int i = 0; i < 4; i++) {
+        for (int ms = 0; ms < 5000 && !guest_has_tx_response(); ms++)
+            usleep(1000);
+        assert_true(guest_tx_response().status <= NETIF_RSP_OKAY);
+    }
+    assert_string_equal(front("6"), "6");
+    assert_string_equal(front("1"), "2");
+    guest_reconnect();
+    netif_destroy(guest->n);
+    guest->n = NULL;
+    put_queue("", 0, true);
+    assert_string_equal(front("4"), "4");
+}
+
 static void test_unplug(void **state)
 {
     make_vif("");
@@ -362,9 +396,11 @@ static void test_bad_descriptions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ONE(test_offer),           ONE(test_connect), ONE(test_split_channels),
-        ONE(test_multi_queue),     ONE(test_again),   ONE(test_refusals),
-        ONE(test_protocol_broken), ONE(test_unplug),  cmocka_unit_test(test_bad_descriptions),
+        ONE(test_offer),           ONE(test_connect),
+        ONE(test_split_channels),  ONE(test_multi_queue),
+        ONE(test_again),           ONE(test_refusals),
+        ONE(test_protocol_broken), ONE(test_link_lost),
+        ONE(test_unplug),          cmocka_unit_test(test_bad_descriptions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
