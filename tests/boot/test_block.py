@@ -130,6 +130,28 @@ def test_hotplug(kernels, xm, image, tmp_path):
     assert result.text().split() == ["plug", "content!", "unplug", "first"], result.text()
 
 
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_large_rings(guest, image, vcpus):
+    """Rings of 16 pages, a queue for each vCPU, requests of a mebibyte, all at once."""
+    path, digest = image
+    result = guest("""
+        modprobe xen-blkfront max_ring_page_order=4 max_indirect_segments=256
+        """ + START + """
+        mount -t ext4 /dev/xvda /mnt || exit 1
+        for i in 1 2 3 4; do dd if=/dev/urandom of=/mnt/$i bs=1M count=6 2>/dev/null & done; wait
+        sync
+        cd /mnt; sha256sum 1 2 3 4 >sums; cd /
+        echo 3 >/proc/sys/vm/drop_caches
+        cd /mnt; sha256sum -c sums; cd /
+        sha256sum </mnt/known
+        umount /mnt
+        ls /sys/block/xvda/mq | wc -l
+        """, modules=MODULES, config=disk(path), vcpus=vcpus)
+    assert result.text().splitlines() == [f"{i}: OK" for i in (1, 2, 3, 4)] + [
+        f"{digest}  -", str(vcpus)], result.text()
+    check_file_system(path)
+
+
 def test_reboot(kernels, xm, image):
     """The next life finds the disk as the one before left it."""
     path, _ = image
