@@ -35,16 +35,15 @@ static int eval_name(struct scope *s, const struct node *n, const struct value *
 static int eval_items(struct scope *s, const struct node_list *items, enum value_kind kind,
                       const struct value **ret, struct err *err)
 {
-    const struct value **values = arena_alloc(s->arena, items->count * sizeof(*values) + 1);
-    size_t count = 0;
-
+    *ret = value_list(s->arena, kind, NULL, 0);
     for (const struct node *n = items->first; n; n = n->next) {
-        int rc = eval_expression(s, n->kind == NODE_KEYWORD ? n->a : n, &values[count++], err);
+        const struct value *item;
+        int rc = eval_expression(s, n->kind == NODE_KEYWORD ? n->a : n, &item, err);
 
         if (rc < 0)
             return rc;
+        value_append(s->arena, *ret, item);
     }
-    *ret = value_list(s->arena, kind, values, count);
     return 0;
 }
 
@@ -128,7 +127,7 @@ static int eval_call(struct scope *s, const struct node *n, const struct value *
         rc = keyword_names(s, n, &names, err);
     if (rc == 0)
         rc = eval_items(s, &n->items, VALUE_TUPLE, &args, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     if (fn->kind == VALUE_FUNCTION)
         return exec_call(s, n->line, fn->function, args, names, ret, err);

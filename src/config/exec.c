@@ -42,7 +42,7 @@ static int unpack(struct scope *s, const struct node *target, const struct value
 static int assign(struct scope *s, const struct node *target, const struct value *value,
                   struct err *err)
 {
-    const struct value *object, *index;
+    const struct value *object, *index = NULL;
     int rc;
 
     if (target->kind == NODE_NAME)

@@ -122,7 +122,7 @@ static int format_directive(struct format *f, const char **p, char **ret)
         return scope_fail(f->scope, f->line, f->err, "'%%%c' is no format that is known here",
                           **p ? **p : ' ');
     rc = next_argument(f, p, &arg);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     n = take_directive(*p, spec);
     if (n == 0)
@@ -149,7 +149,7 @@ int format_string(struct scope *s, unsigned int line, const struct value *format
             p = percent;
         } else {
             rc = format_directive(&f, &p, &text);
-            if (rc < 0)
+            if (rc != 0)
                 return rc;
         }
         rc = scope_check_size(s, line, strlen(out) + strlen(text), err);

@@ -212,7 +212,7 @@ static int compare(struct scope *s, unsigned int line, const char *op, const str
              (value_is_number(b) || b->kind == VALUE_FLOAT))
         order = value_real(a) - value_real(b);
     else if (a->kind == VALUE_STRING && b->kind == VALUE_STRING)
-        order = strcmp(a->string.text, b->string.text);
+        order = (double)strcmp(a->string.text, b->string.text);
     else
         return scope_fail(s, line, err, "%s and %s have no order", value_kind_name(a),
                           value_kind_name(b));
@@ -398,7 +398,7 @@ int operators_index(struct scope *s, unsigned int line, const struct value *obje
                     const struct value *index, const struct value **ret, struct err *err)
 {
     int64_t at;
-    size_t i;
+    size_t i = 0;
     int rc;
 
     if (object->kind == VALUE_DICT) {

@@ -65,7 +65,7 @@ int scope_set(struct scope *s, const char *name, const struct value *value, unsi
     return 0;
 }
 
-int scope_fail(const struct scope *s, unsigned int line, struct err *err, const char *fmt, ...)
+void scope_error(const struct scope *s, unsigned int line, struct err *err, const char *fmt, ...)
 {
     char text[512];
     va_list ap;
@@ -73,7 +73,7 @@ int scope_fail(const struct scope *s, unsigned int line, struct err *err, const 
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    return err_set(err, EINVAL, "%s:%u: %s", s->file, line, text);
+    err_set(err, EINVAL, "%s:%u: %s", s->file, line, text);
 }
 
 int scope_charge(struct scope *s, unsigned int line, size_t n, struct err *err)

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <errno.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "config/value.h"
@@ -63,9 +65,11 @@ struct variable *scope_find(const struct scope *s, const char *name);
 int scope_set(struct scope *s, const char *name, const struct value *value, unsigned int line,
               struct err *err) MUST_CHECK;
 
-/* err becomes "FILE:LINE: message"; -EINVAL. */
-int scope_fail(const struct scope *s, unsigned int line, struct err *err, const char *fmt, ...)
+/* err becomes "FILE:LINE: message". */
+void scope_error(const struct scope *s, unsigned int line, struct err *err, const char *fmt, ...)
     PRINTF_FMT(4, 5);
+/* The same as a value to be returned: -EINVAL, which whoever reads the caller can see. */
+#define scope_fail(...) (scope_error(__VA_ARGS__), -EINVAL)
 /* Count n steps. 0, or -EINVAL when the file has had enough of them or of memory. */
 int scope_charge(struct scope *s, unsigned int line, size_t n, struct err *err) MUST_CHECK;
 /* The same for the work that reading this value takes. */
