@@ -19,8 +19,8 @@ static uint64_t nr_quirks; /* undefined by the manuals, yet the CPU executes it:
 
 /* What one encoding is made of. */
 struct form {
-    uint8_t enc;        /* enum insn_enc */
-    uint8_t map, pp;    /* pp: 0, 66, F3, F2 */
+    uint8_t enc;     /* enum insn_enc */
+    uint8_t map, pp; /* pp: 0, 66, F3, F2 */
     uint8_t opcode;
     bool w;
     uint8_t length, vvvv, mask; /* vectors */
@@ -162,7 +162,8 @@ static bool undefined_natively(void)
            native_result.rip == start.rip + NATIVE_DELTA;
 }
 
-static void run_both(const struct form *f, const uint8_t *bytes, unsigned int len, bool user, bool stepped)
+static void run_both(const struct form *f, const uint8_t *bytes, unsigned int len, bool user,
+                     bool stepped)
 {
     struct stress how = {.stepped = stepped};
 
@@ -181,7 +182,10 @@ static void run_both(const struct form *f, const uint8_t *bytes, unsigned int le
 /* Window pointers are not data and have no indexes at random. */
 static bool same_with_window(const struct form *f, const struct insn *in)
 {
-    return f->reg != 3 && f->reg != 4 && !in->vsib && !(in->op_gpr && (in->rm == 3 || in->rm == 4));
+    bool bit_string = f->enc == ENC_LEGACY && f->map == 1 && (f->opcode & 0xe7) == 0xa3;
+
+    return f->reg != 3 && f->reg != 4 && !in->vsib && !bit_string &&
+           !(in->op_gpr && (in->rm == 3 || in->rm == 4));
 }
 
 static void try(const struct form *f)
@@ -199,7 +203,7 @@ static void try(const struct form *f)
     if (len < 0)
         len = 0;
     nr_tried++;
-    seed++;
+    __builtin_memcpy(&seed, bytes, 8);
     run_both(f, bytes, (unsigned int)len, true, false);
     run_both(f, bytes, (unsigned int)len, true, true);
     if (len && same_with_window(f, &in))
