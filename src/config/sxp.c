@@ -154,7 +154,7 @@ static int read_list(struct reader *r, unsigned int depth, struct sxp *list)
     unsigned int first = r->line;
 
     for (;;) {
-        struct sxp *item;
+        struct sxp *item = NULL;
         int rc;
 
         skip_blanks(r);
@@ -193,7 +193,7 @@ int sxp_parse(struct arena *a, const char *file, const char *text, size_t len, s
               struct err *err)
 {
     struct reader r = {a, file, text, text + len, 1, err};
-    struct sxp *item;
+    struct sxp *item = NULL;
 
     *ret = sxp_list(a, NULL);
     for (;;) {
