@@ -179,9 +179,10 @@ static int connect_domain(const struct domain *d, struct err *err)
     char path[PATHS_MAX];
     int rc = xs_socket_path(path, err), fd;
 
-    if (rc == 0)
-        rc = xs_connect(&store, path, err);
-    if (rc < 0)
+    if (rc)
+        return rc;
+    rc = xs_connect(&store, path, err);
+    if (rc)
         return rc;
     fd = xs_connect_domain(path, d->domid, err);
     rc = fd < 0 ? fd : introduce(store, d, err);

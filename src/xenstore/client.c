@@ -322,13 +322,14 @@ static int request_watch(struct xs_client *c, uint32_t type, const struct xs_wat
 int xs_watch(struct xs_client *c, const char *path, xs_watch_fn *fn, void *arg,
              struct xs_watch **ret)
 {
-    struct xs_watch *w = malloc(sizeof(*w) + strlen(path) + 1);
+    size_t size = strlen(path) + 1;
+    struct xs_watch *w = malloc(sizeof(*w) + size);
     int rc;
 
     if (!w)
         return -ENOMEM;
     *w = (struct xs_watch){.token = ++c->last_token, .fn = fn, .arg = arg};
-    strcpy(w->path, path);
+    memcpy(w->path, path, size);
     rc = request_watch(c, XS_WATCH, w);
     if (rc < 0) {
         free(w);

@@ -114,15 +114,17 @@ static int directory_parts(struct xs_client *c, xs_tx_t tx, const char *path, st
     char generation[32] = "", offset[24];
 
     for (;;) {
+        int offset_len = snprintf(offset, sizeof(offset), "%zu", n->len);
         const struct xs_part parts[] = {
             {path, strlen(path) + 1},
-            {offset, (size_t)snprintf(offset, sizeof(offset), "%zu", n->len) + 1},
+            {offset, (size_t)offset_len + 1},
         };
         int rc = xs_request(c, XS_DIRECTORY_PART, tx, parts, ARRAY_SIZE(parts));
-        size_t head = strnlen(c->body, c->hdr.len) + 1, len;
+        size_t head, len;
 
         if (rc < 0)
             return rc;
+        head = strnlen(c->body, c->hdr.len) + 1;
         if (head > sizeof(generation) || head >= c->hdr.len)
             return -EPROTO;
         if (n->len && strcmp(generation, c->body) != 0) {

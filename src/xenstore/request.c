@@ -66,9 +66,10 @@ static int op_read(const struct request *q)
 
     if (!code)
         code = nodes_find(&q->view, path, &n);
-    if (!code)
-        conn_reply(q->c, n->value, n->value_len);
-    return code;
+    if (code)
+        return code;
+    conn_reply(q->c, n->value, n->value_len);
+    return 0;
 }
 
 /* The names of children from byte `offset` of their list on, as far as they fit whole; *ended
