@@ -113,7 +113,7 @@ static int read_ports(struct xenbus_device *dev, const char *prefix, struct neti
                       struct err *err)
 {
     char key[64];
-    uint64_t tx, rx;
+    uint64_t tx = 0, rx = 0;
     int rc;
 
     snprintf(key, sizeof(key), "%sevent-channel-tx", prefix);
@@ -137,7 +137,7 @@ static int read_queue(struct xenbus_device *dev, unsigned int nr_queues, unsigne
                       struct netif_queue_config *q, struct err *err)
 {
     char prefix[24] = "", key[64];
-    uint64_t tx, rx;
+    uint64_t tx = 0, rx = 0;
     int rc;
 
     if (nr_queues > 1)

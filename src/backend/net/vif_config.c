@@ -77,7 +77,7 @@ static int take_numbers(struct vif_config *c, const json_t *object, struct err *
 static int take_forward(struct vif_forward *f, const json_t *object, struct err *err)
 {
     const char *protocol = json_get_string(object, "protocol", "tcp");
-    json_int_t host, guest;
+    json_int_t host = 0, guest = 0;
     unsigned char binary[16];
     int rc = take_text(object, "address", f->address, sizeof(f->address), err);
 
