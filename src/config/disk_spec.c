@@ -224,9 +224,6 @@ static int find_image(const struct spec *s, char **ret, struct err *err)
 
     if (!s->target || !s->target[0])
         return err_set(err, ENOTSUP, "an empty drive is not available yet: name an image");
-    if (s->format && s->format[0] && strcmp(s->format, "raw") != 0)
-        return err_set(err, ENOTSUP, "images of format '%s' are not available yet, only raw ones",
-                       s->format);
     if (asprintf(&named, "%s%s", is_phy && s->target[0] != '/' ? "/dev/" : "", s->target) < 0)
         return err_set(err, ENOMEM, "out of memory");
     *ret = realpath(named, NULL);
@@ -241,7 +238,7 @@ int disk_spec_parse(const char *text, json_t **ret, struct err *err)
 {
     CLEANUP_FREE char *copy = strdup(text), *path = NULL;
     struct spec s = {0};
-    const char *mode = "";
+    const char *mode = "", *format;
     char name[64];
     unsigned int devid = 0;
     int rc;
@@ -261,9 +258,10 @@ int disk_spec_parse(const char *text, json_t **ret, struct err *err)
         rc = find_image(&s, &path, err);
     if (rc < 0)
         return rc;
-    *ret = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:b}", "name", name, "devid", (int)devid,
-                     "path", path, "type", s.type ? s.type : "file", "params", path, "mode", mode,
-                     "cdrom", s.cdrom, "discard", !s.no_discard);
+    format = s.format && s.format[0] ? s.format : "raw";
+    *ret = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name", name, "devid",
+                     (int)devid, "path", path, "format", format, "type", s.type ? s.type : "file",
+                     "params", path, "mode", mode, "cdrom", s.cdrom, "discard", !s.no_discard);
     return *ret ? 0 : err_set(err, EINVAL, "its path is not valid UTF-8 text");
 }
 

@@ -222,7 +222,7 @@ def test_host_error(kernels, xm, image, tmp_path, monkeypatch):
         assert f"disk xvda: reading sector 128000 of {path} failed" in log
 
 
-def kill_domain_process(path):
+def kill_users_of(path):
     """SIGKILL to whoever has the image open."""
     for link in glob.glob("/proc/[0-9]*/fd/*"):
         try:
@@ -232,19 +232,30 @@ def kill_domain_process(path):
             continue  # it closed the file, or ended, meanwhile
 
 
-@pytest.mark.parametrize("after", [5, 23])
-def test_killed_in_mid_write(kernels, xm, image, after):
-    """What was acknowledged is in the image when the domain process dies, the journal makes
-    the file system whole, and no lock is left."""
+needs_qemu = pytest.mark.skipif(
+    not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"),
+    reason="qemu-storage-daemon or qemu-img is not installed")
+
+
+@pytest.mark.parametrize("after,form", [(5, "raw"), (23, "raw"),
+                                        pytest.param(14, "qcow2", marks=needs_qemu)])
+def test_killed_in_mid_write(kernels, xm, image, tmp_path, after, form):
+    """What was acknowledged is in the image when the domain process, and the server of the
+    image if it has one, dies; the journal makes the file system whole; no lock is left."""
     path, _ = image
+    config = disk(path)
+    if form != "raw":
+        other = tmp_path / "other"
+        run("qemu-img", "convert", "-O", form, str(path), str(other))
+        config = f"disk = ['tap:{form}:{other},xvda,w']\n"
     output = bytearray()
 
     def sink(data):
         output.extend(data)
         if output.count(b"\n") > after:
-            kill_domain_process(path)
+            kill_users_of(path if form == "raw" else other)
 
-    with Machine("xm", kernels(), config=disk(path)) as machine:
+    with Machine("xm", kernels(), config=config) as machine:
         machine.run(START + """
             mount -t ext4 /dev/xvda /mnt || exit 1
             while :; do dd if=/dev/urandom of=/mnt/noise bs=64k count=64 2>/dev/null; done &
@@ -256,14 +267,16 @@ def test_killed_in_mid_write(kernels, xm, image, after):
     # The last line is xm's, which says that the process died.
     acknowledged = [int(line) for line in output.split(b"\n")[:-1] if line.isdigit()]
     assert len(acknowledged) > after
+    with Machine("xm", kernels(), memory=128, config=config) as machine:
+        done = start_domain(machine, "sleep 1000")
+        assert done.returncode == 0, done.stderr
+    if form != "raw":
+        run("qemu-img", "convert", "-O", "raw", str(other), str(path))
     # 0 or 1: clean, or made so.
     repair = subprocess.run(["e2fsck", "-fp", str(path)], capture_output=True, text=True, check=False)
     assert repair.returncode in (0, 1), repair.stdout + repair.stderr
     lines = [int(line) for line in run("debugfs", "-R", "cat /log", str(path)).split()]
     assert lines[:len(acknowledged)] == acknowledged
-    with Machine("xm", kernels(), memory=128, config=disk(path)) as machine:
-        done = start_domain(machine, "sleep 1000")
-        assert done.returncode == 0, done.stderr
 
 
 def start_domain(machine, command):
@@ -297,3 +310,30 @@ def test_missing_image(kernels, xm):
     assert done.returncode != 0
     assert "Disk image does not exist: /nowhere/disk.img" in done.stderr
     assert re.search(r"guest\.cfg:\d+: disk", done.stderr), done.stderr
+
+
+@needs_qemu
+@pytest.mark.parametrize("prefix,qemu", [("tap:qcow2", "qcow2"), ("tap2:vhd", "vpc")])
+def test_formats(guest, image, tmp_path, prefix, qemu):
+    """An image of another format, and what the guest wrote when it is converted back."""
+    path, digest = image
+    other, back = tmp_path / "other", tmp_path / "back"
+    run("qemu-img", "convert", "-O", qemu, str(path), str(other))
+    result = guest(START + """
+        mount -t ext4 /dev/xvda /mnt || exit 1
+        sha256sum </mnt/known
+        dd if=/dev/urandom of=/mnt/new bs=1M count=8 conv=fsync 2>/dev/null || exit 2
+        sha256sum </mnt/new
+        rm /mnt/known; fstrim /mnt
+        umount /mnt
+        """, modules=MODULES, config=f"disk = ['{prefix}:{other},xvda,w']\n")
+    assert result.status == 0, result.text()
+    known, new = [line.split()[0] for line in result.text().splitlines()]
+    assert known == digest
+    run("qemu-img", "convert", "-O", "raw", str(other), str(back))
+    check_file_system(back)
+    content = subprocess.run(["debugfs", "-R", "cat /new", str(back)], capture_output=True,
+                             check=True).stdout
+    assert hashlib.sha256(content).hexdigest() == new
+    if qemu == "qcow2":
+        run("qemu-img", "check", "-q", str(other))

@@ -104,6 +104,11 @@ int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, int fd, struct
     return -ENOSYS;
 }
 
+int blk_io_create_nbd(struct blk_io **ret, int socket, struct err *err)
+{
+    return -ENOSYS;
+}
+
 void blk_io_destroy(struct blk_io *io)
 {
 }
@@ -166,7 +171,7 @@ static void connect(unsigned int order)
         pages[i] = frame(RING_FRAME + (1u << order) - i);
     vbd = (struct vbd){.d = &dom,
                        .config = {.name = name, .path = path},
-                       .disk = {.fd = -1, .limits = {SECTORS, 512, true, true}},
+                       .disk = {.fd = 0, .limits = {SECTORS, 512, true, true}},
                        .nr_queues = 1};
     q->vbd = &vbd;
     must(blkif_ring_attach(&q->ring, pages, 1u << order) == 0, "a ring");

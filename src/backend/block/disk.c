@@ -21,6 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/block/io.h"
+#include "backend/block/qemu.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 
@@ -45,10 +47,15 @@ static int take_mode(struct disk_config *c, const json_t *object, struct err *er
     return err_set(err, EINVAL, "disk: mode '%s' is none of r, w, w!", text);
 }
 
+static bool is_raw(const struct disk_config *c)
+{
+    return !c->format || !c->format[0] || strcmp(c->format, "raw") == 0;
+}
+
 int disk_config_parse(struct disk_config *c, const json_t *object, struct err *err)
 {
-    static const char *const keys[] = {"name", "path", "type", "params"};
-    char **const to[] = {&c->name, &c->path, &c->type, &c->params};
+    static const char *const keys[] = {"name", "path", "type", "params", "format"};
+    char **const to[] = {&c->name, &c->path, &c->type, &c->params, &c->format};
     json_int_t devid = 0;
     int rc;
 
@@ -65,6 +72,8 @@ int disk_config_parse(struct disk_config *c, const json_t *object, struct err *e
     }
     if (rc == 0)
         rc = take_mode(c, object, err);
+    if (rc == 0 && !is_raw(c) && !qemu_image_knows(c->format))
+        rc = err_set(err, EINVAL, "disk: images of format '%s' are unknown", c->format);
     c->cdrom = json_get_bool(object, "cdrom", false);
     c->discard = json_get_bool(object, "discard", true);
     if (rc < 0)
@@ -78,6 +87,7 @@ void disk_config_done(struct disk_config *c)
     free(c->path);
     free(c->type);
     free(c->params);
+    free(c->format);
     memset(c, 0, sizeof(*c));
 }
 
@@ -154,13 +164,36 @@ static int describe(struct disk *disk, const struct disk_config *c, struct err *
         return err_set(err, EINVAL, "disk %s: %s is neither a file nor a block device", c->name,
                        c->path);
     }
-    if (!disk->limits.sectors)
-        return err_set(err, EINVAL, "disk %s: %s is empty", c->name, c->path);
+    return 0;
+}
+
+/* Have another format's image served; its size is that of its content. */
+static int open_format(struct disk *disk, const struct disk_config *c, struct err *err)
+{
+    int rc =
+        qemu_image_open(&disk->server, c->path, c->format, c->mode != DISK_READ, c->discard, err);
+    int64_t size;
+
+    if (rc < 0)
+        return err_wrap(err, "disk %s", c->name);
+    rc = qemu_image_connect(disk->server);
+    size = rc < 0 ? rc : blk_io_nbd_size(rc);
+    if (size < 0) {
+        qemu_image_close(disk->server);
+        return err_set(err, EIO, "disk %s: %s does not tell its size", c->name, c->path);
+    }
+    disk->limits.sectors = (uint64_t)size / BLKIF_SECTOR;
+    disk->limits.sector_size = disk->physical_sector_size = BLKIF_SECTOR;
+    disk->fd = -1;
+    return 0;
+}
+
+static void set_rights(struct disk *disk, const struct disk_config *c)
+{
     disk->limits.writable = c->mode != DISK_READ;
     disk->limits.discard = disk->limits.writable && c->discard;
     if (!disk->limits.discard)
         disk->discard_granularity = 0;
-    return 0;
 }
 
 int disk_open(struct disk *disk, const struct disk_config *c, struct err *err)
@@ -170,7 +203,7 @@ int disk_open(struct disk *disk, const struct disk_config *c, struct err *err)
     CLEANUP_CLOSE int fd = open(c->path, flags);
     int rc;
 
-    *disk = (struct disk){.fd = fd};
+    *disk = (struct disk){.fd = fd, .lock_fd = fd};
     if (fd < 0)
         return err_set(err, errno, "disk %s: cannot open %s for %s: %s", c->name, c->path,
                        c->mode == DISK_READ ? "reading" : "writing", strerror(errno));
@@ -187,13 +220,23 @@ int disk_open(struct disk *disk, const struct disk_config *c, struct err *err)
                        c->name, c->path);
     if (rc < 0)
         return err_set(err, -rc, "disk %s: cannot lock %s: %s", c->name, c->path, strerror(-rc));
+    if (!is_raw(c))
+        rc = open_format(disk, c, err);
+    if (rc < 0)
+        return rc;
+    if (!disk->limits.sectors) {
+        qemu_image_close(disk->server);
+        return err_set(err, EINVAL, "disk %s: %s is empty", c->name, c->path);
+    }
+    set_rights(disk, c);
     (void)STEAL_FD(fd);
     return 0;
 }
 
 void disk_close(struct disk *disk)
 {
-    if (disk->fd >= 0)
-        close(disk->fd);
-    disk->fd = -1;
+    qemu_image_close(disk->server);
+    if (disk->lock_fd >= 0)
+        close(disk->lock_fd);
+    *disk = (struct disk){.fd = -1, .lock_fd = -1};
 }

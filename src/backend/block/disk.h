@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "base/json.h"
 
+struct qemu_image; /* backend/block/qemu.h */
+
 enum disk_mode {
     DISK_READ,        /* r: others may read, too */
     DISK_WRITE,       /* w: nobody else may use it */
@@ -23,6 +25,7 @@ struct disk_config {
     char *path;         /* on the host */
     char *type;         /* "file", "phy", "tap": only shown in the store */
     char *params;       /* likewise */
+    char *format;       /* of the image: "raw", or what qemu_image_knows() */
     enum disk_mode mode;
     bool cdrom;
     bool discard; /* the guest may give space back */
@@ -35,7 +38,9 @@ void disk_config_done(struct disk_config *c);
 const char *disk_mode_text(enum disk_mode mode);
 
 struct disk {
-    int fd;
+    int fd;                    /* a raw image's content; -1 for other formats */
+    int lock_fd;               /* the same image, for its lock */
+    struct qemu_image *server; /* of another format's content; NULL for raw */
     struct blkif_limits limits;
     unsigned int physical_sector_size;
     unsigned int discard_granularity; /* bytes; 0 = no discard */

@@ -33,6 +33,23 @@ int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, int fd, struct
     return err_set(err, -rc, "cannot set up disk I/O: %s", strerror(-rc));
 }
 
+int blk_io_create_nbd(struct blk_io **ret, int socket, struct err *err)
+{
+    int wake_fd = eventfd(0, EFD_CLOEXEC);
+    int rc;
+
+    if (wake_fd < 0) {
+        close(socket);
+        return err_set(err, EMFILE, "cannot set up disk I/O: %s", strerror(errno));
+    }
+    rc = blk_io_nbd_create(ret, socket, wake_fd);
+    if (rc < 0) {
+        close(wake_fd);
+        return err_set(err, -rc, "the server of the disk image does not answer");
+    }
+    return 0;
+}
+
 void blk_io_destroy(struct blk_io *io)
 {
     int wake_fd;

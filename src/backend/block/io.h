@@ -2,7 +2,8 @@
  *
  * io.h - asynchronous I/O on a disk image, for one thread: it starts operations, and waits for
  * some to end or for somebody to wake it. Behind it are io_uring (io_uring.c) or, where the
- * host refuses that, a few threads (io_threads.c).
+ * host refuses that, a few threads (io_threads.c); for formats other than raw an NBD server
+ * (io_nbd.c).
  *
  * Buffers are the guest's own pages: their content may change at any time, their place not.
  */
@@ -23,6 +24,8 @@ struct blk_op {
     uint64_t offset, length; /* bytes; what is left to do of it */
     int result;              /* 0 or -errno, afterwards */
     struct blk_op *next;     /* of a list: for whoever holds it */
+    void *engine;            /* the engine's own, while it has it, as is the next */
+    unsigned int parts;
 };
 
 enum blk_io_engine { BLK_IO_BEST, BLK_IO_URING, BLK_IO_THREADS };
@@ -32,6 +35,10 @@ struct blk_io;
 /* fd is borrowed. BLK_IO_BEST falls back to threads without an error. 0 or -errno. */
 int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, int fd,
                   struct err *err) MUST_CHECK;
+/* The same on a connection to an NBD server, which is taken in any case. */
+int blk_io_create_nbd(struct blk_io **ret, int socket, struct err *err) MUST_CHECK;
+/* Size in bytes of what a server has, or -errno. Takes the connection. */
+int64_t blk_io_nbd_size(int socket);
 /* No operation may be under way. NULL is fine. */
 void blk_io_destroy(struct blk_io *io);
 const char *blk_io_name(const struct blk_io *io);

@@ -23,6 +23,7 @@ struct blk_io {
 /* 0 or -errno; wake_fd is the new engine's on success. */
 int blk_io_uring_create(struct blk_io **ret, int fd, int wake_fd);
 int blk_io_threads_create(struct blk_io **ret, int fd, int wake_fd);
+int blk_io_nbd_create(struct blk_io **ret, int socket, int wake_fd);
 
 /* Account for what a system call returned for op: true if op is over (op->result is set),
  * false if the rest of it is to be done. */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/block/qemu.h"
 #include "backend/block/vbd_priv.h"
 #include "base/log.h"
 #include "domain/evtchn.h"
@@ -239,7 +240,7 @@ static bool read_at_once(struct vbd *v, struct vbd_request *r)
 {
     bool done;
 
-    if (r->bytes > v->at_once || r->steps[0] != BLK_READ)
+    if (v->disk.fd < 0 || r->bytes > v->at_once || r->steps[0] != BLK_READ)
         return false;
     v->at_once -= r->bytes;
     prepare_step(r);
@@ -408,9 +409,21 @@ static int start_thread(struct vbd *v)
     return -rc;
 }
 
+static int create_io(struct vbd *v, struct err *err)
+{
+    int socket;
+
+    if (!v->disk.server)
+        return blk_io_create(&v->io, BLK_IO_BEST, v->disk.fd, err);
+    socket = qemu_image_connect(v->disk.server);
+    if (socket < 0)
+        return err_set(err, -socket, "the server of the disk image has gone");
+    return blk_io_create_nbd(&v->io, socket, err);
+}
+
 int vbd_serve_start(struct vbd *v, struct err *err)
 {
-    int rc = blk_io_create(&v->io, BLK_IO_BEST, v->disk.fd, err);
+    int rc = create_io(v, err);
 
     if (rc < 0)
         return rc;

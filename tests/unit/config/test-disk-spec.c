@@ -99,6 +99,7 @@ static void test_forms(void **state)
     static const struct {
         const char *text, *name, *type, *mode;
         bool cdrom, no_discard;
+        const char *format; /* NULL: raw */
     } cases[] = {
         {"file:@,xvda,w", "xvda", "file", "w"},
         {"file:/@,xvda1,r", "xvda1", "file", "r"},
@@ -117,6 +118,9 @@ static void test_forms(void **state)
         {"vdev=hdc,cdrom,target=@", "hdc", "file", "r", true},
         {"@,raw,xvda,rw,no-discard,direct-io-safe,backendtype=qdisk", "xvda", "file", "w", false,
          true},
+        {"tap:qcow2:@,xvda,w", "xvda", "tap", "w", false, false, "qcow2"},
+        {"@,vhd,xvda,w", "xvda", "file", "w", false, false, "vhd"},
+        {"vdev=xvda,format=vmdk,target=@", "xvda", "file", "w", false, false, "vmdk"},
         {"a=b.img,raw,xvda", NULL},
         {"./a=b.img,raw,xvda", "xvda", "file", "w"},
     };
@@ -137,6 +141,8 @@ static void test_forms(void **state)
         assert_string_equal(json_get_string(disk, "name", ""), cases[i].name);
         assert_string_equal(json_get_string(disk, "type", ""), cases[i].type);
         assert_string_equal(json_get_string(disk, "mode", ""), cases[i].mode);
+        assert_string_equal(json_get_string(disk, "format", ""),
+                            cases[i].format ? cases[i].format : "raw");
         assert_int_equal(json_get_bool(disk, "cdrom", false), cases[i].cdrom);
         assert_int_equal(json_get_bool(disk, "discard", true), !cases[i].no_discard);
         json_decref(disk);
@@ -157,8 +163,6 @@ static void test_refusals(void **state)
         {"file:@,vda,w", "'vda' is no name of a virtual disk"},
         {"file:@,xvda:floppy,w", "'floppy' is neither disk nor cdrom"},
         {"file:@,xvda,w,driver", "backend domain 'driver'"},
-        {"tap:qcow2:@,xvda,w", "format 'qcow2'"},
-        {"@,vhd,xvda,w", "format 'vhd'"},
         {"iscsi:iqn.x,xvda,w", "type 'iscsi'"},
         {"tap:ram:64,xvda,w", "type 'ram'"},
         {",hdc:cdrom,r", "empty drive"},
