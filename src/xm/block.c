@@ -7,7 +7,7 @@
 
 #include "config/disk_spec.h"
 #include "xm/devices.h"
-#include "xm/registry.h"
+#include "xm/domains.h"
 
 static void print_disk(struct xs_client *xs, const struct device_row *row)
 {
@@ -40,7 +40,7 @@ static int run_attach(const struct verb *self, int argc, char **argv)
                              argc > 5 ? "," : "", argc > 5 ? argv[5] : "");
     if (n >= (int)sizeof(spec))
         return verb_usage_error(self, "the description of the device is too long");
-    rc = registry_find(argv[1], &entry, &err);
+    rc = domains_find(argv[1], &entry, &err);
     if (rc == 0)
         rc = disk_spec_parse(spec, &disk, &err);
     if (rc < 0)

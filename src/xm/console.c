@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "xm/attach.h"
 #include "xm/client.h"
+#include "xm/domains.h"
 #include "xm/registry.h"
 #include "xm/verbs.h"
 
@@ -49,7 +50,7 @@ static int run_console(const struct verb *self, int argc, char **argv)
     }
     if (!name)
         return verb_usage_error(self, "no domain given");
-    rc = registry_find(name, &entry, &err);
+    rc = domains_find(name, &entry, &err);
     if (rc < 0 && quiet)
         return XM_FAILED;
     if (rc == 0)

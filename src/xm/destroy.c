@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "xm/client.h"
-#include "xm/registry.h"
+#include "xm/domains.h"
 #include "xm/verbs.h"
 
 #define TIMEOUT_MS 15000
@@ -24,7 +24,7 @@ static int run_destroy(const struct verb *self, int argc, char **argv)
         err_set(&err, EPERM, "Cannot destroy privileged domain 0");
         return verb_error(&err);
     }
-    rc = registry_find(argv[1], &entry, &err);
+    rc = domains_find(argv[1], &entry, &err);
     if (rc == 0)
         rc = client_call(entry.domid, json_pack("{s:s}", "verb", "destroy"), TIMEOUT_MS, &answer,
                          &err);

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "config/sxp.h"
 #include "xm/client.h"
-#include "xm/registry.h"
+#include "xm/domains.h"
 
 #define TIMEOUT_MS 100000 /* as xend waited for a device */
 #define TEXT_MAX 256
@@ -88,7 +88,7 @@ int devices_run_list(const struct verb *self, int argc, char **argv, const char 
 
     if (rc >= 0)
         return rc;
-    rc = registry_find(argv[1 + in_full], &entry, &err);
+    rc = domains_find(argv[1 + in_full], &entry, &err);
     if (rc == 0)
         rc = store_open(&xs, &err);
     if (rc == 0) {
@@ -105,7 +105,7 @@ int devices_request(const char *domain, json_t *request)
     struct registry_entry entry;
     struct err err = {0};
     json_t *answer = NULL;
-    int rc = registry_find(domain, &entry, &err);
+    int rc = domains_find(domain, &entry, &err);
 
     if (rc == 0)
         rc = client_call(entry.domid, request, TIMEOUT_MS, &answer, &err);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "xm/client.h"
+#include "xm/domains.h"
 #include "xm/registry.h"
 #include "xm/verbs.h"
 
@@ -60,7 +61,7 @@ static int run_dmesg(const struct verb *self, int argc, char **argv)
     if (!name) {
         rc = show_all(clear, &err);
     } else {
-        rc = registry_find(name, &entry, &err);
+        rc = domains_find(name, &entry, &err);
         if (rc == 0)
             rc = show(entry.domid, clear, &err);
     }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -71,6 +72,39 @@ json_t *domains_info(const struct registry_entry *entry)
                      "cpu_time", 0.0);
 }
 
+/* 36 characters, with dashes where a uuid has them. */
+static bool is_uuid(const char *text)
+{
+    return strlen(text) == 36 && strspn(text, "0123456789abcdefABCDEF-") == 36 && text[8] == '-' &&
+           text[13] == '-' && text[18] == '-' && text[23] == '-';
+}
+
+static bool has_uuid(const struct registry_entry *entry, const char *uuid)
+{
+    json_t *info = domains_info(entry);
+    bool found = strcasecmp(json_get_string(info, "uuid", ""), uuid) == 0;
+
+    json_decref(info);
+    return found;
+}
+
+int domains_find(const char *name, struct registry_entry *ret, struct err *err)
+{
+    CLEANUP_FREE struct registry_entry *entries = NULL;
+    size_t count = 0;
+    int rc = registry_find(name, ret, err);
+
+    if (rc != -ESRCH || !is_uuid(name) || registry_list(&entries, &count, NULL) < 0)
+        return rc;
+    for (size_t i = 0; i < count; i++) {
+        if (has_uuid(&entries[i], name)) {
+            *ret = entries[i];
+            return 0;
+        }
+    }
+    return rc;
+}
+
 static int collect_all(json_t *list, struct err *err)
 {
     CLEANUP_FREE struct registry_entry *entries = NULL;
@@ -95,7 +129,7 @@ static int collect_named(json_t *list, const char *name, struct err *err)
 
     if (domains_is_host(name))
         return json_array_append_new(list, host_info());
-    rc = registry_find(name, &entry, err);
+    rc = domains_find(name, &entry, err);
     if (rc == 0)
         info = domains_info(&entry);
     if (rc == 0 && !info)

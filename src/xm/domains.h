@@ -12,6 +12,9 @@
 /* Is this argument domain 0, by name or number? */
 bool domains_is_host(const char *name_or_id);
 
+/* Find a domain by name, id or uuid, in this order. -ESRCH with the sentence that scripts know. */
+int domains_find(const char *name, struct registry_entry *ret, struct err *err) MUST_CHECK;
+
 /* A new object, or NULL if the domain has gone. One that does not answer (it is starting or
  * busy) is shown with what is known. */
 json_t *domains_info(const struct registry_entry *entry);

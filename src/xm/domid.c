@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "xm/domains.h"
-#include "xm/registry.h"
 #include "xm/verbs.h"
 
 static int run_domid(const struct verb *self, int argc, char **argv)
@@ -18,7 +17,7 @@ static int run_domid(const struct verb *self, int argc, char **argv)
 
     if (rc >= 0)
         return rc;
-    if (!domains_is_host(argv[1]) && registry_find(argv[1], &entry, &err) < 0)
+    if (!domains_is_host(argv[1]) && domains_find(argv[1], &entry, &err) < 0)
         return verb_error(&err);
     printf("%u\n", entry.domid);
     return XM_OK;
@@ -32,7 +31,7 @@ static int run_domname(const struct verb *self, int argc, char **argv)
 
     if (rc >= 0)
         return rc;
-    if (!domains_is_host(argv[1]) && registry_find(argv[1], &entry, &err) < 0)
+    if (!domains_is_host(argv[1]) && domains_find(argv[1], &entry, &err) < 0)
         return verb_error(&err);
     printf("%s\n", entry.name);
     return XM_OK;

@@ -16,7 +16,8 @@ static void print_all(bool in_full)
         if (in_full && verbs[i]->arguments[0])
             printf(" %-14s   %s\n", "", verbs[i]->arguments);
     }
-    printf("\n<Domain> is a domain's name or id. 'xm help <subcommand>' tells more; xm --version "
+    printf("\n<Domain> is a domain's name, id or uuid. 'xm help <subcommand>' tells more; xm "
+           "--version "
            "tells the version.\n");
 }
 

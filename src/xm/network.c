@@ -9,7 +9,6 @@
 #include "xm/client.h"
 #include "xm/devices.h"
 #include "xm/domains.h"
-#include "xm/registry.h"
 
 #define TIMEOUT_MS 5000
 
@@ -85,7 +84,7 @@ static int run_attach(const struct verb *self, int argc, char **argv)
     for (int i = 2; i < argc; i++)
         if (!strchr(argv[i], '='))
             return verb_usage_error(self, "Invalid argument: %s", argv[i]);
-    rc = registry_find(argv[1], &entry, &err);
+    rc = domains_find(argv[1], &entry, &err);
     if (rc == 0)
         rc = make_vif(&entry, argc, argv, &vif, &err);
     if (rc < 0)

@@ -75,7 +75,7 @@ static int find_targets(struct shutdown *s, struct err *err)
     CLEANUP_FREE struct registry_entry *entries = NULL;
     struct registry_entry one;
     size_t count = 1;
-    int rc = s->all ? registry_list(&entries, &count, err) : registry_find(s->name, &one, err);
+    int rc = s->all ? registry_list(&entries, &count, err) : domains_find(s->name, &one, err);
 
     if (rc < 0)
         return rc;

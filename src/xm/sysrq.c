@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "xm/registry.h"
+#include "xm/domains.h"
 #include "xm/store.h"
 #include "xm/verbs.h"
 
@@ -22,7 +22,7 @@ static int run_sysrq(const struct verb *self, int argc, char **argv)
         return rc;
     if (strlen(argv[2]) != 1)
         return verb_usage_error(self, "'%s' is not one letter", argv[2]);
-    rc = registry_find(argv[1], &entry, &err);
+    rc = domains_find(argv[1], &entry, &err);
     if (rc == 0)
         rc = store_open(&xs, &err);
     if (rc == 0) {

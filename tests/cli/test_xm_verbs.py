@@ -48,6 +48,9 @@ def test_domid_and_back(xm, domain):
     number = done.stdout.strip()
     assert call(xm, "domname", number).stdout == domain + "\n"
     assert call(xm, "domid", number).stdout == number + "\n"
+    uuid = json.loads(call(xm, "list", "--json", domain).stdout)[0]["uuid"]
+    assert call(xm, "domid", uuid).stdout == number + "\n"
+    assert call(xm, "domid", uuid.replace(uuid[:8], "01234567")).returncode == 3
     assert call(xm, "domid", "Domain-0").stdout == "0\n"
     assert call(xm, "domname", "0").stdout == "Domain-0\n"
     done = call(xm, "domid", "no-such-domain")
