@@ -3,9 +3,9 @@
  * port-io - claim: with IOPL 0 in, out, cli and sti give #GP in kernel mode; after set_iopl(1)
  * they work: unknown ports read as all ones, writes vanish, cli and sti do not touch the
  * upcall mask. An I/O bitmap opens single ports. Strings of I/O work across pages and fault
- * precisely.
+ * precisely. User mode needs IOPL 3 or the bitmap.
  *
- * Blind spots: ports that a guest owns by passthrough; user mode.
+ * Blind spots: ports that a guest owns by passthrough.
  */
 #include "guest.h"
 
@@ -103,6 +103,52 @@ static void check_bitmap(void)
     CHECK_EQ(physdev_op(PHYSDEVOP_set_iobitmap, &arg), -XEN_EINVAL, "65537 ports");
 }
 
+#define CODE 0x400000ul
+#define STACK 0x500000ul
+
+asm(".section .user, \"ax\"\n"
+    "user_ports: inb %dx, %al\n"
+    "user_1: outb %al, $0x80\n"
+    "cli\n"
+    "sti\n"
+    "syscall\n"
+    "user_2:\n"
+    ".text\n");
+extern char user_ports[], user_1[], user_2[];
+
+static void run_ports(struct trap_frame *f)
+{
+    f->rip = CODE + (uintptr_t)user_ports % PAGE_SIZE;
+    f->rdx = 0x2f8;
+    f->rax = 0;
+    f->rflags = 0x202;
+    run_user(f);
+}
+
+/* The bitmap of check_bitmap() is in place. */
+static void check_user(void)
+{
+    struct trap_frame f = {.cs = FLAT_USER_CS, .ss = FLAT_USER_SS, .rsp = STACK};
+    struct physdev_set_iobitmap none = {.nr_ports = 0};
+
+    user_root_init();
+    map(CODE, va_to_mfn((void *)((uintptr_t)user_ports & ~(PAGE_SIZE - 1))), PTE_P | PTE_U);
+    run_ports(&f);
+    CHECK_EQ(f.vector, 13, "user mode, with the bitmap: vector");
+    CHECK_EQ(f.rip, CODE + (uintptr_t)user_1 % PAGE_SIZE, "at the port that is not in it");
+    CHECK_EQ(f.rax, 0xff, "what the one in it gave");
+    set_iopl(3);
+    run_ports(&f);
+    CHECK_EQ(f.vector, TRAP_SYSCALL, "user mode at IOPL 3");
+    CHECK_EQ(f.rip, CODE + (uintptr_t)user_2 % PAGE_SIZE, "the end of the code");
+    set_iopl(1);
+    CHECK_EQ(physdev_op(PHYSDEVOP_set_iobitmap, &none), 0, "no bitmap");
+    run_ports(&f);
+    CHECK_EQ(f.vector, 13, "user mode at IOPL 1: vector");
+    CHECK_EQ(f.error, 0, "its error code");
+    CHECK_EQ(f.rip, CODE + (uintptr_t)user_ports % PAGE_SIZE, "its rip");
+}
+
 void test_main(void)
 {
     check_refused();
@@ -111,4 +157,5 @@ void test_main(void)
     check_strings();
     set_iopl(0);
     check_bitmap();
+    check_user();
 }

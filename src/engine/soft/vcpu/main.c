@@ -271,6 +271,8 @@ static void run_user(struct vcpu *v)
         pv_user_syscall(v);
         break;
     case USER_FAULT:
+        if (f.vector == VEC_GP && !f.error && step_user_refused(v))
+            break;
         if (f.vector == VEC_DB && (v->rflags & EFLAGS_TF))
             v->dr[6] |= DR6_BS;
         trace(TRACE_USER_FAULT, f.vector, f.cr2);

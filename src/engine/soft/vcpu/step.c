@@ -151,3 +151,36 @@ void step_user(struct vcpu *v)
         if (!step_once(v) || !step_user_needed(v))
             return;
 }
+
+/* Ports, cli and sti by IOPL; cpuid, where the host has the CPU fault it. */
+static bool is_emulated_for_user(const struct insn *in)
+{
+    if (in->cls != INSN_EMULATE)
+        return false;
+    if (in->map)
+        return in->map == 1 && in->opcode == 0xa2;
+    switch (in->opcode) {
+    case 0x6c ... 0x6f:
+    case 0xe4 ... 0xe7:
+    case 0xec ... 0xef:
+    case 0xfa ... 0xfb:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool step_user_refused(struct vcpu *v)
+{
+    uint8_t bytes[INSN_MAX];
+    struct fault ignored;
+    struct insn in;
+
+    if (fetch_decode(v, v->rip, &in, bytes, &ignored) <= 0 || !is_emulated_for_user(&in))
+        return false;
+    /* 32-bit code has the same encodings, apart from REX and the size of rsi and rdi. */
+    if (!is_64bit_code(v) && (in.rex || in.opcode < 0x70))
+        return false;
+    step_decoded(v, &in, bytes);
+    return true;
+}

@@ -23,3 +23,7 @@ void step_kernel(struct vcpu *v);
 /* The same for user code. Where it is single-stepped only, a stub can do that. */
 bool step_user_needed(struct vcpu *v);
 void step_user(struct vcpu *v);
+
+/* The CPU refused an instruction of user code with #GP(0). If it is one that is emulated for user
+ * mode: execute it, or deliver what it raises. False: it is not. */
+bool step_user_refused(struct vcpu *v);
