@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/net/passt.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
@@ -121,13 +122,14 @@ static void block_signals(void)
 /* Everything up to a running domain. On failure p holds nothing. */
 static int start(struct process *p, const struct inherited *in, struct err *err)
 {
+    static launcher_fn *const programs[] = {passt_exec};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)
         return rc;
     rc = log_open(p->options.log_path, err);
     if (rc == 0)
-        rc = engine_prepare(err);
+        rc = engine_prepare(programs, ARRAY_SIZE(programs), err);
     if (rc == 0)
         rc = process_init(p, in->listen_fd, err);
     if (rc == 0) {

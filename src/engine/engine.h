@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/launcher.h"
 #include "cpu/vcpu.h"
 #include "engine/ram.h"
 #include "engine/soft/run.h"
@@ -24,9 +25,11 @@ struct engine_config {
     uint32_t tsc_khz;
 };
 
+#define ENGINE_MAX_OTHERS 4
 /* Before the first engine, while there is one thread, by who will not be allowed to fork and
- * exec later (base/launcher.h). 0 or -errno. */
-int engine_prepare(struct err *err);
+ * exec later: makes the launcher (base/launcher.h), which then knows the engine's programs and
+ * `others`. 0 or -errno. */
+int engine_prepare(launcher_fn *const *others, unsigned int nr_others, struct err *err);
 /* Create the engine's processes for one domain; no guest code runs yet. 0 or -errno. */
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err);
 /* First half of the end: kills every process of the engine, so that each engine_vcpu_run(),

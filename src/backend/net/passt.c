@@ -3,8 +3,9 @@
  * passt.c - see passt.h.
  *
  * passt gets one end of a socket pair as --fd. It goes to the background when it is ready, so
- * the exit status of what we started says whether it is; then it is nobody's child and ends
- * when our end of the pair is closed. Started by root it continues as "nobody" on its own.
+ * when what we started has ended, that end is either held by what it left behind, or by nobody:
+ * then it failed and has said why. It ends by itself when our end is closed. Started by root it
+ * continues as "nobody" on its own.
  */
 #define _GNU_SOURCE
 #include "backend/net/passt.h"
@@ -13,26 +14,30 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
+#include "base/io.h"
+#include "base/launcher.h"
 
 #define PROGRAM "passt"
 #define FD_SOCKET 3 /* where passt finds its end */
 #define PATIENCE_MS 15000
 #define SEND_BUFFER (8 * 1024 * 1024)
 #define MAX_ARGS (16 + 2 * VIF_MAX_FORWARDS)
+#define ARGUMENTS_MAX 4096
 #define WORDS_MAX 4096 /* of what it says */
+#define NOT_INSTALLED "passt is not installed (Debian package passt)"
 
-extern char **environ;
+/* What passt_exec() is given. */
+enum { EXEC_SOCKET, EXEC_WORDS, EXEC_ARGS, NR_EXEC_FDS };
 
 struct arguments {
     char *argv[MAX_ARGS + 1];
@@ -70,29 +75,53 @@ static void make_arguments(struct arguments *a, const struct vif_config *c)
     }
 }
 
-/* Start it with the socket at FD_SOCKET and what it says going to `words`. */
-static int spawn(pid_t *pid, const struct arguments *a, int fd, int words)
+/* The words one after the other, each with its NUL, in a file of their own. Its descriptor. */
+static int write_arguments(const struct arguments *a, struct err *err)
 {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    int rc;
+    CLEANUP_CLOSE int fd = memfd_create("passt-arguments", MFD_CLOEXEC);
+    int rc = fd < 0 ? -errno : 0;
 
+    for (unsigned int i = 0; rc == 0 && i < a->count; i++)
+        rc = io_write_all(fd, a->argv[i], strlen(a->argv[i]) + 1);
+    if (rc < 0)
+        return err_set(err, -rc, "cannot pass arguments to passt: %s", strerror(-rc));
+    return STEAL_FD(fd);
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    for (int i = 1; i < NSIG; i++)
+        signal(i, SIG_DFL);
     sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&files, words, 1);
-    posix_spawn_file_actions_adddup2(&files, words, 2);
-    posix_spawn_file_actions_adddup2(&files, fd, FD_SOCKET);
-    rc = posix_spawnp(pid, PROGRAM, &files, &attr, a->argv, environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    return -rc;
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void passt_exec(const int *fds, unsigned int nr_fds)
+{
+    static const char missing[] = NOT_INSTALLED "\n";
+    static char text[ARGUMENTS_MAX];
+    char *argv[MAX_ARGS + 1];
+    unsigned int count = 0;
+    ssize_t len = nr_fds == NR_EXEC_FDS ? pread(fds[EXEC_ARGS], text, sizeof(text), 0) : -1;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), sock = -1;
+
+    if (len > 0)
+        sock = fcntl(fds[EXEC_SOCKET], F_DUPFD_CLOEXEC, FD_SOCKET + 1);
+    if (len <= 0 || text[len - 1] || null < 0 || sock < 0)
+        _exit(126);
+    for (char *word = text; word < text + len && count < MAX_ARGS; word += strlen(word) + 1)
+        argv[count++] = word;
+    argv[count] = NULL;
+    reset_signals();
+    if (dup2(null, 0) < 0 || dup2(fds[EXEC_WORDS], 1) < 0 || dup2(fds[EXEC_WORDS], 2) < 0 ||
+        dup2(sock, FD_SOCKET) < 0)
+        _exit(126);
+    execvp(PROGRAM, argv);
+    if (errno == ENOENT && write(1, missing, sizeof(missing) - 1) < 0)
+        _exit(126);
+    _exit(127);
 }
 
 static int64_t now_ms(void)
@@ -105,9 +134,8 @@ static int64_t now_ms(void)
 
 /* Read what it says until it says no more: it has ended, or gone to the background. False: it
  * did neither in time. */
-static bool listen_to(int fd, char text[static WORDS_MAX])
+static bool listen_to(int fd, int64_t until, char text[static WORDS_MAX])
 {
-    int64_t until = now_ms() + PATIENCE_MS;
     size_t len = 0;
     ssize_t n = 1;
 
@@ -145,25 +173,49 @@ static const char *last_words(char *text)
     return found;
 }
 
-static int wait_ready(pid_t pid, int words, struct err *err)
+/* Until the process has ended or the time is up. */
+static bool wait_end(int pidfd, int64_t until)
 {
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    int64_t left;
+
+    do {
+        left = until - now_ms();
+        if (left <= 0)
+            return false;
+        (void)poll(&p, 1, (int)left);
+    } while (!p.revents);
+    return true;
+}
+
+/* Nobody has the other end of a socket any more. */
+static bool is_deserted(int fd)
+{
+    struct pollfd p = {.fd = fd};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
+}
+
+/* What we started has ended: either it is in the background now, or it failed. */
+static int wait_ready(int pidfd, int words, int ours, struct err *err)
+{
+    int64_t until = now_ms() + PATIENCE_MS;
     char text[WORDS_MAX] = "";
+    bool answered = listen_to(words, until, text) && wait_end(pidfd, until);
     const char *why;
-    bool answered = listen_to(words, text);
-    int status = 0;
 
     if (!answered)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return err_set(err, ECHILD, "passt cannot be waited for: %s", strerror(errno));
+        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    launcher_reap(pidfd);
     if (!answered)
         return err_set(err, ETIMEDOUT, "passt did not become ready in %d seconds",
                        PATIENCE_MS / 1000);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (!is_deserted(ours))
         return 0;
     why = last_words(text);
-    if (strstr(text, "routable interface") || strstr(why, "External interface"))
+    if (strcmp(why, NOT_INSTALLED) == 0)
+        return err_set(err, ENOENT, "the type 'user' of a vif needs passt: " NOT_INSTALLED);
+    if (strstr(why, "routable interface") || strstr(why, "External interface"))
         return err_set(err, ENETUNREACH,
                        "passt finds no route from this host to any network, which the type 'user' "
                        "of a vif needs");
@@ -182,10 +234,9 @@ static void enlarge_buffer(int fd)
 
 int passt_start(struct net_link **ret, const struct vif_config *config, struct err *err)
 {
-    CLEANUP_CLOSE int ours = -1, theirs = -1, words = -1, said = -1;
+    CLEANUP_CLOSE int ours = -1, theirs = -1, words = -1, said = -1, args = -1;
     struct arguments a;
-    pid_t pid;
-    int pair[2], rc;
+    int pair[2], pidfd, rc;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return err_set(err, errno, "cannot make a socket: %s", strerror(errno));
@@ -197,15 +248,16 @@ int passt_start(struct net_link **ret, const struct vif_config *config, struct e
     said = pair[0];
     words = pair[1];
     make_arguments(&a, config);
-    rc = spawn(&pid, &a, theirs, words);
-    if (rc == -ENOENT)
-        return err_set(err, ENOENT,
-                       "passt is not installed (Debian package passt); the type 'user' of a vif "
-                       "needs it");
+    args = write_arguments(&a, err);
+    if (args < 0)
+        return args;
+    rc = launcher_spawn(passt_exec,
+                        (int[]){[EXEC_SOCKET] = theirs, [EXEC_WORDS] = words, [EXEC_ARGS] = args},
+                        NR_EXEC_FDS, &pidfd, err);
     if (rc < 0)
-        return err_set(err, -rc, "passt cannot be started: %s", strerror(-rc));
+        return rc;
     close(STEAL_FD(words));
     close(STEAL_FD(theirs));
-    rc = wait_ready(pid, said, err);
+    rc = wait_ready(pidfd, said, ours, err);
     return rc < 0 ? rc : link_stream_create(ret, STEAL_FD(ours), PROGRAM, err);
 }

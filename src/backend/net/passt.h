@@ -12,3 +12,6 @@
  * destroyed, or this process ends. 0, or -errno with its own words where it refuses (a port
  * that is taken, a host without a route). */
 int passt_start(struct net_link **ret, const struct vif_config *config, struct err *err) MUST_CHECK;
+
+/* launcher_fn (base/launcher.h): becomes passt. */
+void passt_exec(const int *fds, unsigned int nr_fds);

@@ -230,11 +230,14 @@ static void set_tsc_scale(struct dom_shared *s, uint32_t khz)
     s->tsc_khz = khz;
 }
 
-int engine_prepare(struct err *err)
+int engine_prepare(launcher_fn *const *others, unsigned int nr_others, struct err *err)
 {
-    static launcher_fn *const programs[] = {exec_vcpu, zygote_exec};
+    static launcher_fn *programs[2 + ENGINE_MAX_OTHERS] = {exec_vcpu, zygote_exec};
 
-    return launcher_start(programs, ARRAY_SIZE(programs), err);
+    if (nr_others > ENGINE_MAX_OTHERS)
+        return err_set(err, EINVAL, "too many programs for the launcher");
+    memcpy(programs + 2, others, nr_others * sizeof(others[0]));
+    return launcher_start(programs, 2 + nr_others, err);
 }
 
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err)
