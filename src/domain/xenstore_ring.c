@@ -57,6 +57,8 @@ static void ring_read(struct xenstore_ring *s, struct xenstore_domain_interface 
     }
     if (have > XENSTORE_RING_SIZE - at)
         have = XENSTORE_RING_SIZE - at;
+    if (!have)
+        return; /* and no index of the guest's is written for nothing */
     memcpy(s->requests.bytes, ring->req + at, have);
     s->requests.at = 0;
     s->requests.len = have;
@@ -79,6 +81,8 @@ static void ring_write(struct xenstore_ring *s, struct xenstore_domain_interface
         n = XENSTORE_RING_SIZE - used;
     if (n > XENSTORE_RING_SIZE - at)
         n = XENSTORE_RING_SIZE - at;
+    if (!n)
+        return;
     memcpy(ring->rsp + at, s->answers.bytes + s->answers.at, n);
     s->answers.at += n;
     s->answers.len -= n;

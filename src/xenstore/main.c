@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,6 +32,7 @@
 
 #define SOCKET_NAME "xenstored.sock"
 #define LOCK_NAME "xenstored.lock"
+#define MIN_DESCRIPTORS 1024
 
 struct daemon {
     bool on_demand, foreground;
@@ -132,10 +134,22 @@ static int go_to_background(struct err *err)
     return chdir("/") < 0 ? err_set(err, errno, "cannot go to /: %s", strerror(errno)) : 0;
 }
 
+/* One descriptor for each client: the usual 1024 would do, less might not. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= MIN_DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < MIN_DESCRIPTORS ? limit.rlim_max : MIN_DESCRIPTORS;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int start(struct daemon *d, struct err *err)
 {
     int rc = take_lock(d, err);
 
+    allow_descriptors();
     if (rc == 0)
         rc = make_socket(d, err);
     if (rc == 0)
@@ -144,6 +158,22 @@ static int start(struct daemon *d, struct err *err)
         rc = open_log(err);
     if (rc == 0 && !d->foreground)
         rc = go_to_background(err);
+    return rc;
+}
+
+static int serve(const struct daemon *d, struct err *err)
+{
+    const struct server_config config = {
+        .listen_fd = d->listen_fd,
+        .stop_fd = d->stop_fd,
+        .on_demand = d->on_demand,
+    };
+    int rc;
+
+    log_msg(LOG_INFO, "xenstore", "xenstored runs");
+    rc = server_run(&config, err);
+    log_msg(LOG_INFO, "xenstore", "xenstored ends");
+    unlinkat(d->dir_fd, SOCKET_NAME, 0);
     return rc;
 }
 
@@ -160,21 +190,12 @@ int main(int argc, char **argv)
     }
     close_range(3, ~0u, 0); /* what the caller left open is not ours to keep */
     rc = start(&d, &err);
-    if (rc == 0) {
-        struct server_config config = {
-            .listen_fd = d.listen_fd,
-            .stop_fd = d.stop_fd,
-            .on_demand = d.on_demand,
-        };
-
-        log_msg(LOG_INFO, "xenstore", "xenstored runs");
-        rc = server_run(&config, &err);
-        log_msg(LOG_INFO, "xenstore", "xenstored ends");
-        unlinkat(d.dir_fd, SOCKET_NAME, 0);
-    }
-    if (rc < 0) {
-        log_msg(LOG_ERROR, "xenstore", "%s", err.msg);
+    if (rc < 0)
         fprintf(stderr, "xenolith-xenstored: %s\n", err.msg);
-    }
+    if (rc != 0)
+        return rc < 0;
+    rc = serve(&d, &err);
+    if (rc < 0)
+        log_msg(LOG_ERROR, "xenstore", "%s", err.msg);
     return rc < 0;
 }

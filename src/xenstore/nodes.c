@@ -115,10 +115,12 @@ int nodes_mkdir(const struct view *v, const char *path)
     bool created;
     int code = create(v, path, &created);
 
-    if (code || !created)
+    if (code)
         return code;
     if (v->tx)
-        return note(v, path, TX_CHANGED);
+        return note(v, path, created ? TX_CHANGED : TX_READ);
+    if (!created)
+        return 0;
     watch_fire(v->c->s, path);
     return 0;
 }

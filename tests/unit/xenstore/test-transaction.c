@@ -144,6 +144,19 @@ static void test_what_conflicts(void **state)
     }
 }
 
+/* That a directory was there already is something that a transaction relies on. */
+static void test_mkdir_of_what_is_there(void **state)
+{
+    uint32_t tx = start(HOST);
+
+    REQUEST_TX(HOST, XS_MKDIR, tx, HOME "/data");
+    got_ok();
+    write_node(HOST, tx, "/made", "1");
+    REQUEST(HOST, XS_RM, HOME "/data");
+    end(HOST, tx, "T");
+    got_error("EAGAIN");
+}
+
 /* A removal conflicts with a change anywhere below. */
 static void test_remove_conflicts(void **state)
 {
@@ -352,6 +365,7 @@ int main(void)
         T(test_abort),
         T(test_conflict),
         T(test_what_conflicts),
+        T(test_mkdir_of_what_is_there),
         T(test_remove_conflicts),
         T(test_remove_and_create),
         T(test_errors),
