@@ -86,6 +86,7 @@ help:
 	@echo 'make run             boot a Debian kernel with a shell on this terminal'
 	@echo 'make run CMD="..."   run a command in a guest; also MEMORY= VCPUS= KERNEL=6.12 FLAVOUR='
 	@echo 'make check           quick tests;  make check-slow: all of them'
+	@echo 'make check-sanitize  quick tests under ASan and UBSan; SANITIZER=thread: under TSan'
 	@echo 'make fuzz            libFuzzer: FUZZ=target FUZZ_SECONDS=60; new inputs go to $(BUILD)-fuzz/'
 	@echo 'make bench           speed against native, QEMU TCG and gVisor (BENCH_FLAGS=--help)'
 	@echo 'make install         PREFIX=$(PREFIX), DESTDIR= for packaging'

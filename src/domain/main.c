@@ -27,6 +27,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "domain/control.h"
+#include "domain/jail.h"
 #include "domain/process.h"
 #include "engine/engine.h"
 
@@ -136,7 +137,10 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
         for (unsigned int i = 0; i < in->nr_clients; i++)
             if (control_adopt(p->control, in->clients[i]) < 0)
                 log_msg(LOG_WARN, "domain", "inherited control connection refused");
-        rc = process_start(p, err);
+        /* Before the guest's kernel is looked at: what follows, it could do at any reboot. */
+        rc = jail_enter(err);
+        if (rc == 0)
+            rc = process_start(p, err);
         if (rc < 0)
             process_done(p);
     }

@@ -60,8 +60,12 @@ static void on_signal(void *arg, uint32_t events)
     struct signalfd_siginfo si;
 
     while (read(p->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+        char who[64];
+
+        snprintf(who, sizeof(who), "%s from process %u of user %u",
+                 si.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT", si.ssi_pid, si.ssi_uid);
         pthread_mutex_lock(&p->d.lock);
-        process_destroy(p, si.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+        process_destroy(p, who);
         pthread_mutex_unlock(&p->d.lock);
     }
 }

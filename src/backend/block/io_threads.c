@@ -145,6 +145,7 @@ int blk_io_threads_create(struct blk_io **ret, int fd, int wake_fd)
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->work, NULL);
     sigfillset(&all);
+    sigdelset(&all, SIGSYS); /* the jail's way to say what it refused */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (rc == 0 && t->nr_workers < NR_WORKERS) {
         rc = pthread_create(&t->worker[t->nr_workers], NULL, work, t);

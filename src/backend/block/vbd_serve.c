@@ -399,6 +399,7 @@ static int start_thread(struct vbd *v)
     int rc;
 
     sigfillset(&all);
+    sigdelset(&all, SIGSYS); /* the jail's way to say what it refused */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(&v->thread, NULL, disk_thread, v);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
