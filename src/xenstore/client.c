@@ -253,7 +253,7 @@ static int send_request(struct xs_client *c, const void *data, size_t size, uint
             continue;
         }
         if (errno != EAGAIN && errno != EINTR)
-            return lose(c, -errno);
+            return lose(c, errno == EPIPE ? -ECONNRESET : -errno);
         do {
             rc = take_answer(c);
         } while (rc > 0);

@@ -25,7 +25,6 @@
 
 struct client {
     struct client *next;
-    struct server *server;
     struct conn *conn;
     struct loop_watch *watch;
     int fd;
@@ -103,7 +102,7 @@ static void add_client(struct server *s, int fd)
         close(fd);
         return;
     }
-    *cl = (struct client){.server = s, .fd = fd, .conn = conn_new(&s->store)};
+    *cl = (struct client){.fd = fd, .conn = conn_new(&s->store)};
     cl->watch = loop_add(s->loop, fd, EPOLLIN, on_client, cl);
     if (!cl->conn || !cl->watch) {
         client_free(cl);
@@ -173,10 +172,12 @@ static void settle(struct server *s)
     }
 }
 
-/* A client that goes may take its domain with it, of which others hear, and so on. */
-static void reap(struct server *s)
+/* Remove the clients that have ended; false if there were none. One that goes may take its
+ * domain with it, and others are told of that. */
+static bool reap(struct server *s)
 {
     struct client **p = &s->clients;
+    bool found = false;
 
     while (*p) {
         struct client *cl = *p;
@@ -188,8 +189,10 @@ static void reap(struct server *s)
         *p = cl->next;
         s->nr_clients--;
         client_free(cl);
+        found = true;
         p = &s->clients;
     }
+    return found;
 }
 
 static bool has_work(const struct server *s)
@@ -228,9 +231,9 @@ static int serve(struct server *s)
         if (rc < 0)
             return rc;
         give_turns(s);
-        reap(s);
-        settle(s);
-        reap(s);
+        do {
+            settle(s);
+        } while (reap(s));
     }
     return 0;
 }

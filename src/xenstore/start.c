@@ -26,7 +26,7 @@ static int try_connect(struct xs_client **ret, const char *path, struct err *err
 
     if (rc < 0)
         return rc;
-    rc = xs_read(c, XS_NO_TX, "/tool/xenstored", &value, NULL);
+    rc = xs_read(c, XS_NO_TX, "/", &value, NULL);
     if (rc < 0) {
         xs_close(c);
         return err_set(err, -rc, "xenstored at %s does not answer: %s", path, strerror(-rc));
