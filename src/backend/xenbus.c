@@ -35,7 +35,7 @@ struct xenbus_device {
     unsigned int id;
     struct xenbus_dirs dirs;
     struct xs_watch *watch; /* of the frontend's state */
-    enum xenbus_state state;
+    enum xenbus_state state, front_state;
     bool connected; /* ops->connect succeeded, disconnect is due */
     bool failed;    /* this frontend is not tried again */
     bool unplugged;
@@ -154,14 +154,18 @@ static void close_device(struct xenbus_device *dev)
         remove_device(dev);
 }
 
-/* The frontend's state; Unknown when it is no number, or not there. */
+/* The frontend's state; Unknown when it is no number, or not there. What we had thought of it
+ * if xenstored does not answer: that says nothing about the frontend. */
 static enum xenbus_state frontend_state(struct xenbus_device *dev)
 {
     uint64_t state;
     int rc = xs_read_number(dev->bus->store, XS_NO_TX, dev->dirs.front_state, &state);
 
-    return rc == 0 && state <= XenbusStateReconfigured ? (enum xenbus_state)state
-                                                       : XenbusStateUnknown;
+    if (rc == 0 && state <= XenbusStateReconfigured)
+        dev->front_state = (enum xenbus_state)state;
+    else if (rc == 0 || rc == -ENOENT || rc == -EINVAL)
+        dev->front_state = XenbusStateUnknown;
+    return dev->front_state;
 }
 
 void xenbus_recheck(struct xenbus_device *dev)
@@ -270,8 +274,12 @@ int xenbus_add(struct xenbus *bus, const struct xenbus_ops *ops, void *arg, unsi
     dev = calloc(1, sizeof(*dev));
     if (!dev)
         return err_set(err, ENOMEM, "out of memory");
-    *dev = (struct xenbus_device){
-        .bus = bus, .ops = ops, .arg = arg, .id = id, .state = XenbusStateInitialising};
+    *dev = (struct xenbus_device){.bus = bus,
+                                  .ops = ops,
+                                  .arg = arg,
+                                  .id = id,
+                                  .state = XenbusStateInitialising,
+                                  .front_state = XenbusStateInitialising};
     rc = xenbus_dirs_init(&dev->dirs, ops->type, bus->d->domid, id);
     if (rc == 0)
         rc = xenbus_dirs_make(bus->store, &dev->dirs, front, back);
@@ -305,10 +313,13 @@ void xenbus_unplug(struct xenbus_device *dev, bool force)
     }
     /* In this order: a frontend looks at online when it sees the state change. */
     (void)xenbus_printf(dev, "online", "0");
-    if (dev->state == XenbusStateClosed)
+    /* Closed already, or never looked at: the guest has no driver for it. */
+    if (dev->state == XenbusStateClosed || frontend_state(dev) == XenbusStateInitialising) {
+        drop(dev);
         remove_device(dev);
-    else
+    } else {
         set_state(dev, XenbusStateClosing);
+    }
 }
 
 void xenbus_fatal(struct xenbus_device *dev, const char *fmt, ...)

@@ -30,6 +30,7 @@ struct xs_watch {
 
 static struct xs_watch watches[MAX_WATCHES];
 static unsigned int conflicts;
+static bool is_broken;
 static int event_fd = -1;
 
 struct xs_client {
@@ -65,6 +66,7 @@ void store_reset(void)
     memset(nodes, 0, sizeof(nodes));
     memset(watches, 0, sizeof(watches));
     conflicts = 0;
+    is_broken = false;
 }
 
 void store_write(const char *path, const char *value)
@@ -121,6 +123,11 @@ void store_conflict(unsigned int count)
     conflicts = count;
 }
 
+void store_break(bool broken)
+{
+    is_broken = broken;
+}
+
 int store_owner(const char *path)
 {
     size_t best = 0;
@@ -161,8 +168,8 @@ int xs_read(struct xs_client *c, xs_tx_t tx, const char *path, char **ret, size_
 {
     int i = find(path);
 
-    if (i < 0)
-        return -ENOENT;
+    if (i < 0 || is_broken)
+        return is_broken ? -ECONNRESET : -ENOENT;
     *ret = strdup(nodes[i].value);
     if (ret_len)
         *ret_len = strlen(nodes[i].value);
@@ -174,8 +181,8 @@ int xs_read_number(struct xs_client *c, xs_tx_t tx, const char *path, uint64_t *
     int i = find(path);
     char *end;
 
-    if (i < 0)
-        return -ENOENT;
+    if (i < 0 || is_broken)
+        return is_broken ? -ECONNRESET : -ENOENT;
     *ret = strtoull(nodes[i].value, &end, 10);
     return end == nodes[i].value || *end || nodes[i].value[0] == '-' ? -EINVAL : 0;
 }

@@ -18,5 +18,7 @@ unsigned int store_count(const char *path);
 void store_settle(void);
 /* The next `count` ends of transactions say that somebody was faster. */
 void store_conflict(unsigned int count);
+/* While set, reads end with -ECONNRESET. */
+void store_break(bool broken);
 /* Owner of a node by the permissions it or its nearest ancestor was given; -1 = none. */
 int store_owner(const char *path);

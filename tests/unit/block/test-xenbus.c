@@ -261,6 +261,27 @@ static void test_unplug_by_force(void **state)
     assert_int_equal(store_count(BACK), 0);
 }
 
+/* Nobody ever answered: there is no driver that could let go. */
+static void test_unplug_unused(void **state)
+{
+    add_device();
+    xenbus_unplug(dev, false);
+    assert_int_equal(calls.removals, 1);
+    assert_int_equal(calls.disconnects, 0);
+    assert_int_equal(store_count(BACK), 0);
+}
+
+/* xenstored is gone: what is connected stays so. */
+static void test_store_lost(void **state)
+{
+    add_device();
+    front("4");
+    store_break(true);
+    xenbus_recheck(dev);
+    assert_true(calls.connected);
+    assert_string_equal(store_read(BACK "/state"), "4");
+}
+
 static void test_fatal(void **state)
 {
     add_device();
@@ -302,6 +323,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_connect_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unplug, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unplug_by_force, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unplug_unused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_store_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fatal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
     };
