@@ -8,6 +8,9 @@
  * read-only (its own stores to live tables need no emulation then; they are picked up at the
  * next flush, as real TLBs do). A frame that any vCPU has translated code or a patched copy of
  * is read-only in all, so that stores to it are seen; docs/internals/smp.md tells how they agree.
+ *
+ * A kernel takes the right to write from a page at a time of its direct map, wherever it puts a
+ * page table. A run of data survives that: the page is protected, and its frame marked FRAME_RO.
  */
 #include "engine/soft/vcpu/vtlb.h"
 
@@ -219,15 +222,33 @@ static bool effective_rw(uint64_t pte, bool upper_rw)
     return ((pte & PTE_RW) && upper_rw) || ptwr_is_level1(PTE_FRAME(pte));
 }
 
-/* Does `pte` give page `mfn` the rights of the run e? */
-static bool continues(uint64_t pte, mfn_t mfn, const struct entry *e)
+/* Does `pte` map page `mfn` of the run e, whether or not for writing? */
+static bool same_page(uint64_t pte, mfn_t mfn, const struct entry *e)
 {
     return (pte & PTE_P) && PTE_FRAME(pte) == mfn && frame_exists(mfn) &&
-           effective_rw(pte, e->upper_rw) == e->writable &&
            (e->upper_exec && !(pte & PTE_NX)) == e->exec;
 }
 
-/* Map e's pages; watched ones come out read-only. */
+/* May it be written as the run has it? */
+static bool same_rw(uint64_t pte, const struct entry *e)
+{
+    bool excepted = vcpu_frame_flags[PTE_FRAME(pte)] & FRAME_RO;
+
+    return effective_rw(pte, e->upper_rw) == (e->writable && !excepted);
+}
+
+static bool continues(uint64_t pte, mfn_t mfn, const struct entry *e)
+{
+    return same_page(pte, mfn, e) && same_rw(pte, e);
+}
+
+/* Not mapped for writing, whatever the rights of the run. */
+static bool is_excepted(mfn_t mfn)
+{
+    return is_watched(mfn) || (vcpu_frame_flags[mfn] & FRAME_RO);
+}
+
+/* Map e's pages; excepted ones come out read-only. */
 static int map_entry(const struct entry *e)
 {
     uint64_t host = e->va + KERNEL_OFFSET;
@@ -237,7 +258,7 @@ static int map_entry(const struct entry *e)
     if (r || !e->writable)
         return r;
     for (unsigned int k = 0; k < e->pages; k++)
-        if (is_watched(e->mfn + k))
+        if (is_excepted(e->mfn + k))
             sys_protect(host + ((uint64_t)k << PAGE_SHIFT), PAGE_SIZE, PROT_READ);
     return 0;
 }
@@ -319,14 +340,16 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
     if (va < LOWEST_VA)
         return -2;
     mfn = PTE_FRAME(w.pte);
-    if (write && is_watched(mfn))
+    if (write) {
         vtlb_frame_written(mfn);
+        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_RO;
+    }
     {
         struct entry *e = find(va);
 
         if (e && e->mfn + ((va - e->va) >> PAGE_SHIFT) == mfn && (e->writable || !write)) {
             /* Only this page's protection was in the way. */
-            bool rw = e->writable && !is_watched(mfn);
+            bool rw = e->writable && !is_excepted(mfn);
 
             if (!sys_protect((va & PAGE_MASK) + KERNEL_OFFSET, PAGE_SIZE,
                              PROT_READ | (rw ? PROT_WRITE : 0)))
@@ -345,30 +368,48 @@ void vtlb_touch(struct vcpu *v, gva_t va)
         vtlb_fill(v, va, false, &error);
 }
 
-/* Do the run's page-table entries still say what it was made from? */
-static bool pages_agree(const uint64_t *table, const struct entry *e)
+/* Only the right to write one page of a writable run has changed. */
+static bool page_adjust(const struct entry *e, unsigned int k, bool rw)
+{
+    gva_t va = e->va + ((gva_t)k << PAGE_SHIFT);
+    mfn_t mfn = e->mfn + k;
+
+    if (rw)
+        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_RO;
+    else
+        vcpu_frame_flags[mfn] |= FRAME_RO;
+    return !sys_protect(va + KERNEL_OFFSET, PAGE_SIZE,
+                        PROT_READ | (is_excepted(mfn) ? 0 : PROT_WRITE));
+}
+
+/* Make page k of a run agree with its entry, if nothing but the right to write it is new. Code
+ * would have to be looked at again. */
+static bool page_revalidate(const struct entry *e, unsigned int k, uint64_t pte)
+{
+    if (!same_page(pte, e->mfn + k, e))
+        return false;
+    return same_rw(pte, e) ||
+           (e->writable && !e->exec && page_adjust(e, k, effective_rw(pte, e->upper_rw)));
+}
+
+/* Does the run still stand for its entries, or can it be made to? */
+static bool still_valid(struct vcpu *v, const struct entry *e)
 {
     uint64_t want = e->mfn << PAGE_SHIFT | PTE_P | (e->writable ? PTE_RW : 0) |
                     (e->exec || !e->upper_exec ? 0 : PTE_NX);
     uint64_t ignored = PTE_RIGHTS_IGNORED | (e->upper_exec ? 0 : PTE_NX);
-
-    for (unsigned int k = 0; k < e->pages; k++, want += PAGE_SIZE) {
-        uint64_t pte = __atomic_load_n(&table[k], __ATOMIC_RELAXED);
-
-        /* Level-1 tables are writable against their entries. */
-        if ((pte & ~ignored) != want && !continues(pte, e->mfn + k, e))
-            return false;
-    }
-    return true;
-}
-
-static bool still_valid(struct vcpu *v, const struct entry *e)
-{
+    const uint8_t *flags = &vcpu_frame_flags[e->mfn];
     struct walk w;
     uint32_t error;
 
-    return !walk(v->cr3_kernel, e->va, ACCESS_READ, &w, &error) && w.upper_rw == e->upper_rw &&
-           w.upper_exec == e->upper_exec && pages_agree(w.entry, e);
+    if (walk(v->cr3_kernel, e->va, ACCESS_READ, &w, &error) || w.upper_rw != e->upper_rw ||
+        w.upper_exec != e->upper_exec)
+        return false;
+    for (unsigned int k = 0; k < e->pages; k++, want += PAGE_SIZE)
+        if (((w.entry[k] & ~ignored) != want || (flags[k] & FRAME_RO)) &&
+            !page_revalidate(e, k, w.entry[k]))
+            return false;
+    return true;
 }
 
 void vtlb_flush(struct vcpu *v)

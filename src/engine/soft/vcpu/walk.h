@@ -20,6 +20,7 @@
 #define FRAME_CODE 1    /* translated kernel code: no writable mapping in V */
 #define FRAME_PT 2      /* recognised level-1 table, see ptwr.h */
 #define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
+#define FRAME_RO 8      /* read-only by its entry, where the vTLB has it in a writable run */
 extern uint8_t *vcpu_frame_flags;
 
 /* What all vCPUs know of a frame; shared_frames[mfn], changed by atomic operations. */
