@@ -60,8 +60,23 @@ static unsigned int play(struct handover *h, const struct host *host, unsigned i
     return (unsigned int)(spun * 100 / rounds);
 }
 
+/* Wake a sleeper n times; it is there in time or not. Returns how often was waited awake. */
+static unsigned int wake(struct handover *h, unsigned int n, bool in_time)
+{
+    unsigned int spun = 0;
+
+    for (unsigned int i = 0; i < n; i++) {
+        bool awake = handover_wake(h) != 0;
+
+        spun += awake;
+        handover_woken(h, awake && in_time);
+    }
+    return spun;
+}
+
 int main(void)
 {
+    unsigned int n;
     static const struct host quiet = {"quiet", 3, 80, 0, 0, 0};
     static const struct host busy = {"busy", 10, 90, 50, 3000, 0};
     static const struct host one_cpu = {"shared CPU", 250, 50, 0, 0, 0};
@@ -86,6 +101,12 @@ int main(void)
     handover_init(&h, TICKS_PER_US, 0);
     share = play(&h, &quiet, 100);
     ok(share == 0, "one CPU: never spins");
+    handover_init(&h, TICKS_PER_US, SPIN_US);
+    ok(wake(&h, 1000, true) == 1000, "woken in time: always waited for awake");
+    n = wake(&h, 1600, false);
+    ok(n < 1600 / HANDOVER_RETRY + 5, "never in time: only tried now and then (%u of 1600)", n);
+    n = wake(&h, 1600, true);
+    ok(n > 1600 - 2 * HANDOVER_RETRY, "in time again: soon awake again (%u of 1600)", n);
     printf("1..%d\n", tests);
     return failures != 0;
 }

@@ -108,7 +108,7 @@ static void stormed(const char *name, const uint8_t *program)
     stop_storm = true;
     pthread_join(thread, NULL);
     stubs_kick_clear();
-    ok(!t.wrong && t.calls > 100 && t.events > 100,
+    ok(!t.wrong && t.calls > 100 && t.events > 10,
        "%s, kicked at random: %lu calls, %lu events, %lu wrong", name, t.calls, t.events, t.wrong);
 }
 
@@ -156,7 +156,7 @@ static void released(const char *name, const uint8_t *program)
         if (kick && now_us() - now > worst)
             worst = now_us() - now;
     }
-    ok(!t.wrong && t.calls > 100 && t.events > 100,
+    ok(!t.wrong && t.calls > 100 && t.events > 10,
        "%s, kicked when released: %lu calls, %lu events, %lu wrong, slowest %lu us", name, t.calls,
        t.events, t.wrong, worst);
 }

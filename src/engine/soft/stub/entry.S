@@ -72,6 +72,33 @@
 	syscall
 	.endm
 
+/* Wake V if it sleeps on X.turn. r12d = how long it may take to see the stop, ebx = now. */
+	.macro	look_first
+	mov	Q(NOTICE), %r12d
+	cmpl	$0, Q(HWAIT)
+	je	1f
+	mov	$X(TURN), %edi
+	call_wake
+	mov	Q(WAKE), %r12d
+1:	rdtsc
+	mov	%eax, %ebx
+	.endm
+
+/* rcx = number of the run. Go on looking (below) if V has not used up its time. */
+	.macro	look_again
+	pause
+	rdtsc
+	cmp	Q(SEEN), %rcx
+	jne	3f
+	cmp	Q(SPIN), %r12d
+	je	3f
+	mov	Q(SPIN), %r12d
+	mov	%eax, %ebx
+3:	sub	%ebx, %eax
+	cmp	%r12d, %eax
+	jb	2b
+	.endm
+
 	.text
 	.globl	_start, handler_entry, kick_entry, fast_entry, stub_start, restorer, trusted_start
 
@@ -142,24 +169,15 @@ die:	mov	$SYS_exit_group, %eax
 proven:	cmp	$8, %rax
 	jne	die
 	mfence
-	cmpl	$0, Q(HWAIT)
-	je	1f
-	mov	$X(TURN), %edi
-	call_wake
-1:	cmpl	$0, Q(RWAIT)
-	je	1f
+	cmpl	$0, Q(RWAIT)
+	je	4f
 	mov	$STUB_R, %edi
 	call_wake
-1:	rdtsc
-	mov	%eax, %ebx
+4:	look_first
 2:	mov	STUB_R, %rcx
 	cmp	Q(GO), %rcx
 	jne	released
-	pause
-	rdtsc
-	sub	%ebx, %eax
-	cmp	Q(SPIN), %eax
-	jb	2b
+	look_again
 sleep:	movl	$1, X(SLEEP)
 	mfence
 	mov	STUB_R, %rdx
@@ -174,6 +192,8 @@ woken:	mov	STUB_R, %rcx
 	cmp	Q(GO), %rcx
 	je	sleep
 released:
+	mov	Q(GO), %rcx
+	mov	%rcx, X(ACK)
 	movl	$0, X(SLEEP)
 	mov	$Q(OPS), %ebx
 next:	mov	Q(NOPS), %ecx
@@ -325,27 +345,18 @@ stopped:
 	xchg	%eax, X(TURN)
 	cmpl	$0, Q(SPIN)
 	je	prove
-	cmpl	$0, Q(HWAIT)
-	je	1f
-	mov	$X(TURN), %edi
-	call_wake
-1:	mov	X(WHY), %eax
+	look_first
+	mov	X(WHY), %eax
 	cmp	$SIGSYS, %eax
-	je	1f
+	je	2f
 	cmp	$STUB_WHY_FAST, %eax
 	jne	prove
-1:	rdtsc
-	mov	%eax, %ebx
 2:	mov	X(GO), %rcx
 	cmp	Q(GO), %rcx
 	jne	released
 	cmp	Q(ASK), %rcx
 	je	prove
-	pause
-	rdtsc
-	sub	%ebx, %eax
-	cmp	Q(SPIN), %eax
-	jb	2b
+	look_again
 	jmp	prove
 
 resume:	cmpl	$0, X(KICK)

@@ -67,11 +67,14 @@
 /* Offsets in Q. */
 #define Q_GO 0     /* u64: number of the current run; changes when S is to go on. Starts with 1 */
 #define Q_ASK 8    /* u64: number of the run that V wants the end of proven */
-#define Q_SPIN 16  /* TSC ticks that S may spin before it sleeps */
-#define Q_HWAIT 20 /* V sleeps on X.turn */
-#define Q_RWAIT 24 /* V sleeps on R */
-#define Q_NOPS 28  /* operations to be carried out on the next change of Q.go */
-#define Q_STAY 32  /* STUB_STAY_*: stop again after them */
+#define Q_SEEN 16  /* u64: number of the run whose end V has seen */
+#define Q_SPIN 24  /* TSC ticks that S may spin before it sleeps, while V works for it; 0 = never */
+#define Q_NOTICE 28 /* the same until V has seen the stop */
+#define Q_WAKE 32  /* the same when V had to be woken */
+#define Q_HWAIT 36 /* V sleeps on X.turn */
+#define Q_RWAIT 40 /* V sleeps on R */
+#define Q_NOPS 44  /* operations to be carried out on the next change of Q.go */
+#define Q_STAY 48  /* STUB_STAY_*: stop again after them */
 #define Q_OPS 256
 #define Q_MAX_OPS 120
 
@@ -91,6 +94,7 @@
 #define X_ERR 40
 #define X_ADDR 48
 #define X_FPU_AT 56 /* where the FPU image is */
+#define X_ACK 64    /* u64: number of the run whose beginning S has seen */
 #define X_GPR 128
 #define X_RIP 256 /* from here on: an IRETQ frame */
 #define X_CS 264
@@ -130,9 +134,9 @@ struct stub_op {
 };
 
 struct stub_q {
-    uint64_t go, ask;
-    uint32_t spin, hwait, rwait, nops, stay;
-    uint32_t pad[55];
+    uint64_t go, ask, seen;
+    uint32_t spin, notice, wake, hwait, rwait, nops, stay;
+    uint32_t pad[51];
     struct stub_op ops[Q_MAX_OPS];
 };
 
@@ -145,8 +149,8 @@ struct stub_regs {
 
 struct stub_x {
     uint32_t turn, why, kick, sleep, live, mode, arch, trapno;
-    uint64_t go, err, addr, fpu_at;
-    uint64_t pad1[8];
+    uint64_t go, err, addr, fpu_at, ack;
+    uint64_t pad1[7];
     struct stub_regs regs;
     uint8_t pad2[STUB_FPU - STUB_X - X_DS - 8];
     uint8_t fpu[4096];
@@ -169,6 +173,7 @@ _Static_assert(offsetof(struct stub_q, stay) == Q_STAY, "asm");
 _Static_assert(offsetof(struct stub_q, ops) == Q_OPS, "asm");
 _Static_assert(offsetof(struct stub_x, trapno) == X_TRAPNO, "asm");
 _Static_assert(offsetof(struct stub_x, go) == X_GO, "asm");
+_Static_assert(offsetof(struct stub_x, ack) == X_ACK, "asm");
 _Static_assert(offsetof(struct stub_x, fpu_at) == X_FPU_AT, "asm");
 _Static_assert(offsetof(struct stub_x, regs) == X_GPR, "asm");
 _Static_assert(offsetof(struct stub_x, regs.rip) == X_RIP, "asm");

@@ -6,7 +6,12 @@
  * Spinning is ten times faster on a quiet host, and many times slower where other programs want
  * the CPUs: a spinner uses up the time for which its peer would have been let run. Neither the
  * number of CPUs nor the rate of failed spins tells which; so measure. Now and then some rounds
- * are played the other way, and the way with the shorter waits wins. Times in TSC ticks.
+ * are played the other way, and the way with the shorter waits wins.
+ *
+ * Where they spin, each tells the other at once that it has seen a request. As long as that has
+ * not come, spin for a moment only: the other one does not run. Who had to be woken takes longer:
+ * some microseconds, or a hundred where its CPU was idle; whether waiting awake for that pays is
+ * known from the last times. Times in TSC ticks.
  */
 #pragma once
 
@@ -20,6 +25,8 @@ struct handover {
     uint64_t probed;         /* sum of the waits of this probe */
     uint64_t mean[2];        /* recent wait, sleeping and spinning */
     uint64_t next, interval; /* of probes */
+    int credit;              /* > 0: who was woken came in time, lately */
+    uint32_t idle;           /* wake-ups since that was last tried */
 };
 
 #define HANDOVER_PROBE 18  /* rounds */
@@ -28,21 +35,49 @@ struct handover {
 #define HANDOVER_CAP_MS 4  /* longer waits are computations, or as bad as it gets */
 #define HANDOVER_FIRST_MS 5
 #define HANDOVER_LAST_MS 100
+#define HANDOVER_NOTICE 10 /* a running peer sees a request in this part of the budget */
+#define HANDOVER_WAKE 5    /* a sleeping one in so many budgets */
+#define HANDOVER_CREDIT 4
+#define HANDOVER_RETRY 16 /* wake-ups without waiting awake before it is tried again */
 
 static inline void handover_init(struct handover *h, uint32_t ticks_per_us, uint32_t spin_us)
 {
     *h = (struct handover){.budget = ticks_per_us * spin_us,
                            .ms = ticks_per_us * 1000,
                            .spin = spin_us != 0,
-                           .interval = (uint64_t)ticks_per_us * 1000 * HANDOVER_FIRST_MS};
+                           .interval = (uint64_t)ticks_per_us * 1000 * HANDOVER_FIRST_MS,
+                           .credit = HANDOVER_CREDIT};
     h->mean[0] = (uint64_t)ticks_per_us * 10;
     h->mean[1] = ticks_per_us;
 }
 
-/* Ticks to spin in the coming wait, 0 = sleep at once. */
+/* Ticks to spin in the coming wait, once the peer has seen the request; 0 = sleep at once. */
 static inline uint32_t handover_budget(const struct handover *h)
 {
     return h->spin != (h->probing != 0) ? h->budget : 0;
+}
+
+/* Ticks to spin until a running peer has seen it. */
+static inline uint32_t handover_notice(const struct handover *h)
+{
+    return handover_budget(h) / HANDOVER_NOTICE;
+}
+
+/* The same for one that slept. */
+static inline uint32_t handover_wake(const struct handover *h)
+{
+    return h->credit > 0 ? handover_budget(h) * HANDOVER_WAKE : 0;
+}
+
+/* A peer was woken, and seen to begin within handover_wake() or not. */
+static inline void handover_woken(struct handover *h, bool in_time)
+{
+    if (in_time)
+        h->credit += h->credit < HANDOVER_CREDIT;
+    else if (h->credit > 0)
+        h->credit -= 2;
+    else if (++h->idle % HANDOVER_RETRY == 0)
+        h->credit = 1;
 }
 
 static inline void handover_probe_end(struct handover *h, uint64_t now)

@@ -8,6 +8,7 @@
 
 #include "cpu/pv/abi.h"
 #include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/vtlb.h"
 #include "engine/soft/vcpu/walk.h"
 
 #define MAX_KNOWN 64
@@ -18,6 +19,8 @@ static unsigned int nr_known;
 
 void ptwr_forget(void)
 {
+    if (nr_known)
+        vtlb_doubt();
     while (nr_known)
         vcpu_frame_flags[known[--nr_known]] &= (uint8_t)~FRAME_PT;
 }

@@ -25,9 +25,9 @@
 #define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
 #define KICK_CPU_NS (20 * MS)    /* CPU time a kicked stub may use without stopping */
 #define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
+#define SPIN_US 20
 #define ESRCH 3
 #define PARK_SPIN 400 /* looks at R before V sleeps */
-#define SPIN_US 20
 
 static struct stub *volatile running; /* released and not yet stopped */
 static volatile bool kick_pending;
@@ -124,14 +124,28 @@ static bool has_stopped(struct stub *s)
     return is_proven(s) && !waits_by_mistake(s);
 }
 
-static bool spin_for_stop(struct stub *s, uint64_t start, uint32_t budget)
+/* It was just released; `woken`: it slept. */
+static bool spin_for_stop(struct stub *s, bool woken)
 {
+    uint32_t limit = woken ? handover_wake(&handover) : handover_notice(&handover);
+    uint64_t start = rt_rdtsc();
+    bool seen = false;
+
     while (!has_stopped(s)) {
-        if (rt_rdtsc() - start > budget)
-            return false;
+        uint64_t now = rt_rdtsc();
+
+        if (!seen && __atomic_load_n(&s->x->ack, __ATOMIC_RELAXED) == s->q->go) {
+            seen = true;
+            start = now;
+            limit = handover_budget(&handover);
+        }
+        if (now - start > limit)
+            break;
         rt_pause();
     }
-    return true;
+    if (woken && handover_budget(&handover))
+        handover_woken(&handover, seen || has_stopped(s));
+    return has_stopped(s);
 }
 
 /* How long a kick has gone unanswered. */
@@ -180,11 +194,12 @@ static bool sleep_for_stop(struct stub *s)
     return true;
 }
 
-static bool wait_for_stop(struct stub *s)
+static bool wait_for_stop(struct stub *s, bool woken)
 {
     uint64_t start = rt_rdtsc(), end;
-    bool ok = spin_for_stop(s, start, handover_budget(&handover)) || sleep_for_stop(s);
+    bool ok = spin_for_stop(s, woken) || sleep_for_stop(s);
 
+    s->q->seen = s->q->go;
     end = rt_rdtsc();
     handover_result(&handover, end, end - start);
     return ok;
@@ -192,7 +207,8 @@ static bool wait_for_stop(struct stub *s)
 
 /* ---- run ---- */
 
-static void release(struct stub *s, uint32_t nops, uint32_t stay)
+/* Returns whether it had to be woken. */
+static bool release(struct stub *s, uint32_t nops, uint32_t stay)
 {
     struct stub_q *q = s->q;
 
@@ -202,8 +218,10 @@ static void release(struct stub *s, uint32_t nops, uint32_t stay)
     s->x->kick = 0;
     __atomic_store_n(&s->x->turn, 0, __ATOMIC_RELAXED);
     __atomic_fetch_add(&q->go, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&s->x->sleep, __ATOMIC_SEQ_CST))
-        wake(s);
+    if (!__atomic_load_n(&s->x->sleep, __ATOMIC_SEQ_CST))
+        return false;
+    wake(s);
+    return true;
 }
 
 /* Copy the queue to Q. The stub is parked. Returns the number of operations. */
@@ -220,8 +238,8 @@ static uint32_t ops_give(struct stub *s)
 
 enum stub_outcome stub_run(struct stub *s)
 {
+    bool ok, woken;
     uint32_t n = 0;
-    bool ok;
 
     if (s->nops) {
         if (stub_park(s))
@@ -229,12 +247,14 @@ enum stub_outcome stub_run(struct stub *s)
         n = ops_give(s);
     }
     s->q->spin = handover_budget(&handover);
-    release(s, n, 0);
+    s->q->notice = handover_notice(&handover);
+    s->q->wake = handover_wake(&handover);
+    woken = release(s, n, 0);
     running = s;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (kick_pending)
         stubs_kick();
-    ok = wait_for_stop(s);
+    ok = wait_for_stop(s, woken);
     running = NULL;
     return ok ? STUB_HAS_STOPPED : STUB_HAS_DIED;
 }

@@ -138,6 +138,17 @@ static struct space *space_new(struct vcpu *v)
     return sp;
 }
 
+/* A program that begins wants its code and its stack: spare it two faults. */
+static void prefetch(const struct vcpu *v, struct space *sp)
+{
+    uint32_t ignored;
+
+    if (v->rip < STUB_USER_END && !user_in_stub(v->rip))
+        user_tlb_fill(sp, v->rip, ACCESS_EXEC, &ignored);
+    if (v->gpr[RSP] < STUB_USER_END && !user_in_stub(v->gpr[RSP]))
+        user_tlb_fill(sp, v->gpr[RSP], ACCESS_READ, &ignored);
+}
+
 /* The space of v's user mode, up to date. */
 static struct space *space_enter(struct vcpu *v)
 {
@@ -147,10 +158,12 @@ static struct space *space_enter(struct vcpu *v)
         if (current)
             space_leave(current);
         sp = space_find(v->cr3_user);
-        if (sp)
+        if (sp) {
             sp->stale = true;
-        else
+        } else {
             sp = space_new(v);
+            prefetch(v, sp);
+        }
         current = sp;
     }
     if (sp->stale) {

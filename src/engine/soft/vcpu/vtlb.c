@@ -11,6 +11,9 @@
  *
  * A kernel takes the right to write from a page at a time of its direct map, wherever it puts a
  * page table. A run of data survives that: the page is protected, and its frame marked FRAME_RO.
+ *
+ * With one vCPU a flush passes over entries whose tables were not written since the last. Stores
+ * by hypercall are seen anyway, others because the tables are write-protected.
  */
 #include "engine/soft/vcpu/vtlb.h"
 
@@ -34,6 +37,7 @@
 struct entry {
     gva_t va;
     mfn_t mfn; /* first frame */
+    mfn_t table; /* the level-1 table */
     uint16_t pages;
     bool writable; /* by the guest's tables; watched frames are excepted page by page */
     bool exec;     /* NX is clear: code may have been translated from here */
@@ -43,6 +47,11 @@ struct entry {
 };
 
 struct soft_tlb_entry soft_tlb[1 << SOFT_TLB_BITS];
+
+/* The kernel's slots of the level-4 table, as all entries have been compared with. */
+#define TOP_FIRST 272
+static uint64_t top[512 - TOP_FIRST];
+static bool doubt = true; /* upper levels, or what is a level-1 table, may have changed */
 
 static struct entry *entries;
 static uint32_t buckets[BUCKETS];
@@ -142,7 +151,11 @@ void vtlb_forget_frame(mfn_t mfn)
 
 void vtlb_frame_written(mfn_t mfn)
 {
-    if (mfn >= shared->nr_frames || !is_watched(mfn))
+    if (mfn >= shared->nr_frames)
+        return;
+    doubt |= vcpu_frame_flags[mfn] & FRAME_UPPER;
+    vcpu_frame_flags[mfn] &= (uint8_t) ~(FRAME_TABLE | FRAME_UPPER);
+    if (!is_watched(mfn))
         return;
     vtlb_forget_frame(mfn);
     peers_frame_written(mfn);
@@ -245,7 +258,7 @@ static bool continues(uint64_t pte, mfn_t mfn, const struct entry *e)
 /* Not mapped for writing, whatever the rights of the run. */
 static bool is_excepted(mfn_t mfn)
 {
-    return is_watched(mfn) || (vcpu_frame_flags[mfn] & FRAME_RO);
+    return is_watched(mfn) || (vcpu_frame_flags[mfn] & (FRAME_RO | FRAME_SEALED));
 }
 
 /* Map e's pages; excepted ones come out read-only. */
@@ -306,6 +319,9 @@ static void insert_run(const struct walk *w, gva_t va)
     e = new_entry(va);
     e->va = va;
     e->mfn = mfn - (index - lo);
+    e->table = w->table;
+    if (!(vcpu_frame_flags[w->upper[0]] & vcpu_frame_flags[w->upper[1]] & FRAME_UPPER))
+        doubt = true;
     e->pages = (uint16_t)(hi - lo + 1);
     e->writable = want.writable;
     e->exec = want.exec;
@@ -342,7 +358,7 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
     mfn = PTE_FRAME(w.pte);
     if (write) {
         vtlb_frame_written(mfn);
-        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_RO;
+        vcpu_frame_flags[mfn] &= (uint8_t) ~(FRAME_RO | FRAME_SEALED);
     }
     {
         struct entry *e = find(va);
@@ -393,40 +409,100 @@ static bool page_revalidate(const struct entry *e, unsigned int k, uint64_t pte)
 }
 
 /* Does the run still stand for its entries, or can it be made to? */
-static bool still_valid(struct vcpu *v, const struct entry *e)
+static bool still_valid(struct vcpu *v, struct entry *e, struct walk *w)
 {
     uint64_t want = e->mfn << PAGE_SHIFT | PTE_P | (e->writable ? PTE_RW : 0) |
                     (e->exec || !e->upper_exec ? 0 : PTE_NX);
     uint64_t ignored = PTE_RIGHTS_IGNORED | (e->upper_exec ? 0 : PTE_NX);
     const uint8_t *flags = &vcpu_frame_flags[e->mfn];
-    struct walk w;
     uint32_t error;
 
-    if (walk(v->cr3_kernel, e->va, ACCESS_READ, &w, &error) || w.upper_rw != e->upper_rw ||
-        w.upper_exec != e->upper_exec)
+    if (walk(v->cr3_kernel, e->va, ACCESS_READ, w, &error) || w->upper_rw != e->upper_rw ||
+        w->upper_exec != e->upper_exec)
         return false;
+    e->table = w->table;
     for (unsigned int k = 0; k < e->pages; k++, want += PAGE_SIZE)
-        if (((w.entry[k] & ~ignored) != want || (flags[k] & FRAME_RO)) &&
-            !page_revalidate(e, k, w.entry[k]))
+        if (((w->entry[k] & ~ignored) != want || (flags[k] & FRAME_RO)) &&
+            !page_revalidate(e, k, w->entry[k]))
             return false;
     return true;
 }
 
+/* From now on a store to this table of entries is seen. */
+static void table_mark(mfn_t mfn, uint8_t flag)
+{
+    uint8_t *flags = &vcpu_frame_flags[mfn];
+
+    if (*flags & flag)
+        return;
+    *flags |= flag;
+    if (*flags & FRAME_SEALED)
+        return;
+    *flags |= FRAME_SEALED;
+    vtlb_protect_frame(mfn);
+}
+
+void vtlb_doubt(void)
+{
+    doubt = true;
+}
+
+/* May the levels above level 1 be others than those that entries were compared with? */
+static bool uppers_differ(const struct vcpu *v)
+{
+    const uint64_t *root = ram_linear(v->cr3_kernel);
+
+    if (doubt)
+        return true;
+    for (unsigned int i = 0; i < ARRAY_SIZE(top); i++)
+        if ((root[TOP_FIRST + i] ^ top[i]) & ~(PTE_A | PTE_D))
+            return true;
+    return false;
+}
+
+/* Compare all entries with the tables, or those whose table was written. */
+static void compare_entries(struct vcpu *v, bool all)
+{
+    struct walk w;
+
+    for (uint32_t i = 0; i < high_water; i++) {
+        struct entry *e = &entries[i];
+
+        if (!e->used || (!all && (vcpu_frame_flags[e->table] & FRAME_TABLE)))
+            continue;
+        if (!still_valid(v, e, &w)) {
+            drop_entry(e);
+        } else if (all && !peers_exist()) {
+            table_mark(w.upper[0], FRAME_UPPER);
+            table_mark(w.upper[1], FRAME_UPPER);
+        }
+    }
+}
+
 void vtlb_flush(struct vcpu *v)
 {
+    bool all;
+
     ptwr_forget();
+    all = peers_exist() || uppers_differ(v);
     soft_tlb_clear();
-    for (uint32_t i = 0; i < high_water; i++)
-        if (entries[i].used && !still_valid(v, &entries[i]))
-            drop_entry(&entries[i]);
+    if (all) {
+        doubt = false;
+        memcpy(top, (const uint64_t *)ram_linear(v->cr3_kernel) + TOP_FIRST, sizeof(top));
+    }
+    compare_entries(v, all);
+    for (uint32_t i = 0; i < high_water && !peers_exist(); i++)
+        if (entries[i].used)
+            table_mark(entries[i].table, FRAME_TABLE);
 }
 
 void vtlb_invlpg(struct vcpu *v, gva_t va)
 {
     struct entry *e = find(va);
+    struct walk w;
 
     soft_tlb_drop(va);
-    if (e && !still_valid(v, e))
+    if (e && !still_valid(v, e, &w))
         drop_entry(e);
 }
 
@@ -461,7 +537,7 @@ static void *fill_soft_tlb(gva_t va, const struct walk *w)
 {
     struct soft_tlb_entry *t = &soft_tlb[va >> PAGE_SHIFT & (ARRAY_SIZE(soft_tlb) - 1)];
     mfn_t mfn = PTE_FRAME(w->pte);
-    bool rw = w->writable && (w->pte & PTE_D) && !is_watched(mfn);
+    bool rw = w->writable && (w->pte & PTE_D) && !is_excepted(mfn);
 
     if (breakpoints_in_page(&vcpu, va))
         return (void *)(V_RAM + (mfn << PAGE_SHIFT) + (va & ~PAGE_MASK));

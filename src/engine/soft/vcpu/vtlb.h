@@ -28,6 +28,8 @@ void vtlb_touch(struct vcpu *v, gva_t va);
 
 void vtlb_flush(struct vcpu *v);
 void vtlb_invlpg(struct vcpu *v, gva_t va);
+/* The next flush is to compare every entry. */
+void vtlb_doubt(void);
 /* The frame holds translated code or has a patched copy: take away write permission from
  * every mapping of it. */
 void vtlb_protect_frame(mfn_t mfn);

@@ -53,6 +53,8 @@ int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *e
         if (e & PTE_PS)
             return -1;
         table = PTE_FRAME(e);
+        if (shift > 21)
+            ret->upper[shift == 30] = table;
     }
     if (!frame_exists(PTE_FRAME(e)))
         return -1;

@@ -21,6 +21,9 @@
 #define FRAME_PT 2      /* recognised level-1 table, see ptwr.h */
 #define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
 #define FRAME_RO 8      /* read-only by its entry, where the vTLB has it in a writable run */
+#define FRAME_TABLE 16  /* level-1 table of vTLB entries, not written since they were compared */
+#define FRAME_UPPER 32  /* the same for levels 2 and 3 */
+#define FRAME_SEALED 64 /* a table that V has no writable mapping of, so that stores are seen */
 extern uint8_t *vcpu_frame_flags;
 
 /* What all vCPUs know of a frame; shared_frames[mfn], changed by atomic operations. */
@@ -40,6 +43,7 @@ struct walk {
     uint64_t *entry; /* the leaf entry, in V's linear map */
     uint64_t pte;    /* its value as read, frame checked to exist */
     mfn_t table;     /* frame that holds it */
+    mfn_t upper[2];  /* level-3 and level-2 tables on the way */
     bool upper_rw;   /* RW at every level above the leaf */
     bool upper_exec; /* NX clear at every level above the leaf */
     bool writable;   /* RW at every level */
