@@ -421,10 +421,12 @@ static bool still_valid(struct vcpu *v, struct entry *e, struct walk *w)
         w->upper_exec != e->upper_exec)
         return false;
     e->table = w->table;
-    for (unsigned int k = 0; k < e->pages; k++, want += PAGE_SIZE)
-        if (((w->entry[k] & ~ignored) != want || (flags[k] & FRAME_RO)) &&
-            !page_revalidate(e, k, w->entry[k]))
+    for (unsigned int k = 0; k < e->pages; k++, want += PAGE_SIZE) {
+        uint64_t pte = __atomic_load_n(&w->entry[k], __ATOMIC_RELAXED);
+
+        if (((pte & ~ignored) != want || (flags[k] & FRAME_RO)) && !page_revalidate(e, k, pte))
             return false;
+    }
     return true;
 }
 
