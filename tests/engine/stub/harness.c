@@ -219,8 +219,10 @@ void harness_init(void)
         printf("Bail out! %s\n", err.msg);
         exit(1);
     }
-    if (dup2(sock, V_FD_ZYGOTE) < 0)
-        die("dup2");
+    /* Out of the way of the numbers that V expects. */
+    zygote.pidfd = fcntl(zygote.pidfd, F_DUPFD_CLOEXEC, 2 * V_FD_ZYGOTE);
+    if (zygote.pidfd < 0 || dup2(sock, V_FD_ZYGOTE) < 0)
+        die("descriptors");
     if (sock != V_FD_ZYGOTE)
         close(sock);
     sigaction(SIGALRM, &sa, NULL);
