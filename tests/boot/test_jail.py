@@ -65,3 +65,18 @@ def test_log_names_who_ended_it(xm, domain):
         text = stream.read()
     assert f"SIGTERM from process {os.getpid()} of user {os.getuid()}" in text
     assert "jail refused" not in text
+
+
+def test_devices_come_and_go_in_it(xm, domain, tmp_path):
+    """Whether the network can be had depends on the host; D lives on in any case."""
+    name, pid, log = domain
+    image = tmp_path / "image"
+    image.write_bytes(bytes(1 << 20))
+    done = subprocess.run([xm, "block-attach", name, f"file:{image}", "xvdb", "w"], check=False,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    subprocess.run([xm, "network-attach", name, "type=user"], check=False, capture_output=True,
+                   timeout=60)
+    with open(log, encoding="utf-8") as stream:
+        assert "jail refused" not in stream.read()
+    assert processes_of(name) == [pid]
