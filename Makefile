@@ -13,7 +13,7 @@ MESON_FLAGS ?=
 export XENOLITH_BUILD := $(abspath $(BUILD))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run check check-slow check-sanitize build-tests fuzz bench install lint clean distclean help
+.PHONY: all deps run check check-slow check-no-kvm check-sanitize build-tests fuzz bench install lint clean distclean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -39,6 +39,10 @@ check: build-tests
 
 check-slow: build-tests
 	@tests/run quick slow
+
+# The quick tests where /dev/kvm does not answer.
+check-no-kvm: build-tests
+	@tests/without-kvm
 
 # The quick tests on all hosted code built with AddressSanitizer and UBSan, or, with
 # SANITIZER=thread, with ThreadSanitizer.
@@ -86,6 +90,7 @@ help:
 	@echo 'make run             boot a Debian kernel with a shell on this terminal'
 	@echo 'make run CMD="..."   run a command in a guest; also MEMORY= VCPUS= KERNEL=6.12 FLAVOUR='
 	@echo 'make check           quick tests;  make check-slow: all of them'
+	@echo 'make check-no-kvm    quick tests with /dev/kvm hidden'
 	@echo 'make check-sanitize  quick tests under ASan and UBSan; SANITIZER=thread: under TSan'
 	@echo 'make fuzz            libFuzzer: FUZZ=target FUZZ_SECONDS=60; new inputs go to $(BUILD)-fuzz/'
 	@echo 'make bench           speed against native, QEMU TCG and gVisor (BENCH_FLAGS=--help)'
