@@ -110,7 +110,7 @@ static _Noreturn void launcher_main(void)
     int fds[LAUNCHER_MAX_FDS], program, count;
 
     sigaction(SIGCHLD, &interrupt, NULL);
-    prctl(PR_SET_NAME, "launcher");
+    prctl(PR_SET_NAME, "xenolith-launch");
     for (;;) {
         int pidfd = -EINVAL;
 
