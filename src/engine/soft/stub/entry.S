@@ -33,6 +33,7 @@
 #define SYS_munmap 11
 #define SYS_pwrite64 18
 #define SYS_futex 202
+#define SYS_sched_setaffinity 203
 #define SYS_exit_group 231
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
@@ -236,11 +237,20 @@ mapped:	/* Was that an order? rbx may be anything. */
 	ja	failed
 	add	$32, %rbx
 	jmp	next
-unmap:	mov	$SYS_munmap, %eax
+unmap:	cmpl	$STUB_OP_PLACE, (%rbx)
+	je	place
+	mov	$SYS_munmap, %eax
 	jmp	STUB_GATE_UNMAP - STUB_BASE + _start
 unmapped:
 	test	%eax, %eax
 	jnz	failed
+	add	$32, %rbx
+	jmp	next
+place:	mov	$SYS_sched_setaffinity, %eax
+	xor	%edi, %edi
+	mov	$Q_CPUS_SIZE, %esi
+	mov	$Q(CPUS), %edx
+	syscall /* where the host refuses, we run where we did */
 	add	$32, %rbx
 	jmp	next
 done:	mov	Q(STAY), %eax

@@ -47,6 +47,9 @@ static const struct bpf_rule policy_stub[] = {
     {"the end of a program that did what is not to be done",
      __NR_exit_group,
      {POLICY_AT(STUB_GATE_DIE)}},
+    {"run beside V, not in its place",
+     __NR_sched_setaffinity,
+     {BPF_ARG_EQ(0, 0), BPF_ARG_EQ(1, Q_CPUS_SIZE), BPF_ARG_EQ(2, STUB_Q + Q_CPUS)}},
     {"tell a sleeping V that it is proven",
      __NR_futex,
      {BPF_ARG_EQ(0, STUB_R), BPF_ARG_EQ(1, FUTEX_WAKE)}},
@@ -75,6 +78,7 @@ static const struct bpf_rule policy_zygote[] = {
     {"stub: is the zygote alive?", __NR_getppid, {{0}}},
     {"stub: its filter", __NR_seccomp, {{0}}},
     {"stub: hand-over", __NR_futex, {{0}}},
+    {"stub: where to run", __NR_sched_setaffinity, {BPF_ARG_EQ(0, 0)}},
     {"number of the first run; stub: proof", __NR_pwrite64, {{0}}},
     {"end", __NR_exit_group, {{0}}},
 };

@@ -75,6 +75,8 @@
 #define Q_RWAIT 40 /* V sleeps on R */
 #define Q_NOPS 44  /* operations to be carried out on the next change of Q.go */
 #define Q_STAY 48  /* STUB_STAY_*: stop again after them */
+#define Q_CPUS 64  /* CPUs that S may run on, for STUB_OP_PLACE */
+#define Q_CPUS_SIZE 128
 #define Q_OPS 256
 #define Q_MAX_OPS 120
 
@@ -118,6 +120,7 @@
 
 #define STUB_OP_MAP 1
 #define STUB_OP_UNMAP 2
+#define STUB_OP_PLACE 3 /* run on Q.cpus from now on */
 
 /* FPU components that S and V save and load: x87, SSE, AVX, AVX-512. Not PKRU, which would
  * lock the stub out of its own pages. */
@@ -136,7 +139,9 @@ struct stub_op {
 struct stub_q {
     uint64_t go, ask, seen;
     uint32_t spin, notice, wake, hwait, rwait, nops, stay;
-    uint32_t pad[51];
+    uint32_t pad0[3];
+    uint8_t cpus[Q_CPUS_SIZE];
+    uint32_t pad1[16];
     struct stub_op ops[Q_MAX_OPS];
 };
 
@@ -170,6 +175,7 @@ struct stub_hello {
 _Static_assert(sizeof(struct stub_q) == 4096, "Q is one page");
 _Static_assert(offsetof(struct stub_q, spin) == Q_SPIN, "asm");
 _Static_assert(offsetof(struct stub_q, stay) == Q_STAY, "asm");
+_Static_assert(offsetof(struct stub_q, cpus) == Q_CPUS, "asm");
 _Static_assert(offsetof(struct stub_q, ops) == Q_OPS, "asm");
 _Static_assert(offsetof(struct stub_x, trapno) == X_TRAPNO, "asm");
 _Static_assert(offsetof(struct stub_x, go) == X_GO, "asm");

@@ -5,8 +5,10 @@
  *
  * Spinning is ten times faster on a quiet host, and many times slower where other programs want
  * the CPUs: a spinner uses up the time for which its peer would have been let run. Neither the
- * number of CPUs nor the rate of failed spins tells which; so measure. Now and then some rounds
- * are played the other way, and the way with the shorter waits wins.
+ * number of CPUs nor the rate of failed spins tells which; so measure: now and then the other way
+ * is played for a while, and the way with the shorter waits wins. On a busy host a spinner does
+ * well for some milliseconds and then loses its CPU for some, so only means over several such
+ * spells say anything.
  *
  * Where they spin, each tells the other at once that it has seen a request. As long as that has
  * not come, spin for a moment only: the other one does not run. Who had to be woken takes longer:
@@ -21,20 +23,20 @@ struct handover {
     uint32_t budget;         /* how long to spin; 0 = only one CPU, never */
     uint32_t ms;             /* ticks of a millisecond */
     bool spin;               /* the way that is better now */
-    uint32_t probing;        /* rounds left of the other way, 0 = none */
-    uint64_t probed;         /* sum of the waits of this probe */
-    uint64_t mean[2];        /* recent wait, sleeping and spinning */
-    uint64_t next, interval; /* of probes */
+    bool probing;            /* the other one is being played */
+    uint64_t sum, count;     /* of the waits since this spell began */
+    uint64_t mean;           /* wait in the last spell of the better way */
+    uint64_t end, interval;  /* of this spell; length of one of the better way */
     int credit;              /* > 0: who was woken came in time, lately */
     uint32_t idle;           /* wake-ups since that was last tried */
 };
 
-#define HANDOVER_PROBE 18  /* rounds */
-#define HANDOVER_SETTLE 2  /* of them the first do not count: the peer was told too late */
-#define HANDOVER_WEIGHT 64 /* rounds that the running mean looks back */
+#define HANDOVER_PROBE_MS 10
+#define HANDOVER_FIRST_MS 30
+#define HANDOVER_LAST_MS 400
+#define HANDOVER_ROUNDS 16 /* that a spell has at least */
+#define HANDOVER_CLEAR 64  /* rounds after which a probe of sleeping may be broken off */
 #define HANDOVER_CAP_MS 4  /* longer waits are computations, or as bad as it gets */
-#define HANDOVER_FIRST_MS 5
-#define HANDOVER_LAST_MS 100
 #define HANDOVER_NOTICE 10 /* a running peer sees a request in this part of the budget */
 #define HANDOVER_WAKE 5    /* a sleeping one in so many budgets */
 #define HANDOVER_CREDIT 4
@@ -47,14 +49,12 @@ static inline void handover_init(struct handover *h, uint32_t ticks_per_us, uint
                            .spin = spin_us != 0,
                            .interval = (uint64_t)ticks_per_us * 1000 * HANDOVER_FIRST_MS,
                            .credit = HANDOVER_CREDIT};
-    h->mean[0] = (uint64_t)ticks_per_us * 10;
-    h->mean[1] = ticks_per_us;
 }
 
 /* Ticks to spin in the coming wait, once the peer has seen the request; 0 = sleep at once. */
 static inline uint32_t handover_budget(const struct handover *h)
 {
-    return h->spin != (h->probing != 0) ? h->budget : 0;
+    return h->spin != h->probing ? h->budget : 0;
 }
 
 /* Ticks to spin until a running peer has seen it. */
@@ -80,41 +80,57 @@ static inline void handover_woken(struct handover *h, bool in_time)
         h->credit = 1;
 }
 
-static inline void handover_probe_end(struct handover *h, uint64_t now)
+static inline void handover_spell(struct handover *h, uint64_t now, uint64_t length)
 {
-    uint64_t other = h->probed / (HANDOVER_PROBE - HANDOVER_SETTLE);
+    h->sum = h->count = 0;
+    h->end = now + length;
+}
+
+static inline void handover_probe_end(struct handover *h, uint64_t now, uint64_t mean)
+{
     uint64_t longest = (uint64_t)h->ms * HANDOVER_LAST_MS;
 
-    h->mean[!h->spin] = other;
-    if (other + other / 4 < h->mean[h->spin]) {
+    h->probing = false;
+    if (mean + mean / 4 < h->mean) {
         h->spin = !h->spin;
         h->interval = (uint64_t)h->ms * HANDOVER_FIRST_MS;
     } else {
         h->interval = h->interval * 2 < longest ? h->interval * 2 : longest;
     }
-    h->next = now + h->interval;
+    handover_spell(h, now, h->interval);
+}
+
+/* Has the better way become much worse than it was? Not over a single stall. */
+static inline bool handover_has_changed(const struct handover *h, uint64_t now)
+{
+    uint64_t left = h->end - now, spell = (uint64_t)h->ms * HANDOVER_PROBE_MS;
+
+    return !h->probing && h->mean && h->count >= HANDOVER_CLEAR && now < h->end &&
+           left + spell < h->interval && h->sum > 4 * h->mean * h->count;
 }
 
 /* A wait of so many ticks has ended. */
 static inline void handover_result(struct handover *h, uint64_t now, uint64_t ticks)
 {
-    uint64_t cap = (uint64_t)h->ms * HANDOVER_CAP_MS, *mean = &h->mean[h->spin];
+    uint64_t cap = (uint64_t)h->ms * HANDOVER_CAP_MS;
 
     if (!h->budget)
         return;
-    if (ticks > cap)
-        ticks = cap;
-    if (h->probing) {
-        if (h->probing <= HANDOVER_PROBE - HANDOVER_SETTLE)
-            h->probed += ticks;
-        if (!--h->probing)
-            handover_probe_end(h, now);
-        return;
-    }
-    *mean = *mean - *mean / HANDOVER_WEIGHT + ticks / HANDOVER_WEIGHT;
-    /* Spinning that has become worse than sleeping was is not waited out. */
-    if (now >= h->next || (h->spin && *mean > 4 * h->mean[0])) {
-        h->probing = HANDOVER_PROBE;
-        h->probed = 0;
+    if (!h->end)
+        handover_spell(h, now, h->interval);
+    h->sum += ticks < cap ? ticks : cap;
+    h->count++;
+    if (h->probing && h->spin && h->count >= HANDOVER_CLEAR && h->sum > 2 * h->mean * h->count) {
+        handover_probe_end(h, now, h->sum / h->count);
+    } else if ((now >= h->end && h->count >= HANDOVER_ROUNDS) || handover_has_changed(h, now)) {
+        uint64_t mean = h->sum / h->count;
+
+        if (h->probing) {
+            handover_probe_end(h, now, mean);
+        } else {
+            h->mean = mean;
+            h->probing = true;
+            handover_spell(h, now, (uint64_t)h->ms * HANDOVER_PROBE_MS);
+        }
     }
 }

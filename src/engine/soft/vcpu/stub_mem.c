@@ -83,6 +83,13 @@ void stub_unmap(struct stub *s, uint64_t va, uint64_t len)
     *o = (struct stub_op){STUB_OP_UNMAP, 0, va, len, 0};
 }
 
+void stub_place(struct stub *s)
+{
+    struct stub_op *o = op_new(s);
+
+    *o = (struct stub_op){STUB_OP_PLACE, 0, 0, 0, 0};
+}
+
 void stub_unmap_all(struct stub *s)
 {
     s->nops = s->maps = 0;

@@ -32,6 +32,7 @@
 static struct stub *volatile running; /* released and not yet stopped */
 static volatile bool kick_pending;
 static struct handover handover;
+static uint8_t all_cpus[Q_CPUS_SIZE];
 
 int stub_signal(int pidfd, int sig)
 {
@@ -62,9 +63,15 @@ static int cpu_clock(uint32_t pid)
     return (int)(~pid << 3 | 2);
 }
 
-void stub_run_init(unsigned int nr_cpus)
+void stub_run_init(const uint8_t *cpus, size_t size)
 {
     const struct dom_shared *shared = (const struct dom_shared *)V_SHARED;
+    unsigned int nr_cpus = 0;
+
+    for (size_t i = 0; i < size; i++)
+        for (unsigned int left = cpus[i]; left; left &= left - 1)
+            nr_cpus++;
+    memcpy(all_cpus, cpus, size < sizeof(all_cpus) ? size : sizeof(all_cpus));
 
     handover_init(&handover, shared->tsc_khz / 1000, nr_cpus > 1 ? SPIN_US : 0);
 }
@@ -236,10 +243,31 @@ static uint32_t ops_give(struct stub *s)
     return n;
 }
 
+/* The host likes to wake a process where its waker runs: right if that goes to sleep, wrong if
+ * it is going to spin there. */
+static void choose_cpus(struct stub *s)
+{
+    bool spin = handover_budget(&handover) != 0;
+    uint32_t cpu = 0, beside = 0;
+
+    if (spin && !sys_call(__NR_getcpu, &cpu, 0, 0, 0) && cpu < 8 * Q_CPUS_SIZE)
+        beside = cpu + 1;
+    if (s->beside == beside)
+        return;
+    memcpy(s->q->cpus, all_cpus, sizeof(all_cpus));
+    if (beside)
+        s->q->cpus[cpu / 8] &= (uint8_t) ~(1u << cpu % 8);
+    s->beside = (uint16_t)beside;
+    stub_place(s);
+}
+
 enum stub_outcome stub_run(struct stub *s)
 {
     bool ok, woken;
     uint32_t n = 0;
+
+    if (handover.budget && s->x->sleep)
+        choose_cpus(s);
 
     if (s->nops) {
         if (stub_park(s))

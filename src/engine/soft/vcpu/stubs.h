@@ -34,6 +34,7 @@ struct stub {
     volatile bool kicked;       /* a kick was sent since it was last released */
     bool failed;                /* operations were lost: its memory is in an unknown state */
     bool cleaning;              /* DIRTY, and the unmapping has been ordered */
+    uint16_t beside;            /* it keeps off this CPU; + 1, 0 = none */
     int fd;                     /* pidfd */
     uint32_t pid;
     uint32_t nops, maps; /* queued operations, and how many of them may be STUB_OP_MAP */
@@ -61,6 +62,8 @@ void stub_kill(struct stub *s);
  * carried out at once; s->failed tells if that went wrong. */
 void stub_map(struct stub *s, uint64_t va, uint64_t len, uint64_t ram_offset, uint32_t prot);
 void stub_unmap(struct stub *s, uint64_t va, uint64_t len);
+/* Queue a change of the CPUs that it runs on, to those in q->cpus at the release. */
+void stub_place(struct stub *s);
 /* Instead of what was queued; clears s->failed. */
 void stub_unmap_all(struct stub *s);
 /* Have the queue carried out now, without running the program. `reset`: for another program.
@@ -72,8 +75,8 @@ void stub_sync_begin(struct stub *s, bool reset);
 
 /* ---- stub_run.c ---- */
 
-/* How many CPUs this process may use, as found at the start. */
-void stub_run_init(unsigned int nr_cpus);
+/* The CPUs that this process may use, as sched_getaffinity() gave them: that many bytes. */
+void stub_run_init(const uint8_t *cpus, size_t size);
 /* Let the stub carry out its queue, and go on from x->regs, until it stops. */
 enum stub_outcome stub_run(struct stub *s);
 /* Is it parked? If not, ask it to; it will be by the next time or so. */

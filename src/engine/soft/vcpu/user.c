@@ -184,16 +184,12 @@ static void space_restart(struct space *sp)
 
 int user_init(void)
 {
-    uint64_t cpus[128] = {0};
-    unsigned int nr_cpus = 0;
+    uint8_t cpus[1024];
     long r = sys_call(__NR_sched_getaffinity, 0, sizeof(cpus), cpus, 0);
 
-    for (long i = 0; i < r / 8; i++)
-        for (uint64_t left = cpus[i]; left; left &= left - 1)
-            nr_cpus++;
     for (unsigned int i = 0; i < STUB_MAX; i++)
         spaces[i].root = INVALID_MFN;
-    stub_run_init(nr_cpus);
+    stub_run_init(cpus, r > 0 ? (size_t)r : 0);
     user_fpu_init();
     return stubs_init();
 }
