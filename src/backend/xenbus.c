@@ -215,15 +215,12 @@ static void on_store(void *arg, uint32_t events)
 int xenbus_create(struct xenbus **ret, struct loop *loop, struct domain *d, struct err *err)
 {
     struct xenbus *bus = calloc(1, sizeof(*bus));
-    char path[PATHS_MAX];
     int rc;
 
     if (!bus)
         return err_set(err, ENOMEM, "out of memory");
     bus->d = d;
-    rc = xs_socket_path(path, err);
-    if (rc == 0)
-        rc = xs_connect(&bus->store, path, err);
+    rc = xs_connect(&bus->store, d->store_socket, err);
     if (rc < 0) {
         free(bus);
         return rc;

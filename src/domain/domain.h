@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "base/err.h"
+#include "base/paths.h"
 #include "engine/engine.h"
 #include "engine/ram.h"
 
@@ -63,6 +64,7 @@ struct domain {
     struct console *console;
     struct devices *devices;
     struct xenstore_ring *store;
+    char store_socket[PATHS_MAX]; /* xenstored's */
 
     mfn_t console_mfn, store_mfn;
     port_t console_port, store_port; /* the guest's side */

@@ -176,15 +176,11 @@ static int introduce(struct xs_client *store, const struct domain *d, struct err
 static int connect_domain(const struct domain *d, struct err *err)
 {
     struct xs_client *store;
-    char path[PATHS_MAX];
-    int rc = xs_socket_path(path, err), fd;
+    int rc = xs_connect(&store, d->store_socket, err), fd;
 
     if (rc)
         return rc;
-    rc = xs_connect(&store, path, err);
-    if (rc)
-        return rc;
-    fd = xs_connect_domain(path, d->domid, err);
+    fd = xs_connect_domain(d->store_socket, d->domid, err);
     rc = fd < 0 ? fd : introduce(store, d, err);
     xs_close(store);
     if (rc < 0 && fd >= 0)
@@ -202,15 +198,12 @@ int xenstore_attach(struct domain *d, struct loop *loop, struct err *err)
 void xenstore_detach(struct domain *d)
 {
     struct xs_client *store;
-    char path[PATHS_MAX];
     struct err err = {0};
     int rc;
 
     if (!d->store)
         return;
-    rc = xs_socket_path(path, &err);
-    if (rc == 0)
-        rc = xs_connect(&store, path, &err);
+    rc = xs_connect(&store, d->store_socket, &err);
     if (rc == 0) {
         rc = xs_release(store, d->domid);
         err_set(&err, -rc, "cannot release the domain: %s", strerror(-rc));

@@ -126,7 +126,7 @@ static void remove_backends(struct store *s, domid_t id)
     }
 }
 
-/* Collects the nodes that have to do with a domain, and names no longer followed. */
+/* Collects the paths of nodes whose permissions name a domain. */
 struct traces {
     domid_t id;
     char **paths;
@@ -200,6 +200,10 @@ void domains_release(struct store *s, struct xs_domain *d)
     d->target = 0;
     for (struct conn *c = s->conns; c; c = c->next)
         c->broken = c->broken || c->domid == id;
+    for (struct xs_domain *other = s->domains; other; other = other->next) {
+        if (other->target == id)
+            other->target = 0;
+    }
     path_home(home, id);
     remove_vm(s, home);
     remove_node(s, home);

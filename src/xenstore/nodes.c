@@ -75,34 +75,34 @@ static bool has_room(const struct view *v, const char *rest)
     return nodes <= v->c->s->quota.nodes;
 }
 
-/* Make the node if it is not there, for somebody who wants to write it. */
-static int create(const struct view *v, const char *path, bool *created)
+/* May the node be written to, or made if it is *missing? A transaction is told all that is going
+ * to be done; of a node that is there, that is `access`. */
+static int prepare(const struct view *v, const char *path, enum tx_access access, bool *missing)
 {
     const char *rest;
     const struct node *n = tree_walk(view_tree(v), path, &rest);
-    int code;
+    int code = 0;
 
-    *created = !tree_found(rest);
+    *missing = !tree_found(rest);
     if (!rights_allow(v->c, n, true))
         return EACCES;
-    if (!*created)
-        return 0;
     if (!has_room(v, rest))
         return ENOSPC;
-    code = v->tx ? note_new(v, path, rest) : 0;
-    return code ? code : tree_create(view_tree(v), path, v->c->domid);
+    if (v->tx && *missing)
+        code = note_new(v, path, rest);
+    return code ? code : note(v, path, *missing ? TX_CHANGED : access);
 }
 
 int nodes_write(const struct view *v, const char *path, const void *value, size_t len)
 {
-    bool created;
-    int code = 0;
+    bool missing;
+    int code;
 
     if (v->c->domain && len > v->c->s->quota.node_size)
         return ENOSPC;
-    code = create(v, path, &created);
-    if (!code)
-        code = note(v, path, TX_CHANGED);
+    code = prepare(v, path, TX_CHANGED, &missing);
+    if (!code && missing)
+        code = tree_create(view_tree(v), path, v->c->domid);
     if (!code)
         code = tree_set_value(view_tree(v), path, value, len);
     if (!code && !v->tx)
@@ -112,17 +112,15 @@ int nodes_write(const struct view *v, const char *path, const void *value, size_
 
 int nodes_mkdir(const struct view *v, const char *path)
 {
-    bool created;
-    int code = create(v, path, &created);
+    bool missing;
+    int code = prepare(v, path, TX_READ, &missing);
 
-    if (code)
+    if (code || !missing)
         return code;
-    if (v->tx)
-        return note(v, path, created ? TX_CHANGED : TX_READ);
-    if (!created)
-        return 0;
-    watch_fire(v->c->s, path);
-    return 0;
+    code = tree_create(view_tree(v), path, v->c->domid);
+    if (!code && !v->tx)
+        watch_fire(v->c->s, path);
+    return code;
 }
 
 /* --- removing --------------------------------------------------------------------------- */

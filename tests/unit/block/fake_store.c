@@ -144,12 +144,6 @@ int store_owner(const char *path)
 
 /* --- xenstore/client.h ------------------------------------------------------------------ */
 
-int xs_socket_path(char buf[static PATHS_MAX], struct err *err)
-{
-    strcpy(buf, "/none");
-    return 0;
-}
-
 int xs_connect(struct xs_client **ret, const char *socket_path, struct err *err)
 {
     event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -366,6 +366,34 @@ static void test_domain(void **state)
     close(fd);
 }
 
+/* A domain is found to be gone by an event that cannot be sent to it: others hear of that
+ * without anything else happening. */
+static void test_domain_goes_silently(void **state)
+{
+    const struct xs_perm perms[] = {{0, 'n'}, {7, 'r'}};
+    char body[XENSTORE_PAYLOAD_MAX + 1];
+    struct xsd_sockmsg hdr;
+    struct seen out = {0};
+    struct xs_watch *w;
+    struct err err;
+    int fd = xs_connect_domain(path, 7, &err);
+
+    assert_true(fd >= 0);
+    assert_int_equal(xs_mkdir(c, XS_NO_TX, "/a"), 0);
+    assert_int_equal(xs_set_perms(c, XS_NO_TX, "/a", perms, ARRAY_SIZE(perms)), 0);
+    assert_int_equal(xs_introduce(c, 7, 1, 1), 0);
+    assert_int_equal(xs_watch(c, "@releaseDomain", on_watch, &out, &w), 0);
+    wait_for_calls(&out, 1);
+    send_raw(fd, XS_WATCH, "/a\0t", 5);
+    receive_raw(fd, &hdr, body);
+    receive_raw(fd, &hdr, body);
+    assert_int_equal(hdr.type, XS_WATCH_EVENT);
+    assert_int_equal(shutdown(fd, SHUT_RD), 0);
+    assert_int_equal(xs_write(c, XS_NO_TX, "/a/b", "", 0), 0);
+    wait_for_calls(&out, 2);
+    close(fd);
+}
+
 static uint64_t now_us(void)
 {
     struct timespec ts;
@@ -465,10 +493,10 @@ static void test_on_demand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_nodes),       T(test_limits), T(test_big_directory),   T(test_perms),
-        T(test_transaction), T(test_watch),  T(test_unwatch_in_call), T(test_many_events),
-        T(test_special),     T(test_domain), T(test_flood),           T(test_server_goes),
-        T(test_on_demand),
+        T(test_nodes),       T(test_limits),    T(test_big_directory),        T(test_perms),
+        T(test_transaction), T(test_watch),     T(test_unwatch_in_call),      T(test_many_events),
+        T(test_special),     T(test_domain),    T(test_domain_goes_silently), T(test_flood),
+        T(test_server_goes), T(test_on_demand),
     };
     int failed;
 

@@ -283,6 +283,12 @@ static void test_target(void **state)
     got_value("7");
     write_node(OTHER, 0, HOME "/data/x", "1");
     got_ok();
+    REQUEST(HOST, XS_RELEASE, "7"); /* another domain may get that number */
+    write_node(HOST, 0, HOME "/domid", "7");
+    REQUEST(HOST, XS_SET_PERMS, HOME "/domid\0n7");
+    read_node(OTHER, 0, HOME "/domid");
+    got_error("EACCES");
+    REQUEST(HOST, XS_RM, HOME);
 }
 
 /* --- quotas ----------------------------------------------------------------------------- */

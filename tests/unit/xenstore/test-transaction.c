@@ -295,6 +295,32 @@ static void test_quota(void **state)
     assert_int_equal(conns[GUEST]->domain->transaction_bytes, 0);
 }
 
+/* What all transactions of a domain hold is limited, and what could not be remembered was not
+ * done. */
+static void test_bytes(void **state)
+{
+    unsigned int made = 0;
+    char path[64];
+    uint32_t tx = 0;
+
+    for (unsigned int k = 0; k < 3; k++) {
+        tx = start(GUEST);
+        for (unsigned int i = 0; i < 1000 && r.hdr.type != XS_ERROR; i++) {
+            snprintf(path, sizeof(path), "data/%u", i);
+            write_node(GUEST, tx, path, "x");
+            if (r.hdr.type != XS_ERROR)
+                request(GUEST, XS_RM, tx, path, strlen(path) + 1);
+            made++;
+        }
+    }
+    got_error("ENOSPC");
+    assert_in_range(made, 2001, 2500);
+    read_node(GUEST, tx, path);
+    got_error("ENOENT");
+    request(GUEST, XS_RESET_WATCHES, 0, "", 1);
+    assert_int_equal(conns[GUEST]->domain->transaction_bytes, 0);
+}
+
 /* --- a random history ------------------------------------------------------------------- */
 
 #define NR_KEYS 6
@@ -371,6 +397,7 @@ int main(void)
         T(test_errors),
         T(test_rights),
         T(test_quota),
+        T(test_bytes),
         T(test_serialised),
     };
 
