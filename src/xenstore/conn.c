@@ -76,7 +76,16 @@ size_t conn_room(const struct conn *c)
 
 bool conn_takes_requests(const struct conn *c)
 {
-    return !c->broken && c->out_len <= OUT_LIMIT;
+    return !c->broken && !c->mute && c->out_len <= OUT_LIMIT;
+}
+
+/* No more of it. A domain's connection stays: its end would mean that the domain is gone. */
+static void give_up(struct conn *c)
+{
+    if (c->domid)
+        c->mute = true;
+    else
+        c->broken = true;
 }
 
 /* The size of the message at `at` in the input, 0 if it is not complete. A header that nobody
@@ -103,9 +112,10 @@ static void handle_message(struct conn *c, size_t at)
 {
     memcpy(&c->hdr, c->in + at, sizeof(c->hdr));
     if (c->hdr.len > XENSTORE_PAYLOAD_MAX) {
-        log_guest(LOG_WARN, "xenstore", "connection of domain %u closed: a request of %u bytes",
-                  c->domid, c->hdr.len);
-        c->broken = true;
+        log_guest(LOG_WARN, "xenstore",
+                  "domain %u is not listened to any more: a request of %u bytes", c->domid,
+                  c->hdr.len);
+        give_up(c);
         return;
     }
     memcpy(c->body, c->in + at + sizeof(c->hdr), c->hdr.len);
@@ -156,10 +166,10 @@ static void send_message(struct conn *c, const struct xsd_sockmsg *hdr, const vo
 {
     uint8_t *to;
 
-    if (c->broken)
+    if (c->broken || c->mute)
         return;
     if (reserve(c, sizeof(*hdr) + hdr->len)) {
-        c->broken = true; /* an answer that never comes would be worse to find */
+        give_up(c); /* an answer that never comes would be worse to find */
         return;
     }
     to = c->out + c->out_at + c->out_len;

@@ -19,7 +19,8 @@ struct conn {
     char home[XS_HOME_MAX];
     struct watch *watches; /* oldest first */
     struct tx *txs;
-    bool broken; /* violated the protocol, or its domain is gone: to be closed */
+    bool broken; /* to be closed: its domain is gone, or a tool violated the protocol */
+    bool mute;   /* a domain did: nothing is taken or sent any more, but the domain lives on */
     bool events_lost;
 
     struct xsd_sockmsg hdr; /* of the request that is received or handled */

@@ -170,7 +170,8 @@ static void test_payloads(void **state)
     got_error("ENOSYS");
 }
 
-/* A header that nobody may send: the connection is over, and nothing comes. */
+/* A header that nobody may send: nothing is taken or comes any more. A tool is disconnected; a
+ * domain is not, for that would mean its end. */
 static void test_too_long(void **state)
 {
     struct xsd_sockmsg hdr = {.type = XS_WRITE, .len = XENSTORE_PAYLOAD_MAX};
@@ -183,8 +184,18 @@ static void test_too_long(void **state)
     got_error("ENOSPC");
     hdr.len++;
     feed(conns[GUEST], &hdr, sizeof(hdr));
-    assert_true(conns[GUEST]->broken);
+    assert_false(conns[GUEST]->broken);
+    hdr.len = 6;
+    hdr.type = XS_READ;
+    feed(conns[GUEST], &hdr, sizeof(hdr));
+    feed(conns[GUEST], "domid", 6);
     got_nothing(GUEST);
+    read_node(HOST, 0, HOME "/domid");
+    got_value("7");
+    hdr.len = XENSTORE_PAYLOAD_MAX + 1;
+    feed(conns[HOST], &hdr, sizeof(hdr));
+    assert_true(conns[HOST]->broken);
+    got_nothing(HOST);
 }
 
 /* --- permissions ------------------------------------------------------------------------ */
