@@ -298,6 +298,7 @@ static int take_keys(struct spec *s, char *copy, struct err *err)
 static int finish_type(struct spec *s, struct err *err)
 {
     static const char *const taps[] = {"vif", "netfront", "ioemu", "tap"};
+    static const char *const tap_only[] = {"bridge", "script", "ip"};
     const char *type = s->type && s->type[0] ? s->type : "vif";
     bool user = strcmp(type, "user") == 0, known = user;
 
@@ -307,8 +308,9 @@ static int finish_type(struct spec *s, struct err *err)
         return err_set(err, EINVAL, "type=%s is none of user, vif, netfront, ioemu", type);
     if (s->hostfwd && !user)
         return err_set(err, EINVAL, "hostfwd needs type=user");
-    if (user && (json_object_get(s->object, "bridge") || json_object_get(s->object, "script")))
-        return err_set(err, EINVAL, "type=user uses no bridge and no script");
+    for (size_t i = 0; user && i < ARRAY_SIZE(tap_only); i++)
+        if (json_object_get(s->object, tap_only[i]))
+            return err_set(err, EINVAL, "%s has no meaning with type=user", tap_only[i]);
     return set_text(s, "type", user ? "user" : "tap", err);
 }
 

@@ -60,7 +60,7 @@ static bool read_header(const struct virtio_net_hdr *hdr, struct net_frame *f)
     f->csum_offset = hdr->csum_offset;
     f->header_len = hdr->hdr_len;
     f->gso_size = hdr->gso_size;
-    switch (hdr->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+    switch (hdr->gso_type) {
     case VIRTIO_NET_HDR_GSO_NONE:
         f->gso = NET_GSO_NONE;
         break;
@@ -99,12 +99,13 @@ static void tap_set_offload(struct net_link *l, bool partial, bool tso4, bool ts
 {
     unsigned long flags = 0;
 
+    /* Not TUN_F_TSO_ECN: netif has no words for it, so the host cuts those itself. */
     if (partial)
         flags |= TUN_F_CSUM;
     if (partial && tso4)
-        flags |= TUN_F_TSO4 | TUN_F_TSO_ECN;
+        flags |= TUN_F_TSO4;
     if (partial && tso6)
-        flags |= TUN_F_TSO6 | TUN_F_TSO_ECN;
+        flags |= TUN_F_TSO6;
     if (ioctl(l->fd, TUNSETOFFLOAD, flags) < 0)
         log_msg(LOG_WARN, "backend", "%s: offload cannot be set: %s", l->name, strerror(errno));
 }

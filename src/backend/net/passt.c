@@ -6,6 +6,9 @@
  * when what we started has ended, that end is either held by what it left behind, or by nobody:
  * then it failed and has said why. It ends by itself when our end is closed. Started by root it
  * continues as "nobody" on its own.
+ *
+ * passt_start() makes do with what the domain process may do in its jail (domain/jail_policy.h):
+ * an interface can be plugged into a running guest.
  */
 #define _GNU_SOURCE
 #include "backend/net/passt.h"
@@ -40,7 +43,7 @@
 enum { EXEC_SOCKET, EXEC_WORDS, EXEC_ARGS, NR_EXEC_FDS };
 
 struct arguments {
-    char *argv[MAX_ARGS + 1];
+    const char *word[MAX_ARGS];
     unsigned int count;
     char number[12], mtu[12];
     char forward[VIF_MAX_FORWARDS][80];
@@ -48,8 +51,7 @@ struct arguments {
 
 static void add(struct arguments *a, const char *word)
 {
-    /* exec does not change them. */
-    a->argv[a->count++] = (char *)(uintptr_t)word;
+    a->word[a->count++] = word;
 }
 
 static void make_arguments(struct arguments *a, const struct vif_config *c)
@@ -82,7 +84,7 @@ static int write_arguments(const struct arguments *a, struct err *err)
     int rc = fd < 0 ? -errno : 0;
 
     for (unsigned int i = 0; rc == 0 && i < a->count; i++)
-        rc = io_write_all(fd, a->argv[i], strlen(a->argv[i]) + 1);
+        rc = io_write_all(fd, a->word[i], strlen(a->word[i]) + 1);
     if (rc < 0)
         return err_set(err, -rc, "cannot pass arguments to passt: %s", strerror(-rc));
     return STEAL_FD(fd);
@@ -96,6 +98,16 @@ static void reset_signals(void)
         signal(i, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* passt sends what a connection's window allows in one go, and what its socket does not take
+ * is lost until TCP sends it again: the larger the buffer the better. */
+static void enlarge_buffer(int fd)
+{
+    int size = SEND_BUFFER;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
 void passt_exec(const int *fds, unsigned int nr_fds)
@@ -115,6 +127,7 @@ void passt_exec(const int *fds, unsigned int nr_fds)
         argv[count++] = word;
     argv[count] = NULL;
     reset_signals();
+    enlarge_buffer(sock);
     if (dup2(null, 0) < 0 || dup2(fds[EXEC_WORDS], 1) < 0 || dup2(fds[EXEC_WORDS], 2) < 0 ||
         dup2(sock, FD_SOCKET) < 0)
         _exit(126);
@@ -222,31 +235,25 @@ static int wait_ready(int pidfd, int words, int ours, struct err *err)
     return err_set(err, EIO, "passt does not start: %s", why[0] ? why : "it gives no reason");
 }
 
-/* passt sends what a connection's window allows in one go, and what its socket does not take
- * is lost until TCP sends it again: the larger the buffer the better. */
-static void enlarge_buffer(int fd)
+static int make_pair(int *one, int *other)
 {
-    int size = SEND_BUFFER;
+    int pair[2];
 
-    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return -1;
+    *one = pair[0];
+    *other = pair[1];
+    return 0;
 }
 
 int passt_start(struct net_link **ret, const struct vif_config *config, struct err *err)
 {
     CLEANUP_CLOSE int ours = -1, theirs = -1, words = -1, said = -1, args = -1;
     struct arguments a;
-    int pair[2], pidfd, rc;
+    int pidfd, rc;
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+    if (make_pair(&ours, &theirs) < 0 || make_pair(&said, &words) < 0)
         return err_set(err, errno, "cannot make a socket: %s", strerror(errno));
-    ours = pair[0];
-    theirs = pair[1];
-    enlarge_buffer(theirs);
-    if (pipe2(pair, O_CLOEXEC) < 0)
-        return err_set(err, errno, "cannot make a pipe: %s", strerror(errno));
-    said = pair[0];
-    words = pair[1];
     make_arguments(&a, config);
     args = write_arguments(&a, err);
     if (args < 0)
