@@ -24,6 +24,7 @@ struct devices {
     struct loop *loop;
     struct domain *d;   /* NULL between lives */
     struct xenbus *bus; /* NULL while nothing is shown */
+    char *run_dir;
     struct device_disk *disks;
     struct device_vifs *vifs;
 };
@@ -84,7 +85,7 @@ static int open_disk(struct devices *all, const json_t *object, struct device_di
     if (find_disk(all, config.name))
         rc = err_set(err, EEXIST, "disk %s is there already", config.name);
     if (rc == 0)
-        rc = vbd_create(&disk->vbd, &config, err);
+        rc = vbd_create(&disk->vbd, &config, all->run_dir, err);
     if (rc < 0) {
         disk_config_done(&config);
         free(disk);
@@ -95,6 +96,15 @@ static int open_disk(struct devices *all, const json_t *object, struct device_di
     *p = disk;
     *ret = disk;
     return 0;
+}
+
+/* Where the control socket is: what is in there is nobody else's business. New; NULL when out
+ * of memory. */
+static char *run_dir(const struct domain_options *o)
+{
+    const char *slash = strrchr(o->socket_path, '/');
+
+    return slash ? strndup(o->socket_path, (size_t)(slash - o->socket_path)) : strdup(".");
 }
 
 int devices_create(struct devices **ret, struct loop *loop, const struct domain_options *o,
@@ -109,6 +119,11 @@ int devices_create(struct devices **ret, struct loop *loop, const struct domain_
     if (rc < 0)
         return rc;
     all->loop = loop;
+    all->run_dir = run_dir(o);
+    if (!all->run_dir) {
+        devices_destroy(all);
+        return err_set(err, ENOMEM, "out of memory");
+    }
     json_array_foreach(o->disks, i, object)
     {
         rc = open_disk(all, object, &disk, err);
@@ -138,6 +153,7 @@ void devices_destroy(struct devices *all)
         free(disk);
     }
     device_vifs_destroy(all->vifs);
+    free(all->run_dir);
     free(all);
 }
 

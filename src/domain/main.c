@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/block/qemu.h"
 #include "backend/net/passt.h"
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -123,7 +124,7 @@ static void block_signals(void)
 /* Everything up to a running domain. On failure p holds nothing. */
 static int start(struct process *p, const struct inherited *in, struct err *err)
 {
-    static launcher_fn *const programs[] = {passt_exec};
+    static launcher_fn *const programs[] = {passt_exec, qemu_exec};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)

@@ -30,6 +30,11 @@ mkdir -p /mnt
 """
 
 
+needs_qemu = pytest.mark.skipif(
+    not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"),
+    reason="qemu-storage-daemon or qemu-img is not installed")
+
+
 def run(*words, **options):
     return subprocess.run(words, check=True, capture_output=True, text=True, **options).stdout
 
@@ -104,18 +109,22 @@ def test_one_kernel_after_the_other(xm, tmp_path):
                      text, re.DOTALL), text
 
 
-def test_hotplug(kernels, xm, image, tmp_path):
+@pytest.mark.parametrize("prefix", ["file", pytest.param("tap:qcow2", marks=needs_qemu)])
+def test_hotplug(kernels, xm, image, tmp_path, prefix):
     """A disk comes and goes while the guest runs."""
     path, _ = image
     second = tmp_path / "second.img"
     second.write_bytes(b"content!" * 8192)
+    if prefix != "file":
+        raw, second = second, tmp_path / "second.qcow2"
+        run("qemu-img", "convert", "-O", "qcow2", str(raw), str(second))
     output = bytearray()
 
     def sink(data):
         output.extend(data)
         for word, action in ((b"plug", "block-attach"), (b"unplug", "block-detach")):
             if output.split()[-1:] == [word]:
-                rest = (f"file:{second}", "xvdb", "r") if action == "block-attach" else ("xvdb",)
+                rest = (f"{prefix}:{second}", "xvdb", "r") if action == "block-attach" else ("xvdb",)
                 run(xm, action, machine.name, *rest)
 
     with Machine("xm", kernels(), config=disk(path)) as machine:
@@ -230,11 +239,6 @@ def kill_users_of(path):
                 os.kill(int(link.split("/")[2]), signal.SIGKILL)
         except OSError:
             continue  # it closed the file, or ended, meanwhile
-
-
-needs_qemu = pytest.mark.skipif(
-    not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"),
-    reason="qemu-storage-daemon or qemu-img is not installed")
 
 
 @pytest.mark.parametrize("after,form", [(5, "raw"), (23, "raw"),

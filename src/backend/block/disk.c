@@ -168,10 +168,11 @@ static int describe(struct disk *disk, const struct disk_config *c, struct err *
 }
 
 /* Have another format's image served; its size is that of its content. */
-static int open_format(struct disk *disk, const struct disk_config *c, struct err *err)
+static int open_format(struct disk *disk, const struct disk_config *c, const char *run_dir,
+                       struct err *err)
 {
-    int rc =
-        qemu_image_open(&disk->server, c->path, c->format, c->mode != DISK_READ, c->discard, err);
+    int rc = qemu_image_open(&disk->server, c->path, c->format, c->mode != DISK_READ, c->discard,
+                             run_dir, err);
     int64_t size;
 
     if (rc < 0)
@@ -196,17 +197,38 @@ static void set_rights(struct disk *disk, const struct disk_config *c)
         disk->discard_granularity = 0;
 }
 
-int disk_open(struct disk *disk, const struct disk_config *c, struct err *err)
+/* The host's own users of a block device (mounts, volume groups) know nothing of our locks, but
+ * the kernel knows them: an exclusive open goes with none. */
+static int open_flags(const struct disk_config *c)
 {
     /* A pipe or terminal by that name must not hold us up. */
     int flags = (c->mode == DISK_READ ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
-    CLEANUP_CLOSE int fd = open(c->path, flags);
+    struct stat st;
+
+    if (c->mode == DISK_WRITE && stat(c->path, &st) == 0 && S_ISBLK(st.st_mode))
+        flags |= O_EXCL;
+    return flags;
+}
+
+static int open_failed(const struct disk_config *c, int code, struct err *err)
+{
+    if (code == EBUSY)
+        return err_set(err, EBUSY,
+                       "disk %s: %s is in use: mounted on this host, part of another device, or "
+                       "another domain's",
+                       c->name, c->path);
+    return err_set(err, code, "disk %s: cannot open %s for %s: %s", c->name, c->path,
+                   c->mode == DISK_READ ? "reading" : "writing", strerror(code));
+}
+
+int disk_open(struct disk *disk, const struct disk_config *c, const char *run_dir, struct err *err)
+{
+    CLEANUP_CLOSE int fd = open(c->path, open_flags(c));
     int rc;
 
     *disk = (struct disk){.fd = fd, .lock_fd = fd};
     if (fd < 0)
-        return err_set(err, errno, "disk %s: cannot open %s for %s: %s", c->name, c->path,
-                       c->mode == DISK_READ ? "reading" : "writing", strerror(errno));
+        return open_failed(c, errno, err);
     rc = io_set_nonblock(fd, false);
     if (rc == 0)
         rc = describe(disk, c, err);
@@ -221,7 +243,7 @@ int disk_open(struct disk *disk, const struct disk_config *c, struct err *err)
     if (rc < 0)
         return err_set(err, -rc, "disk %s: cannot lock %s: %s", c->name, c->path, strerror(-rc));
     if (!is_raw(c))
-        rc = open_format(disk, c, err);
+        rc = open_format(disk, c, run_dir, err);
     if (rc < 0)
         return rc;
     if (!disk->limits.sectors) {

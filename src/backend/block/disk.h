@@ -46,6 +46,8 @@ struct disk {
     unsigned int discard_granularity; /* bytes; 0 = no discard */
 };
 
-/* Open and lock. -EBUSY: another domain uses it in a way that does not go together. */
-int disk_open(struct disk *disk, const struct disk_config *c, struct err *err) MUST_CHECK;
+/* Open and lock. `run_dir`: for the socket of another format's server. -EBUSY: another domain uses
+ * it in a way that does not go together. */
+int disk_open(struct disk *disk, const struct disk_config *c, const char *run_dir,
+              struct err *err) MUST_CHECK;
 void disk_close(struct disk *disk);

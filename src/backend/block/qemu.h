@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * qemu.h - image formats other than raw: qemu-storage-daemon opens the image and serves its
- * content by NBD, on a socket that only this process can name.
+ * content by NBD on a socket that has no name any more when the guest starts.
  */
 #pragma once
 
-#include <sys/types.h>
-
 #include "base/err.h"
+#include "base/launcher.h"
 #include "base/types.h"
 
 struct qemu_image;
 
-/* Start a daemon for the image at `path`; `format` is xl's word for what it is. It ends when
+/* One of the launcher's programs: becomes the daemon. */
+launcher_fn qemu_exec;
+
+/* Start a daemon for the image at `path`; `format` is xl's word for what it is, `run_dir` a
+ * directory that nobody else may write. It ends when
  * this process does, having written what it holds. -ENOENT when there is no such program, -EIO
  * with its words when it refuses the image. Main thread. */
 int qemu_image_open(struct qemu_image **ret, const char *path, const char *format, bool writable,
-                    bool discard, struct err *err) MUST_CHECK;
+                    bool discard, const char *run_dir, struct err *err) MUST_CHECK;
 /* End it, and wait until it has written everything. NULL is fine. */
 void qemu_image_close(struct qemu_image *image);
 /* A new connection to it. The descriptor or -errno. */

@@ -284,14 +284,14 @@ static const struct xenbus_ops vbd_ops = {
 
 /* --- life ------------------------------------------------------------------------------- */
 
-int vbd_create(struct vbd **ret, struct disk_config *config, struct err *err)
+int vbd_create(struct vbd **ret, struct disk_config *config, const char *run_dir, struct err *err)
 {
     struct vbd *v = calloc(1, sizeof(*v));
     int rc;
 
     if (!v)
         return err_set(err, ENOMEM, "out of memory");
-    rc = disk_open(&v->disk, config, err);
+    rc = disk_open(&v->disk, config, run_dir, err);
     if (rc < 0) {
         free(v);
         return rc;

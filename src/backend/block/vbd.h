@@ -12,8 +12,10 @@
 
 struct vbd;
 
-/* Opens the image. Takes the content of *config on success. 0 or -errno. */
-int vbd_create(struct vbd **ret, struct disk_config *config, struct err *err) MUST_CHECK;
+/* Opens the image (run_dir: see disk_open()). Takes the content of *config on success. 0 or
+ * -errno. */
+int vbd_create(struct vbd **ret, struct disk_config *config, const char *run_dir,
+               struct err *err) MUST_CHECK;
 /* Not while attached. NULL is fine. */
 void vbd_destroy(struct vbd *v);
 const struct disk_config *vbd_config(const struct vbd *v);

@@ -103,7 +103,7 @@ static void attach_disk(const char *mode)
 
     assert_int_equal(disk_config_parse(&config, object, &err), 0);
     json_decref(object);
-    if (vbd_create(&t.vbd, &config, &err) < 0)
+    if (vbd_create(&t.vbd, &config, "/tmp", &err) < 0)
         fail_msg("%s", err.msg);
     assert_int_equal(vbd_attach(t.vbd, t.bus, on_removed, NULL, &err), 0);
     store_settle();
@@ -604,16 +604,16 @@ static void test_sharing(void **state)
 
         for (c.mode = DISK_READ; strcmp(disk_mode_text(c.mode), cases[i].first) != 0;)
             c.mode++;
-        assert_int_equal(disk_open(&first, &c, &err), 0);
+        assert_int_equal(disk_open(&first, &c, "/tmp", &err), 0);
         for (c.mode = DISK_READ; strcmp(disk_mode_text(c.mode), cases[i].second) != 0;)
             c.mode++;
-        rc = disk_open(&second, &c, &err);
+        rc = disk_open(&second, &c, "/tmp", &err);
         if (rc != cases[i].rc)
             fail_msg("%s then %s: %d", cases[i].first, cases[i].second, rc);
         if (rc == 0)
             disk_close(&second);
         disk_close(&first);
-        assert_int_equal(disk_open(&second, &c, &err), 0);
+        assert_int_equal(disk_open(&second, &c, "/tmp", &err), 0);
         disk_close(&second);
     }
 }
@@ -625,15 +625,15 @@ static void test_bad_images(void **state)
     struct err err = {0};
     struct disk disk;
 
-    assert_int_equal(disk_open(&disk, &c, &err), -ENOENT);
+    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), -ENOENT);
     assert_non_null(strstr(err.msg, "/nowhere"));
     c.path = null;
-    assert_int_equal(disk_open(&disk, &c, &err), -EINVAL);
+    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), -EINVAL);
     c.path = tmp;
-    assert_int_equal(disk_open(&disk, &c, &err), -EINVAL);
+    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), -EINVAL);
     c.path = t.path;
     assert_int_equal(ftruncate(t.fd, 511), 0);
-    assert_int_equal(disk_open(&disk, &c, &err), -EINVAL);
+    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), -EINVAL);
     assert_non_null(strstr(err.msg, "empty"));
 }
 
