@@ -133,6 +133,11 @@ void user_kick(void)
 {
 }
 
+enum user_stop user_run(struct vcpu *v, struct fault *ret_fault)
+{
+    return USER_EVENT;
+}
+
 void user_fpu_import(void)
 {
     user_fpu_here = 1;

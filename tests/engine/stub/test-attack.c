@@ -31,10 +31,10 @@
 
 extern const uint8_t attack_start[], attack_end[];
 extern const uint8_t a_altstack_end[], a_altstack_in[], a_bounce[], a_cli[], a_compat_syscall[],
-    a_compat_sysenter[], a_gs[], a_icebp[], a_in[], a_int2[], a_int4[], a_jmp[], a_jmp_tf[], a_lie[], a_load[],
-    a_mov_ss[], a_nt_iret[], a_park[], a_rdmsr[], a_rdpmc[], a_scribble[], a_sigreturn[], a_ss[], a_store[],
-    a_storm[], a_sweep[], a_sweep80[], a_syscall[], a_sysenter[], a_tf_syscall[], a_words[],
-    a_xsetbv[];
+    a_compat_sysenter[], a_gs[], a_icebp[], a_in[], a_int2[], a_int4[], a_jmp[], a_jmp_tf[],
+    a_lie[], a_load[], a_mov_ss[], a_nt_iret[], a_park[], a_rdmsr[], a_rdpmc[], a_scribble[],
+    a_sigreturn[], a_ss[], a_store[], a_storm[], a_sweep[], a_sweep80[], a_syscall[], a_sysenter[],
+    a_tf_syscall[], a_words[], a_xsetbv[];
 extern const uint8_t g_syscall[], g_spin[], g_xmm_get[], g_xmm_set[];
 
 static struct space *space_of(mfn_t root)

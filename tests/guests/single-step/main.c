@@ -4,10 +4,10 @@
  * user mode, with rip behind it, DR6.BS set and TF shown in the frame but off in the handler;
  * a branch is followed at its target; popf that sets TF is not itself trapped, popf that
  * clears it is; pushf shows TF; a fault comes before the step; SIMD and x87 instructions can
- * be stepped over; results are those of plain execution.
+ * be stepped over; a repeated string instruction is followed by one trap a round, mov to ss by
+ * none; results are those of plain execution.
  *
- * Blind spots: repeated string instructions (one trap or many), mov and pop of ss, a traced
- * hypercall.
+ * Blind spots: a traced hypercall.
  */
 #include "guest.h"
 
@@ -145,6 +145,50 @@ static void check_simd(void)
     CHECK_EQ(root, 0x40000000, "square root of 4");
 }
 
+extern char string_1[], string_2[], string_3[], string_4[], string_5[];
+extern char ss_1[], ss_2[], ss_3[], ss_4[], ss_5[], ss_6[];
+
+static void check_rounds(void)
+{
+    static const char *const labels[] = {string_1, string_1, string_1, string_2,
+                                         string_3, string_4, string_5};
+    uint8_t buffer[4] = {0};
+    void *to = buffer;
+    uint64_t count = 3;
+
+    begin();
+    asm volatile(TF_ON "nop\n"
+                       "string_1: rep stosb\n"
+                       "string_2: pushfq\n"
+                       "string_3: andl $~0x100, (%%rsp)\n"
+                       "string_4: popfq\n"
+                       "string_5:\n"
+                 : "+D"(to), "+c"(count)
+                 : "a"(7)
+                 : "memory", "cc");
+    expect(labels, ARRAY_SIZE(labels), "a string instruction");
+    CHECK(count == 0 && buffer[2] == 7 && buffer[3] == 0, "its result");
+}
+
+static void check_shadow(void)
+{
+    static const char *const labels[] = {ss_1, ss_2, ss_3, ss_4, ss_5, ss_6};
+
+    begin();
+    asm volatile(TF_ON "mov %%ss, %%ecx\n"
+                       "ss_1: mov %%ecx, %%ss\n"
+                       "nop\n"
+                       "ss_2: nop\n"
+                       "ss_3: pushfq\n"
+                       "ss_4: andl $~0x100, (%%rsp)\n"
+                       "ss_5: popfq\n"
+                       "ss_6:\n"
+                 :
+                 :
+                 : "rcx", "memory", "cc");
+    expect(labels, ARRAY_SIZE(labels), "mov to ss");
+}
+
 static void check_fault(void)
 {
     static const char *const labels[] = {fault_1, fault_2, fault_3, fault_4, fault_5};
@@ -213,6 +257,8 @@ void test_main(void)
     check_plain();
     check_branches();
     check_simd();
+    check_rounds();
+    check_shadow();
     check_fault();
     check_user();
 }

@@ -27,7 +27,7 @@ static uint8_t buffer[BUFFER_PAGES * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE
 struct operand {
     gva_t va;
     unsigned int size;
-    bool read, write;
+    bool write;
     uint8_t *copy;         /* in the buffer */
     unsigned int first;    /* bytes in the first page */
     uint8_t *guest[2];     /* the parts in guest memory; NULL: fault[] says why not */
@@ -138,7 +138,7 @@ static void mask_move_operand(struct vcpu *v, const struct insn *in, struct oper
 
 static bool find_operand(struct vcpu *v, const struct insn *in, struct operand *o)
 {
-    *o = (struct operand){.read = in->mem_read, .write = in->mem_write};
+    *o = (struct operand){.write = in->mem_write};
     if (in->cls == INSN_MASKMOV) {
         mask_move_operand(v, in, o);
     } else if (in->mem) {

@@ -168,8 +168,10 @@ static void *code_at_rip(struct vcpu *v)
         return host;
     host = translate(v, v->rip, &f);
     run->stats[STAT_TRANSLATIONS]++;
-    if (!host)
+    if (!host) {
+        v->rflags |= EFLAGS_RF;
         loop_fault(v, &f);
+    }
     return host;
 }
 

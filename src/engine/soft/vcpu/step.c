@@ -17,6 +17,7 @@
 #include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/translate.h"
+#include "engine/soft/vcpu/user.h"
 
 #define STEPS 256 /* between two looks at events and kicks */
 
@@ -64,10 +65,55 @@ static void system_call(struct vcpu *v, const struct insn *in)
         loop_hypercall(v);
 }
 
+/* mov to ss holds traps off until the instruction behind it is done. */
+static bool shadows_traps(const struct insn *in)
+{
+    return in->cls == INSN_MOV_SEG && !in->map && in->opcode == 0x8e && in->reg == 2;
+}
+
+/* Instructions that programs may have, though the guest kernel is told that they are not there:
+ * the CPU's own answer counts, or its layout of save areas. */
+static bool is_for_stub(const struct insn *in)
+{
+    switch (in->cls) {
+    case INSN_UD:
+        return in->map != 1 || (in->opcode != 0x0b && in->opcode != 0xb9 && in->opcode != 0xff);
+    case INSN_EMULATE:
+        return in->map == 1 && in->opcode == 0xae; /* fxsave and xsave families, fs and gs bases */
+    default:
+        return false;
+    }
+}
+
+/* One instruction of user code in its stub, with the trap flag there only. */
+static bool step_in_stub(struct vcpu *v, uint64_t cause, uint64_t resume)
+{
+    uint64_t trap_flag = v->rflags & EFLAGS_TF;
+    enum user_stop stop;
+    struct fault f;
+
+    v->rflags |= EFLAGS_TF;
+    stop = user_run(v, &f);
+    v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | trap_flag;
+    if (stop == USER_EVENT) {
+        v->rflags |= resume;
+    } else if (stop == USER_SYSCALL) {
+        pv_user_syscall(v);
+    } else if (f.vector != VEC_DB) {
+        loop_fault(v, &f);
+    } else {
+        if (cause)
+            debug_exception(v, cause);
+        return !cause;
+    }
+    return false;
+}
+
 /* The instruction is decoded and no breakpoint is on it. */
 static bool step_decoded(struct vcpu *v, const struct insn *in, const uint8_t *bytes)
 {
     uint64_t cause = v->rflags & EFLAGS_TF ? DR6_BS : 0, start = v->rip;
+    uint64_t resume = v->rflags & EFLAGS_RF;
     bool by_rounds = cause && is_repeated(in);
     enum emulate_result r;
     struct fault f;
@@ -77,6 +123,8 @@ static bool step_decoded(struct vcpu *v, const struct insn *in, const uint8_t *b
         system_call(v, in);
         return false;
     }
+    if (v->user_mode && is_for_stub(in))
+        return step_in_stub(v, cause, resume);
     if (breakpoints_enabled(v)) {
         cause |= breakpoints_accessed(v, in);
         by_rounds |= is_repeated(in) && breakpoints_in_string(v, in);
@@ -88,9 +136,10 @@ static bool step_decoded(struct vcpu *v, const struct insn *in, const uint8_t *b
         loop_fault(v, &f);
         return false;
     }
-    if (cause)
-        debug_exception(v, cause);
-    return !cause;
+    if (!cause || shadows_traps(in))
+        return true;
+    debug_exception(v, cause);
+    return false;
 }
 
 bool step_once(struct vcpu *v)
@@ -109,9 +158,12 @@ bool step_once(struct vcpu *v)
         }
     }
     len = pv_canonical(v->rip) ? fetch_decode(v, v->rip, &in, bytes, &f) : 0;
+    if (len < 0 && v->user_mode)
+        return step_in_stub(v, v->rflags & EFLAGS_TF ? DR6_BS : 0, v->rflags & EFLAGS_RF);
     if (len < 0)
         f = (struct fault){.vector = VEC_UD};
     if (len <= 0) {
+        v->rflags |= EFLAGS_RF;
         loop_fault(v, &f);
         return false;
     }

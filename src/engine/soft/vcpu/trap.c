@@ -108,9 +108,11 @@ static void leave(struct sigcontext *mc, enum soft_exit reason)
     soft.reason = reason;
 }
 
+/* With RF, as the CPU sets it in the frames of faults. */
 static void leave_fault(struct sigcontext *mc, uint8_t vector, bool has_error, uint32_t error,
                         gva_t cr2)
 {
+    vcpu.rflags |= EFLAGS_RF;
     soft.fault = (struct fault){vector, has_error, error, cr2};
     leave(mc, SOFT_FAULT);
 }
@@ -252,7 +254,7 @@ static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, ui
         mark(mc, pos);
         return;
     }
-    if (execute_owns(addr)) {
+    if (pos->block->alone && execute_owns(addr)) {
         recover(mc, pos);
         leave_fault(mc, VEC_PF, true, 0, addr);
         return;
@@ -336,6 +338,7 @@ int resolve_access(void)
         }
         if (soft.fault.vector == VEC_GP && fetch_decode(&vcpu, vcpu.rip, &in, bytes, &ignored) > 0)
             soft.fault.vector = (uint8_t)emulate_address_fault(&vcpu, &in);
+        vcpu.rflags |= EFLAGS_RF;
         soft.reason = SOFT_FAULT;
         return 0;
     }
