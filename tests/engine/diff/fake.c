@@ -129,6 +129,10 @@ void user_frame_written(mfn_t mfn)
 {
 }
 
+void user_guard_frame(mfn_t mfn)
+{
+}
+
 void user_kick(void)
 {
 }

@@ -33,6 +33,7 @@ struct fault fault;
 uint32_t frames_protected;
 
 static uint8_t frame_flags[NR_FRAMES + NR_PATCH];
+static uint16_t common_flags[NR_FRAMES + NR_PATCH];
 static struct ram ram;
 static struct zygote zygote;
 static mfn_t next_frame = 1024; /* page tables come from here */
@@ -57,11 +58,15 @@ void env_frame_written(mfn_t mfn)
     if (frame_flags[mfn] & FRAME_PATCHED)
         user_frame_written(mfn);
     frame_flags[mfn] = 0;
+    common_flags[mfn] = 0;
 }
 
-void vtlb_protect_frame(mfn_t mfn)
+bool vtlb_watch_frame(mfn_t mfn, unsigned int flag)
 {
     frames_protected++;
+    frame_flags[mfn] |= (uint8_t)flag;
+    common_flags[mfn] = 1;
+    return false;
 }
 
 int env_read(struct vcpu *v, gva_t va, void *buf, size_t size, struct fault *f)
@@ -204,6 +209,7 @@ static void memory_init(void)
     shared->nr_vcpus = 1;
     shared->tsc_khz = 2500000;
     vcpu_frame_flags = frame_flags;
+    shared_frames = common_flags;
     memcpy(ram_linear(FRAME_CODE_0), guest_start, (size_t)(guest_end - guest_start));
 }
 

@@ -73,8 +73,6 @@ void patch_init(uint32_t vcpu_id)
     if (done)
         return;
     done = true;
-    if (shared->nr_vcpus > 1)
-        return; /* the others would have to be told which frames have copies */
     if (share < TRAMP_FRAMES + TABLE_FRAMES + 1 || vcpu_id >= shared->nr_vcpus)
         return;
     tramp_frame = shared->patch_first + vcpu_id * share;
@@ -207,12 +205,6 @@ static bool copy_matches(const struct copy *c)
     return true;
 }
 
-static void frame_guard(mfn_t frame)
-{
-    vcpu_frame_flags[frame] |= FRAME_PATCHED;
-    vtlb_protect_frame(frame);
-}
-
 static struct copy *copy_new(mfn_t frame, gva_t va)
 {
     struct copy *c = NULL;
@@ -226,7 +218,7 @@ static struct copy *copy_new(mfn_t frame, gva_t va)
     if (!c)
         return NULL;
     copy_free(c);
-    frame_guard(frame);
+    vtlb_watch_frame(frame, FRAME_PATCHED);
     *c = (struct copy){.frame = frame, .va = va, .used = true};
     index_stale = true;
     memcpy(copy_bytes(c), ram_linear(frame), PAGE_SIZE);

@@ -132,8 +132,10 @@ static void act(enum request what, uint64_t arg)
             vtlb_forget_frame(arg);
         break;
     case FRAME_GUARD:
-        if (arg < shared->nr_frames)
+        if (arg < shared->nr_frames) {
             vtlb_protect_frame(arg);
+            user_guard_frame(arg);
+        }
         break;
     case TLB_FLUSH:
         env_tlb_flush(&vcpu);

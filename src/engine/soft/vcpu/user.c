@@ -451,6 +451,11 @@ void user_frame_written(mfn_t mfn)
     patch_drop_frame(mfn);
 }
 
+void user_guard_frame(mfn_t mfn)
+{
+    user_tlb_drop_writable(mfn);
+}
+
 void user_kick(void)
 {
     stubs_kick();

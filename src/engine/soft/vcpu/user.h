@@ -38,6 +38,10 @@ void user_release(mfn_t root);
 /* A frame with FRAME_PATCHED is about to be written: drop the patched copy everywhere. */
 void user_frame_written(mfn_t mfn);
 
+/* Another vCPU watches the frame: programs that want to write to it have to ask first, from when
+ * they next run. */
+void user_guard_frame(mfn_t mfn);
+
 /* Async-signal-safe; from the timer/kick signal handler: if user_run waits for a stub, make
  * it stop (it then returns USER_EVENT). */
 void user_kick(void);

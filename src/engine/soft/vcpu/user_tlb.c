@@ -227,7 +227,7 @@ static void entry_make(struct space *sp, struct node *n, gva_t va, uint64_t pte,
     mfn_t frame = PTE_FRAME(pte);
 
     entry_clear(n, page);
-    if ((prot & PROT_W) && (vcpu_frame_flags[frame] & (FRAME_CODE | FRAME_PATCHED)))
+    if ((prot & PROT_W) && frame_is_watched(frame))
         env_frame_written(frame);
     if ((prot & PROT_X) && (vcpu_frame_flags[frame] & FRAME_PATCHED) && windows_map(sp) &&
         patch_ref(frame, va, &offset))
@@ -263,9 +263,10 @@ static void fill_around(struct space *sp, const struct leaf_table *t, gva_t va)
             continue;
         if (at >= STUB_BASE && at < STUB_END)
             continue;
-        if (!(e & PTE_A))
-            e = __atomic_fetch_or(entry, PTE_A, __ATOMIC_RELAXED) | PTE_A;
-        if (t->write && (e & PTE_RW) && (e & PTE_D))
+        if (!pte_set_bits(entry, &e, PTE_A))
+            continue;
+        if (t->write && (e & PTE_RW) && (e & PTE_D) &&
+            (is_it || !frame_is_watched(PTE_FRAME(e))))
             prot |= PROT_W;
         if (t->exec && !(e & PTE_NX))
             prot |= PROT_X;
@@ -290,8 +291,8 @@ bool user_tlb_fill(struct space *sp, gva_t va, enum access access, uint32_t *err
         *error |= PF_P;
         return false;
     }
-    if ((e & want) != want)
-        __atomic_fetch_or(entry, want, __ATOMIC_RELAXED);
+    if (!pte_set_bits(entry, &e, want))
+        return true; /* the program finds out what it is now */
     if (!sp->no_patch && near_windows(va))
         user_tlb_give_up_patching(sp);
     fill_around(sp, &t, va);
@@ -403,5 +404,22 @@ void user_tlb_drop_patched(gva_t va, mfn_t frame)
 
         if (n && (n->patched & 1ull << page) && PTE_FRAME(n->pte[page]) == frame)
             entry_drop(sp, n, page);
+    }
+}
+
+void user_tlb_drop_writable(mfn_t frame)
+{
+    for (unsigned int s = 0; s < STUB_MAX; s++) {
+        struct space *sp = &spaces[s];
+
+        if (sp->root == INVALID_MFN)
+            continue;
+        for (uint32_t i = sp->nodes; i; i = nodes[i].next)
+            for (uint64_t left = nodes[i].writable; left; left &= left - 1) {
+                unsigned int page = (unsigned int)__builtin_ctzll(left);
+
+                if (PTE_FRAME(nodes[i].pte[page]) == frame)
+                    entry_drop(sp, &nodes[i], page);
+            }
     }
 }

@@ -44,5 +44,7 @@ void user_tlb_give_up_patching(struct space *sp);
 bool user_tlb_lookup(const struct space *sp, gva_t va, mfn_t *ret_frame, bool *ret_patched);
 /* May any user program write to the frame? Slow: looks at everything. */
 bool user_tlb_frame_is_writable(mfn_t frame);
+/* Queue the removal of all mappings through which programs may write to the frame. */
+void user_tlb_drop_writable(mfn_t frame);
 /* Queue the removal of the patched copy at page va wherever it is mapped. */
 void user_tlb_drop_patched(gva_t va, mfn_t frame);

@@ -117,11 +117,6 @@ static uint16_t own_bit(void)
     return (uint16_t)(1u << (vcpu.id % RUN_MAX_VCPUS));
 }
 
-static bool is_watched(mfn_t mfn)
-{
-    return shared_frames[mfn] & FRAMES_WATCHERS;
-}
-
 /* The flags of this frame were cleared. Whoever watches it again has to tell everybody. */
 static void unwatch(mfn_t mfn)
 {
@@ -155,7 +150,7 @@ void vtlb_frame_written(mfn_t mfn)
         return;
     doubt |= vcpu_frame_flags[mfn] & FRAME_UPPER;
     vcpu_frame_flags[mfn] &= (uint8_t) ~(FRAME_TABLE | FRAME_UPPER);
-    if (!is_watched(mfn))
+    if (!frame_is_watched(mfn))
         return;
     vtlb_forget_frame(mfn);
     peers_frame_written(mfn);
@@ -189,8 +184,10 @@ void vtlb_recheck_frames(void)
         if ((vcpu_frame_flags[mfn] & (FRAME_CODE | FRAME_PATCHED)) &&
             !(shared_frames[mfn] & own_bit()))
             vtlb_forget_frame(mfn);
-        if (is_watched(mfn))
+        if (frame_is_watched(mfn)) {
             vtlb_protect_frame(mfn);
+            user_guard_frame(mfn);
+        }
     }
 }
 
@@ -258,7 +255,7 @@ static bool continues(uint64_t pte, mfn_t mfn, const struct entry *e)
 /* Not mapped for writing, whatever the rights of the run. */
 static bool is_excepted(mfn_t mfn)
 {
-    return is_watched(mfn) || (vcpu_frame_flags[mfn] & (FRAME_RO | FRAME_SEALED));
+    return frame_is_watched(mfn) || (vcpu_frame_flags[mfn] & (FRAME_RO | FRAME_SEALED));
 }
 
 /* Map e's pages; excepted ones come out read-only. */
@@ -276,12 +273,12 @@ static int map_entry(const struct entry *e)
     return 0;
 }
 
-static void set_accessed(uint64_t *pte, bool writable)
+static void set_accessed(uint64_t *entry, bool writable)
 {
-    uint64_t want = PTE_A | (writable ? PTE_D : 0);
+    uint64_t pte = __atomic_load_n(entry, __ATOMIC_RELAXED);
 
-    if ((*pte & want) != want)
-        __atomic_fetch_or(pte, want, __ATOMIC_RELAXED);
+    if (pte & PTE_P)
+        (void)pte_set_bits(entry, &pte, PTE_A | (writable ? PTE_D : 0));
 }
 
 /* Remove entries that overlap [va, va + pages): their place is taken by a new run. */
@@ -511,8 +508,6 @@ void vtlb_invlpg(struct vcpu *v, gva_t va)
 /* Every mapping of one frame: RAM runs are few, so a scan is fine for a rare event. */
 void vtlb_protect_frame(mfn_t mfn)
 {
-    if (vcpu_frame_flags[mfn] & (FRAME_CODE | FRAME_PATCHED))
-        __atomic_fetch_or(&shared_frames[mfn], own_bit(), __ATOMIC_SEQ_CST);
     soft_tlb_clear();
     for (uint32_t i = 0; i < high_water; i++) {
         const struct entry *e = &entries[i];

@@ -30,8 +30,7 @@ void vtlb_flush(struct vcpu *v);
 void vtlb_invlpg(struct vcpu *v, gva_t va);
 /* The next flush is to compare every entry. */
 void vtlb_doubt(void);
-/* The frame holds translated code or has a patched copy: take away write permission from
- * every mapping of it. */
+/* Take away write permission from every mapping of the frame. */
 void vtlb_protect_frame(mfn_t mfn);
 /* Something is about to write (or has written) to the frame: what any vCPU derived from it is
  * dropped. Until this vCPU next serves requests of others it may be written without asking

@@ -72,13 +72,28 @@ int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *e
     return 0;
 }
 
+bool pte_set_bits(uint64_t *entry, uint64_t *pte, uint64_t bits)
+{
+    uint64_t was = *pte;
+
+    while ((was & bits) != bits) {
+        if (__atomic_compare_exchange_n(entry, &was, was | bits, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            was |= bits;
+        else if ((was ^ *pte) & ~(PTE_A | PTE_D))
+            return false;
+    }
+    *pte = was;
+    return true;
+}
+
 int walk_access(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error)
 {
     uint64_t want = PTE_A | (access == ACCESS_WRITE ? PTE_D : 0);
 
-    if (walk(root, va, access, ret, error))
-        return -1;
-    if ((ret->pte & want) != want)
-        ret->pte = __atomic_fetch_or(ret->entry, want, __ATOMIC_RELAXED) | want;
+    do {
+        if (walk(root, va, access, ret, error))
+            return -1;
+    } while (!pte_set_bits(ret->entry, &ret->pte, want));
     return 0;
 }

@@ -33,6 +33,12 @@ extern uint8_t *vcpu_frame_flags;
 #define FRAMES_LEVEL_MASK 0x7000u
 extern uint16_t *shared_frames;
 
+/* Has any vCPU derived something from the frame's content? Then it is mapped writable nowhere. */
+static inline bool frame_is_watched(mfn_t mfn)
+{
+    return shared_frames[mfn] & FRAMES_WATCHERS;
+}
+
 /* Bit per RAM frame: it is the guest's at present. The domain process writes it. */
 extern const uint64_t *vcpu_allocated;
 
@@ -54,6 +60,10 @@ struct walk {
  * P/W/I for `access` (U is added by the personality); where that has P, *ret is filled as
  * well. Does not set A/D. Knows nothing of FRAME_PT. */
 int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error);
+
+/* Set bits (A and D) in an entry as the hardware would: only while it still is `*pte` but for these.
+ * *pte follows. False: another vCPU has changed the entry. */
+bool pte_set_bits(uint64_t *entry, uint64_t *pte, uint64_t bits);
 
 /* walk() for present, permitted accesses with A (and D for writes) set atomically. */
 int walk_access(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error);
