@@ -12,7 +12,9 @@
 #include "guest.h"
 
 #define VA 0xffffffffc0000000ul
-#define USER_VA 0x40000000ul
+#define USER_VA 0x40000000ul   /* what is switched, as a program sees it */
+#define USER_DATA 0x40001000ul /* *s, and its stack */
+#define USER_CODE 0x40002000ul
 #define ROUNDS 50
 #define OTHER 1
 
@@ -24,7 +26,7 @@ struct shared {
 
 static struct shared *s;
 static volatile unsigned long *frames[2]; /* by an address of their own */
-static volatile unsigned long blocked, writes;
+static volatile unsigned long writes;
 static long ipi;
 
 enum how {
@@ -80,10 +82,10 @@ static void switch_to(uint64_t va, const volatile void *frame, uint64_t flags, e
     }
 }
 
-/* Reads *rdi, compares with the epoch before: { epoch, reads, stale, stop } at rsi. Ends in a
- * trap in user mode, in a return in kernel mode. */
+/* Reads *rdi, compares with the epoch before: { epoch, reads, stale, stop } at rsi. Programs
+ * return to user_exit. */
 void reader(volatile unsigned long *where, struct shared *shared);
-void reader_user_end(void);
+extern char user_exit[];
 asm(".pushsection .user, \"ax\"\n"
     "reader:\n"
     "1: mov (%rsi), %rax\n"
@@ -95,17 +97,38 @@ asm(".pushsection .user, \"ax\"\n"
     "2: cmpq $0, 24(%rsi)\n"
     "je 1b\n"
     "ret\n"
+    "user_exit: syscall\n"
     ".popsection\n");
 
 static void read_on(unsigned int id)
 {
     reader((volatile unsigned long *)VA, s);
-    blocked = 0;
+}
+
+static uint64_t user_code(const void *label)
+{
+    return USER_CODE + (uintptr_t)label % PAGE_SIZE;
+}
+
+static void read_as_program(unsigned int id)
+{
+    struct trap_frame f = {.rip = user_code((const void *)reader),
+                           .cs = FLAT_USER_CS,
+                           .ss = FLAT_USER_SS,
+                           .rsp = USER_DATA + 2048,
+                           .rdi = USER_VA,
+                           .rsi = USER_DATA,
+                           .rflags = 0x202};
+
+    *(uint64_t *)((uint8_t *)s + 2048) = user_code(user_exit);
+    user_root_init();
+    run_user(&f);
+    CHECK_EQ(f.vector, TRAP_SYSCALL, "the program's end");
 }
 
 static void check_reads(uint64_t va, const char *mode)
 {
-    s->epoch = s->reads = s->stale = s->stop = 0;
+    s->epoch = s->stale = 0;
     frames[0][0] = frames[1][0] = 0;
     switch_to(va, frames[0], PTE_P | PTE_RW | PTE_U, FLUSH_ALL);
     for (enum how how = 0; how < HOWS; how++) {
@@ -227,6 +250,16 @@ void test_main(void)
     }
     vcpu_start(OTHER, read_on);
     check_reads(VA, "kernel");
+    wait_down();
+    if (map(USER_VA, va_to_mfn((void *)frames[0]), PTE_P | PTE_RW | PTE_U) ||
+        map(USER_DATA, va_to_mfn(s), PTE_P | PTE_RW | PTE_U) ||
+        map(USER_CODE, va_to_mfn((const void *)(uintptr_t)reader), PTE_P | PTE_U)) {
+        error("cannot map the program");
+        return;
+    }
+    s->epoch = s->stop = 0;
+    vcpu_resume(OTHER, read_as_program);
+    check_reads(USER_VA, "user");
     wait_down();
     check_writes();
     wait_down();
