@@ -28,7 +28,7 @@ static const struct bpf_rule jail_policy[] = {
     {"vTLB entries out", __NR_munmap, {{0}}},
     {"write protection of code, the code cache", __NR_mprotect, {BPF_ARG_LE(2, 7)}},
     {"return from fault, timer and kick handlers", __NR_rt_sigreturn, {{0}}},
-    {"kick a stub; only own stubs have a descriptor here",
+    {"kick a stub or another vCPU of the guest; nobody else has a descriptor here",
      __NR_pidfd_send_signal,
      {BPF_ARG_EQ(1, JAIL_SIGUSR1), BPF_ARG_EQ(2, 0), BPF_ARG_EQ(3, 0)}},
     {"is it alive?",

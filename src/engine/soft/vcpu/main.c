@@ -28,6 +28,7 @@
 
 #include <xen/vcpu.h>
 
+#define MAX_PAUSES 500        /* some 10 us */
 #define FIRST_KERNEL_SLOT 272 /* of a root: what lies above Xen's hole */
 
 struct vcpu vcpu;
@@ -230,6 +231,10 @@ static void run_translated(struct vcpu *v, void *host)
     case SOFT_FAULT:
         loop_fault(v, &soft.fault);
         break;
+    case SOFT_PAUSE:
+        soft.pauses = MAX_PAUSES;
+        env_relax(v);
+        break;
     case SOFT_FPU:
         on_fpu(v);
         break;
@@ -391,6 +396,7 @@ void start_main(void)
         note_kernel_tables(v->cr3_kernel, 4);
     }
     pv_init(v);
+    soft.pauses = MAX_PAUSES;
     soft.kicked = 1; /* D may have requests already */
     for (;;) {
         if (soft.kicked)

@@ -19,6 +19,7 @@ enum soft_exit {
     SOFT_EMULATE,  /* instruction at rip */
     SOFT_HYPERCALL,
     SOFT_FAULT, /* soft.fault is to be delivered */
+    SOFT_PAUSE, /* the guest has spun for a while */
     SOFT_FPU,   /* SIMD code at rip, but the FPU is not usable */
 };
 
@@ -39,6 +40,8 @@ struct soft {
     uint64_t fs_base;  /* 128: guest gs_base + KERNEL_OFFSET, loaded at entry */
 
     uint32_t fpu_usable; /* 136: the FPU state is here and CR0.TS is clear; set at entry */
+
+    uint64_t pauses; /* `pause` instructions until SOFT_PAUSE, with several vCPUs */
 
     /* C only */
     uint64_t fs_loaded;

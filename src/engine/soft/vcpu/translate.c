@@ -13,6 +13,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emit.h"
+#include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/rewrite.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -298,6 +299,38 @@ static void emit_fpu_test(uint64_t pc, struct cache_insn *record)
     *skip = (uint8_t)(emit_at - skip - 1);
 }
 
+static bool is_pause(const struct insn *in)
+{
+    return in->map == 0 && in->opcode == 0x90 && in->rep == 0xf3 && in->cls == INSN_COPY &&
+           !in->op_gpr;
+}
+
+/* Count it: who spins for another vCPU is to give way now and then, for that one may be waiting
+ * for the same host CPU. */
+static void translate_pause(uint64_t next, struct cache_insn *record)
+{
+    uint8_t *leave, *go_on;
+
+    record->fixup |= FIX_RCX;
+    emit_store(RCX, &soft.rcx);
+    emit_load(RCX, &soft.pauses);
+    emit_lea(RCX, RCX, -1, 1, -1);
+    emit_store(RCX, &soft.pauses);
+    emit_8(0xe3); /* jrcxz */
+    leave = emit_at;
+    emit_8(0);
+    emit_load(RCX, &soft.rcx);
+    emit_8(0xf3);
+    emit_8(0x90);
+    emit_8(0xeb); /* jmp */
+    go_on = emit_at;
+    emit_8(0);
+    *leave = (uint8_t)(emit_at - leave - 1);
+    emit_load(RCX, &soft.rcx);
+    emit_exit(next, SOFT_PAUSE);
+    *go_on = (uint8_t)(emit_at - go_on - 1);
+}
+
 /* One instruction. */
 static enum flow region_insn(struct region *r, const struct insn *in, const uint8_t *bytes)
 {
@@ -309,6 +342,10 @@ static enum flow region_insn(struct region *r, const struct insn *in, const uint
         emit_fpu_test(r->pc, record);
         record = cache_insn_add(r->block, r->pc);
         r->simd_tested = true;
+    }
+    if (is_pause(in) && peers_exist()) {
+        translate_pause(r->pc + in->len, record);
+        return FLOW_NEXT;
     }
     flow = translate_flow(in, bytes, r->pc, record, &done);
     if (done)

@@ -265,8 +265,7 @@ static void fill_around(struct space *sp, const struct leaf_table *t, gva_t va)
             continue;
         if (!pte_set_bits(entry, &e, PTE_A))
             continue;
-        if (t->write && (e & PTE_RW) && (e & PTE_D) &&
-            (is_it || !frame_is_watched(PTE_FRAME(e))))
+        if (t->write && (e & PTE_RW) && (e & PTE_D) && (is_it || !frame_is_watched(PTE_FRAME(e))))
             prot |= PROT_W;
         if (t->exec && !(e & PTE_NX))
             prot |= PROT_X;
