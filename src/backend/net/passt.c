@@ -29,12 +29,13 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/launcher.h"
+#include "base/log.h"
 
 #define PROGRAM "passt"
 #define FD_SOCKET 3 /* where passt finds its end */
 #define PATIENCE_MS 15000
 #define SEND_BUFFER (8 * 1024 * 1024)
-#define MAX_ARGS (16 + 2 * VIF_MAX_FORWARDS)
+#define MAX_ARGS (20 + 2 * VIF_MAX_FORWARDS)
 #define ARGUMENTS_MAX 4096
 #define WORDS_MAX 4096 /* of what it says */
 #define NOT_INSTALLED "passt is not installed (Debian package passt)"
@@ -54,7 +55,13 @@ static void add(struct arguments *a, const char *word)
     a->word[a->count++] = word;
 }
 
-static void make_arguments(struct arguments *a, const struct vif_config *c)
+/* A network that ends at this host, for one that has no other: the guest reaches services on
+ * the host's loopback at the gateway's address. */
+static const char *const local_network[] = {
+    "--interface", "lo",        "--address", "10.0.2.15",  "--netmask",
+    "24",          "--gateway", "10.0.2.2",  "--mac-addr", "9a:55:9a:55:9a:55"};
+
+static void make_arguments(struct arguments *a, const struct vif_config *c, bool local)
 {
     memset(a, 0, sizeof(*a));
     snprintf(a->number, sizeof(a->number), "%d", FD_SOCKET);
@@ -62,6 +69,8 @@ static void make_arguments(struct arguments *a, const struct vif_config *c)
     add(a, "--quiet");
     add(a, "--fd");
     add(a, a->number);
+    for (size_t i = 0; local && i < ARRAY_SIZE(local_network); i++)
+        add(a, local_network[i]);
     if (c->mtu) {
         snprintf(a->mtu, sizeof(a->mtu), "%u", c->mtu);
         add(a, "--mtu");
@@ -229,9 +238,7 @@ static int wait_ready(int pidfd, int words, int ours, struct err *err)
     if (strcmp(why, NOT_INSTALLED) == 0)
         return err_set(err, ENOENT, "the type 'user' of a vif needs passt: " NOT_INSTALLED);
     if (strstr(why, "routable interface") || strstr(why, "External interface"))
-        return err_set(err, ENETUNREACH,
-                       "passt finds no route from this host to any network, which the type 'user' "
-                       "of a vif needs");
+        return err_set(err, ENETUNREACH, "passt finds no route from this host to any network");
     return err_set(err, EIO, "passt does not start: %s", why[0] ? why : "it gives no reason");
 }
 
@@ -246,7 +253,8 @@ static int make_pair(int *one, int *other)
     return 0;
 }
 
-int passt_start(struct net_link **ret, const struct vif_config *config, struct err *err)
+static int start(struct net_link **ret, const struct vif_config *config, bool local,
+                 struct err *err)
 {
     CLEANUP_CLOSE int ours = -1, theirs = -1, words = -1, said = -1, args = -1;
     struct arguments a;
@@ -254,7 +262,7 @@ int passt_start(struct net_link **ret, const struct vif_config *config, struct e
 
     if (make_pair(&ours, &theirs) < 0 || make_pair(&said, &words) < 0)
         return err_set(err, errno, "cannot make a socket: %s", strerror(errno));
-    make_arguments(&a, config);
+    make_arguments(&a, config, local);
     args = write_arguments(&a, err);
     if (args < 0)
         return args;
@@ -267,4 +275,14 @@ int passt_start(struct net_link **ret, const struct vif_config *config, struct e
     close(STEAL_FD(theirs));
     rc = wait_ready(pidfd, said, ours, err);
     return rc < 0 ? rc : link_stream_create(ret, STEAL_FD(ours), PROGRAM, err);
+}
+
+int passt_start(struct net_link **ret, const struct vif_config *config, struct err *err)
+{
+    int rc = start(ret, config, false, err);
+
+    if (rc != -ENETUNREACH)
+        return rc;
+    log_msg(LOG_WARN, "backend", "%s: the guest's network ends at this host", err->msg);
+    return start(ret, config, true, err);
 }

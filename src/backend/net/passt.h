@@ -9,8 +9,8 @@
 #include "backend/net/vif_config.h"
 
 /* Start passt for an interface and wait until it is ready. It ends by itself when the link is
- * destroyed, or this process ends. 0, or -errno with its own words where it refuses (a port
- * that is taken, a host without a route). */
+ * destroyed, or this process ends. On a host that has no route the guest's network ends at the
+ * host. 0, or -errno with passt's own words where it refuses (a port that is taken). */
 int passt_start(struct net_link **ret, const struct vif_config *config, struct err *err) MUST_CHECK;
 
 /* launcher_fn (base/launcher.h): becomes passt. */

@@ -111,7 +111,6 @@ static const int passes[] = {
     SYS_rt_sigreturn,
     SYS_exit_group,
     SYS_restart_syscall,
-    SYS_pipe2,
     SYS_gettimeofday,
     SYS_time,
 };
