@@ -335,7 +335,7 @@ int main(void)
         SYS_close_range,    SYS_munmap,       SYS_rt_sigaction, SYS_sigaltstack,
         SYS_rt_sigprocmask, SYS_prctl,        SYS_arch_prctl,   SYS_pidfd_open,
         SYS_getpid,         SYS_getppid,      SYS_seccomp,      SYS_futex,
-        SYS_pwrite64,       SYS_exit_group,   SYS_kill};
+        SYS_pwrite64,       SYS_exit_group,   SYS_kill,         SYS_sched_setaffinity};
     static const uint32_t vcpu[] = {SYS_futex,
                                     SYS_munmap,
                                     SYS_mprotect,
@@ -344,6 +344,7 @@ int main(void)
                                     SYS_timer_settime,
                                     SYS_clock_gettime,
                                     SYS_sched_yield,
+                                    SYS_getcpu,
                                     SYS_rt_sigprocmask,
                                     SYS_close,
                                     SYS_exit_group,
