@@ -10,7 +10,7 @@
 #include "guest.h"
 
 #define ALIAS 0xffffffffc0000000ul
-#define ROUNDS 40
+#define ROUNDS 25
 
 static uint8_t *page;
 static volatile unsigned long told[MAX_VCPUS]; /* the least that its calls may return */
