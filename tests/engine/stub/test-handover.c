@@ -22,7 +22,7 @@ static int tests, failures;
 static uint64_t now;
 static uint32_t seed = 1;
 
-static void ok(bool cond, const char *fmt, ...)
+static void PRINTF_FMT(2, 3) ok(bool cond, const char *fmt, ...)
 {
     va_list ap;
 

@@ -28,7 +28,7 @@
 
 static int tests, failures;
 
-static void ok(bool cond, const char *fmt, ...)
+static void PRINTF_FMT(2, 3) ok(bool cond, const char *fmt, ...)
 {
     va_list ap;
 
