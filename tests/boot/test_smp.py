@@ -47,3 +47,16 @@ def test_offline_online(guest):
         done
         {WARNINGS}""", vcpus=2)
     assert result.text().split() == ["0", "1", "0-1", "1"] * 3
+
+
+@pytest.mark.slow
+def test_tracing_on_and_off_beside_work(guest):
+    """The kernel changes some 40,000 calls of its own code while the other vCPU runs it."""
+    result = guest(f"""mount -t tracefs t /sys/kernel/tracing; cd /sys/kernel/tracing
+        (while [ ! -e /tmp/end ]; do ls -lR /proc/self >/dev/null 2>&1; done) &
+        for i in 1 2 3; do
+            echo function >current_tracer; sleep 0.2; echo nop >current_tracer; echo $i
+        done
+        touch /tmp/end; wait
+        {WARNINGS}""", vcpus=2)
+    assert result.text().split() == ["1", "2", "3"]
