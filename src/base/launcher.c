@@ -164,7 +164,7 @@ int launcher_start(launcher_fn *const *programs, unsigned int nr_programs, struc
 
 static int spawn_there(launcher_fn *program, const int *fds, unsigned int nr_fds)
 {
-    int got[LAUNCHER_MAX_FDS], answer, rc;
+    int got[LAUNCHER_MAX_FDS] = {-1}, answer = 0, rc;
     int number = 0;
 
     while ((unsigned int)number < nr_known && known[number] != program)

@@ -236,7 +236,7 @@ int engine_prepare(launcher_fn *const *others, unsigned int nr_others, struct er
 
     if (nr_others > ENGINE_MAX_OTHERS)
         return err_set(err, EINVAL, "too many programs for the launcher");
-    memcpy(programs + 2, others, nr_others * sizeof(others[0]));
+    memcpy(&programs[2], others, nr_others * sizeof(others[0]));
     return launcher_start(programs, 2 + nr_others, err);
 }
 

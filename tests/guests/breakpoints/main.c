@@ -67,8 +67,8 @@ static void set_breakpoint(unsigned int n, uint64_t at, unsigned int kind, unsig
     uint64_t dr7 = (uint64_t)hypercall1(__HYPERVISOR_get_debugreg, 7) & ~CONTROL(n, 3u, 3u);
 
     CHECK_EQ(hypercall2(__HYPERVISOR_set_debugreg, n, at), 0, "dr%u", n);
-    CHECK_EQ(hypercall2(__HYPERVISOR_set_debugreg, 7, dr7 | ENABLE(n) | CONTROL(n, kind, length)), 0,
-             "dr7");
+    CHECK_EQ(hypercall2(__HYPERVISOR_set_debugreg, 7, dr7 | ENABLE(n) | CONTROL(n, kind, length)),
+             0, "dr7");
 }
 
 static void begin(void)
@@ -138,7 +138,7 @@ static void check_execution(void)
         asm volatile("lea 77f(%%rip), %[behind]\n" insn "\n77: nop\n"                              \
                      : [behind] "=&r"(behind)                                                      \
                      : "b"(at)                                                                     \
-                     : "rax", "rcx", "rdx", "memory", "cc");                               \
+                     : "rax", "rcx", "rdx", "memory", "cc");                                       \
         if (dr6)                                                                                   \
             expect_one(what, behind, dr6);                                                         \
         else                                                                                       \

@@ -211,8 +211,8 @@ static unsigned int implicit_ranges(const struct vcpu *v, const struct insn *in,
 static uint32_t port_hits(const struct vcpu *v, const struct insn *in)
 {
     uint64_t size = in->opsize == 8 ? 4 : in->opsize;
-    uint16_t port = in->opcode >= 0xe4 && in->opcode <= 0xe7 ? (uint16_t)in->imm
-                                                             : (uint16_t)v->gpr[RDX];
+    uint16_t port =
+        in->opcode >= 0xe4 && in->opcode <= 0xe7 ? (uint16_t)in->imm : (uint16_t)v->gpr[RDX];
     uint32_t hits = 0;
 
     if (!(v->cr4 & CR4_DE) || in->cls != INSN_EMULATE || in->map ||

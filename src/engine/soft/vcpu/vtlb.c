@@ -36,7 +36,7 @@
 
 struct entry {
     gva_t va;
-    mfn_t mfn; /* first frame */
+    mfn_t mfn;   /* first frame */
     mfn_t table; /* the level-1 table */
     uint16_t pages;
     bool writable; /* by the guest's tables; watched frames are excepted page by page */
