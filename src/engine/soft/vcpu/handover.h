@@ -20,15 +20,15 @@
 #include "base/types.h"
 
 struct handover {
-    uint32_t budget;         /* how long to spin; 0 = only one CPU, never */
-    uint32_t ms;             /* ticks of a millisecond */
-    bool spin;               /* the way that is better now */
-    bool probing;            /* the other one is being played */
-    uint64_t sum, count;     /* of the waits since this spell began */
-    uint64_t mean;           /* wait in the last spell of the better way */
-    uint64_t end, interval;  /* of this spell; length of one of the better way */
-    int credit;              /* > 0: who was woken came in time, lately */
-    uint32_t idle;           /* wake-ups since that was last tried */
+    uint32_t budget;        /* how long to spin; 0 = only one CPU, never */
+    uint32_t ms;            /* ticks of a millisecond */
+    bool spin;              /* the way that is better now */
+    bool probing;           /* the other one is being played */
+    uint64_t sum, count;    /* of the waits since this spell began */
+    uint64_t mean;          /* wait in the last spell of the better way */
+    uint64_t end, interval; /* of this spell; length of one of the better way */
+    int credit;             /* > 0: who was woken came in time, lately */
+    uint32_t idle;          /* wake-ups since that was last tried */
 };
 
 #define HANDOVER_PROBE_MS 10

@@ -37,7 +37,7 @@ struct stub {
     uint16_t beside;            /* it keeps off this CPU; + 1, 0 = none */
     int fd;                     /* pidfd */
     uint32_t pid;
-    uint32_t nops, maps; /* queued operations, and how many of them may be STUB_OP_MAP */
+    uint32_t nops, maps;  /* queued operations, and how many of them may be STUB_OP_MAP */
     uint64_t dirty_since; /* order in which stubs became dirty */
     struct stub_op ops[Q_MAX_OPS];
 };

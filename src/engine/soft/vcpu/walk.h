@@ -61,8 +61,8 @@ struct walk {
  * well. Does not set A/D. Knows nothing of FRAME_PT. */
 int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error);
 
-/* Set bits (A and D) in an entry as the hardware would: only while it still is `*pte` but for these.
- * *pte follows. False: another vCPU has changed the entry. */
+/* Set bits (A and D) in an entry as the hardware would: only while it still is `*pte` but for
+ * these. *pte follows. False: another vCPU has changed the entry. */
 bool pte_set_bits(uint64_t *entry, uint64_t *pte, uint64_t bits);
 
 /* walk() for present, permitted accesses with A (and D for writes) set atomically. */
