@@ -8,6 +8,7 @@
 #include <xen/vcpu.h>
 
 #include "cpu/env.h"
+#include "cpu/pv/evtchn.h"
 #include "cpu/pv/pv.h"
 #include "cpu/pv/time.h"
 
@@ -153,10 +154,15 @@ static int64_t own_vcpu_op(struct vcpu *v, uint64_t args[5])
 
 int64_t pv_do_vcpu_op(struct vcpu *v, uint64_t args[5])
 {
+    const struct evtchn_ctx *c = env_evtchn();
+
     /* Both are ints in the ABI. */
     args[0] = (uint32_t)args[0];
     args[1] = (uint32_t)args[1];
     if (args[1] == v->id)
         return own_vcpu_op(v, args);
+    /* Linux asks for each of the 8192 that it could have. */
+    if (c && args[1] >= c->nr_vcpus)
+        return -XEN_ENOENT;
     return env_domain_hypercall(v, __HYPERVISOR_vcpu_op, args);
 }

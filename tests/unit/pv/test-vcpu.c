@@ -211,6 +211,18 @@ static int64_t vcpu_op(unsigned int cmd, uint64_t a, uint64_t b)
     return fake_hypercall(24, cmd, 0, ARGS, 0, 0);
 }
 
+/* A kernel asks for thousands of vCPUs at its start: nobody else is bothered. */
+static void test_absent_vcpus(void **state)
+{
+    fake.have_evtchn = true;
+    fake.domain_ret = 77;
+    assert_int_equal(fake_hypercall(24, 3, 2, 0, 0, 0), -XEN_ENOENT);
+    assert_int_equal(fake_hypercall(24, 3, ~0u, 0, 0, 0), -XEN_ENOENT);
+    assert_int_equal(fake.domain_calls, 0);
+    assert_int_equal(fake_hypercall(24, 3, 1, 0, 0, 0), 77);
+    assert_int_equal(fake.domain_calls, 1);
+}
+
 static void test_periodic_timer(void **state)
 {
     uint64_t start = fake.now;
@@ -556,16 +568,27 @@ static void test_init_keeps_what_was_given(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_trap_table),        T(test_trap_table_at_edge_of_memory),
-        T(test_callbacks),         T(test_gdt),
-        T(test_update_descriptor), T(test_segment_bases),
-        T(test_debug_registers),   T(test_periodic_timer),
-        T(test_singleshot_timer),  T(test_time_records),
-        T(test_vcpu_info_moves),   T(test_runstate),
-        T(test_vcpu_op_others),    T(test_block),
-        T(test_block_until_timer), T(test_poll),
-        T(test_sched_rest),        T(test_own_event_channels),
-        T(test_small_calls),       T(test_init_keeps_what_was_given),
+        T(test_trap_table),
+        T(test_trap_table_at_edge_of_memory),
+        T(test_callbacks),
+        T(test_gdt),
+        T(test_update_descriptor),
+        T(test_segment_bases),
+        T(test_debug_registers),
+        T(test_absent_vcpus),
+        T(test_periodic_timer),
+        T(test_singleshot_timer),
+        T(test_time_records),
+        T(test_vcpu_info_moves),
+        T(test_runstate),
+        T(test_vcpu_op_others),
+        T(test_block),
+        T(test_block_until_timer),
+        T(test_poll),
+        T(test_sched_rest),
+        T(test_own_event_channels),
+        T(test_small_calls),
+        T(test_init_keeps_what_was_given),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
