@@ -20,7 +20,7 @@ all: $(BUILD)/build.ninja
 
 $(BUILD)/build.ninja: | deps
 	@command -v meson >/dev/null || scripts/install-deps build
-	meson setup $(MESON_FLAGS) $(BUILD)
+	meson setup $(MESON_FLAGS) $(BUILD) >&2
 
 deps:
 	@scripts/install-deps build run
