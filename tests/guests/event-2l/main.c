@@ -127,8 +127,8 @@ static void check_waiting(unsigned int port)
     CHECK_EQ(sched_op(SCHEDOP_poll, &poll), 0, "poll on a masked pending port");
     event_clear(port);
     event_unmask(port);
-    poll.timeout = now() + 5000000;
     uint64_t start = now();
+    poll.timeout = start + 5000000;
     CHECK_EQ(sched_op(SCHEDOP_poll, &poll), 0, "poll with a timeout");
     CHECK(now() - start >= 4000000, "poll came back %lu ns early", 5000000 - (now() - start));
     poll.nr_ports = 129;
