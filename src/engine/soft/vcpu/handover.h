@@ -27,6 +27,7 @@ struct handover {
     uint64_t sum, count;    /* of the waits since this spell began */
     uint64_t mean;          /* wait in the last spell of the better way */
     uint64_t end, interval; /* of this spell; length of one of the better way */
+    uint32_t settle;        /* rounds that do not count */
     int credit;             /* > 0: who was woken came in time, lately */
     uint32_t idle;          /* wake-ups since that was last tried */
 };
@@ -34,6 +35,7 @@ struct handover {
 #define HANDOVER_PROBE_MS 10
 #define HANDOVER_FIRST_MS 30
 #define HANDOVER_LAST_MS 400
+#define HANDOVER_SETTLE 8  /* rounds of a probe until both sides and the host know */
 #define HANDOVER_ROUNDS 16 /* that a spell has at least */
 #define HANDOVER_CLEAR 64  /* rounds after which a probe of sleeping may be broken off */
 #define HANDOVER_CAP_MS 4  /* longer waits are computations, or as bad as it gets */
@@ -118,6 +120,10 @@ static inline void handover_result(struct handover *h, uint64_t now, uint64_t ti
         return;
     if (!h->end)
         handover_spell(h, now, h->interval);
+    if (h->settle) {
+        h->settle--;
+        return;
+    }
     h->sum += ticks < cap ? ticks : cap;
     h->count++;
     if (h->probing && h->spin && h->count >= HANDOVER_CLEAR && h->sum > 2 * h->mean * h->count) {
@@ -130,6 +136,7 @@ static inline void handover_result(struct handover *h, uint64_t now, uint64_t ti
         } else {
             h->mean = mean;
             h->probing = true;
+            h->settle = HANDOVER_SETTLE;
             handover_spell(h, now, (uint64_t)h->ms * HANDOVER_PROBE_MS);
         }
     }

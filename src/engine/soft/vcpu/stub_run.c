@@ -203,12 +203,13 @@ static bool sleep_for_stop(struct stub *s)
 
 static bool wait_for_stop(struct stub *s, bool woken)
 {
-    uint64_t start = rt_rdtsc(), end;
+    static uint64_t last; /* end of the round before: V, too, may lose its CPU for spinning */
     bool ok = spin_for_stop(s, woken) || sleep_for_stop(s);
+    uint64_t end = rt_rdtsc();
 
     s->q->seen = s->q->go;
-    end = rt_rdtsc();
-    handover_result(&handover, end, end - start);
+    handover_result(&handover, end, end - last);
+    last = end;
     return ok;
 }
 
