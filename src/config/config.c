@@ -288,16 +288,21 @@ int config_load_text(struct config *c, const char *name, const char *text, size_
     return rc < 0 ? rc : take_settings(c, err);
 }
 
+int config_read_file(const char *path, char **ret, size_t *ret_len, struct err *err)
+{
+    struct err cause = {0};
+    int rc = io_read_file(path, FILE_MAX, ret, ret_len, &cause);
+
+    return rc < 0 ? err_set(err, -rc, "Unable to open config file: %s", cause.msg) : 0;
+}
+
 int config_load(struct config *c, const char *path, struct err *err)
 {
     CLEANUP_FREE char *text = NULL;
-    struct err cause = {0};
     size_t len;
-    int rc = io_read_file(path, FILE_MAX, &text, &len, &cause);
+    int rc = config_read_file(path, &text, &len, err);
 
-    if (rc < 0)
-        return err_set(err, -rc, "Unable to open config file: %s", cause.msg);
-    return config_load_text(c, path, text, len, err);
+    return rc < 0 ? rc : config_load_text(c, path, text, len, err);
 }
 
 const struct value *config_value(const struct config *c, const char *name)

@@ -17,6 +17,9 @@ void config_free(struct config *c); /* NULL is fine */
  * times. 0 or -EINVAL. */
 int config_add_override(struct config *c, const char *assignment, struct err *err) MUST_CHECK;
 
+/* The text of a file of either kind, to be freed. 0, or -errno with a sentence. */
+int config_read_file(const char *path, char **ret, size_t *ret_len, struct err *err) MUST_CHECK;
+
 /* Read and evaluate a file. 0, or -errno with one sentence ("FILE:LINE: ..." where it applies).
  * Once per config. */
 int config_load(struct config *c, const char *path, struct err *err) MUST_CHECK;

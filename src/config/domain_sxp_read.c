@@ -8,12 +8,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "config/domain_sxp.h"
 #include "config/domain_sxp_places.h"
 #include "config/options.h"
 
-#define FILE_MAX (1024u * 1024)
 #define DEVICE_MAX 4096 /* characters of one device's description */
 
 /* What a running domain has besides, of no meaning for a new one. */
@@ -255,11 +253,8 @@ int domain_sxp_load_text(struct config *c, const char *name, const char *text, s
 int domain_sxp_load(struct config *c, const char *path, struct err *err)
 {
     CLEANUP_FREE char *text = NULL;
-    struct err cause = {0};
     size_t len;
-    int rc = io_read_file(path, FILE_MAX, &text, &len, &cause);
+    int rc = config_read_file(path, &text, &len, err);
 
-    if (rc < 0)
-        return err_set(err, -rc, "Unable to open config file: %s", cause.msg);
-    return domain_sxp_load_text(c, path, text, len, err);
+    return rc < 0 ? rc : domain_sxp_load_text(c, path, text, len, err);
 }

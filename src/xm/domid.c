@@ -9,16 +9,24 @@
 #include "xm/domains.h"
 #include "xm/verbs.h"
 
-static int run_domid(const struct verb *self, int argc, char **argv)
+/* The one domain that is named. Less than 0: found; else the verb's exit status. */
+static int find_one(const struct verb *self, int argc, char **argv, struct registry_entry *entry)
 {
-    struct registry_entry entry = {0};
     struct err err = {0};
     int rc = verb_check_arguments(self, argc, argv, 1, 1);
 
+    if (rc < 0 && !domains_is_host(argv[1]) && domains_find(argv[1], entry, &err) < 0)
+        return verb_error(&err);
+    return rc;
+}
+
+static int run_domid(const struct verb *self, int argc, char **argv)
+{
+    struct registry_entry entry = {0};
+    int rc = find_one(self, argc, argv, &entry);
+
     if (rc >= 0)
         return rc;
-    if (!domains_is_host(argv[1]) && domains_find(argv[1], &entry, &err) < 0)
-        return verb_error(&err);
     printf("%u\n", entry.domid);
     return XM_OK;
 }
@@ -26,13 +34,10 @@ static int run_domid(const struct verb *self, int argc, char **argv)
 static int run_domname(const struct verb *self, int argc, char **argv)
 {
     struct registry_entry entry = {.name = "Domain-0"};
-    struct err err = {0};
-    int rc = verb_check_arguments(self, argc, argv, 1, 1);
+    int rc = find_one(self, argc, argv, &entry);
 
     if (rc >= 0)
         return rc;
-    if (!domains_is_host(argv[1]) && domains_find(argv[1], &entry, &err) < 0)
-        return verb_error(&err);
     printf("%s\n", entry.name);
     return XM_OK;
 }

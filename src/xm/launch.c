@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/signals.h"
 
 enum { FD_CONFIG = 3, FD_READY, FD_LISTEN, FD_LOCK, FD_CLIENTS };
 
@@ -63,16 +63,6 @@ static bool place_descriptors(const int *fds, size_t count)
     return close_range((unsigned int)(FD_CONFIG + count), ~0u, 0) == 0;
 }
 
-static void reset_signals(void)
-{
-    sigset_t none;
-
-    for (int i = 1; i < NSIG; i++)
-        signal(i, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void run(const char *program, const int *fds, size_t count)
 {
     static const char message[] = "{\"ok\":false,\"error\":\"cannot start the domain process\"}\n";
@@ -86,7 +76,7 @@ static _Noreturn void run(const char *program, const int *fds, size_t count)
         argv[n++] = i < ARRAY_SIZE(names) ? names[i] : "--client-fd";
         argv[n++] = numbers[i];
     }
-    reset_signals();
+    signals_reset();
     if (place_descriptors(fds, count) && chdir("/") == 0)
         execv(program, (char *const *)argv);
     if (write(FD_READY, message, sizeof(message) - 1) < 0)

@@ -21,11 +21,9 @@
 #include <string.h>
 
 #include "backend/block/vbd_priv.h"
-#include "backend/console.h"
-#include "base/log.h"
 #include "domain/evtchn.h"
 #include "domain/gnttab.h"
-#include "domain/hypercall.h"
+#include "fuzz_domain.h"
 
 #include <xen/xen.h>
 #include <xen/grant_table.h>
@@ -40,33 +38,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct domain dom;
-static struct dom_shared shared;
-static struct run run_page;
 static struct vbd vbd;
 static struct blk_op *flying; /* submitted, not ended */
 
-static void must(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
-
 /* --- fakes ------------------------------------------------------------------------------ */
-
-void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
-{
-}
-
-struct run *engine_run_page(struct engine *e, unsigned int vcpu)
-{
-    return &run_page;
-}
-
-void console_io_write(struct domain *d, const void *buf, size_t n)
-{
-}
 
 static void check_op(const struct blk_op *op)
 {
@@ -136,21 +111,9 @@ static void *frame(mfn_t mfn)
 
 static void set_up_once(void)
 {
-    struct err err = {0};
-
     if (dom.ram.base)
         return;
-    must(log_open("/dev/null", &err) == 0, "a log");
-    must(ram_init(&dom.ram, PAGES, PAGES, &err) == 0, "memory");
-    dom.domid = 1;
-    dom.nr_vcpus = 1;
-    dom.engine = (struct engine *)&dom;
-    dom.shared = &shared;
-    dom.state = DOMAIN_RUNNING;
-    dom.console_mfn = 1;
-    dom.store_mfn = 2;
-    dom.wake_fd = -1;
-    must(domain_abi_init(&dom, &err) == 0, "a domain");
+    fuzz_domain_init(&dom, PAGES, 1, 2);
 }
 
 static void connect(unsigned int order)

@@ -22,12 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/console.h"
 #include "backend/net/netif_priv.h"
-#include "base/log.h"
 #include "domain/evtchn.h"
 #include "domain/gnttab.h"
-#include "domain/hypercall.h"
+#include "fuzz_domain.h"
 
 #include <xen/xen.h>
 #include <xen/event_channel.h>
@@ -49,8 +47,6 @@ struct input {
 };
 
 static struct domain dom;
-static struct dom_shared shared;
-static struct run run_page;
 static port_t ports[4];
 static struct netif *netif;
 
@@ -63,28 +59,7 @@ static struct {
     uint32_t change_to;
 } fake;
 
-static void must(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
-
 /* --- fakes ------------------------------------------------------------------------------ */
-
-void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
-{
-}
-
-struct run *engine_run_page(struct engine *e, unsigned int vcpu)
-{
-    return &run_page;
-}
-
-void console_io_write(struct domain *d, const void *buf, size_t n)
-{
-}
 
 static void *frame(mfn_t mfn)
 {
@@ -140,22 +115,9 @@ static port_t new_port(void)
 
 static void set_up_once(void)
 {
-    struct err err = {0};
-
     if (dom.ram.base)
         return;
-    must(log_open("/dev/null", &err) == 0, "a log");
-    must(ram_init(&dom.ram, PAGES, PAGES, &err) == 0, "memory");
-    pthread_mutex_init(&dom.lock, NULL);
-    dom.domid = 1;
-    dom.nr_vcpus = 1;
-    dom.engine = (struct engine *)&dom;
-    dom.shared = &shared;
-    dom.state = DOMAIN_RUNNING;
-    dom.console_mfn = 6;
-    dom.store_mfn = 7;
-    dom.wake_fd = -1;
-    must(domain_abi_init(&dom, &err) == 0, "a domain");
+    fuzz_domain_init(&dom, PAGES, 6, 7);
     for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++)
         ports[i] = new_port();
 }

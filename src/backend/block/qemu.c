@@ -32,6 +32,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/signals.h"
 
 #define PROGRAM "qemu-storage-daemon"
 #define NOT_INSTALLED PROGRAM " is not installed (Debian: qemu-system-common)"
@@ -97,16 +98,6 @@ static bool make_address(struct sockaddr_un *to, const char *path)
     return strlen(path) < sizeof(to->sun_path);
 }
 
-static void reset_signals(void)
-{
-    sigset_t none;
-
-    for (int i = 1; i < NSIG; i++)
-        signal(i, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* A socket at that path, listening at FD_LISTEN. Only the daemon has it: its end is seen. */
 static bool listen_at(const char *path)
 {
@@ -138,7 +129,7 @@ void qemu_exec(const int *fds, unsigned int nr_fds)
     for (char *word = text; word < text + len && count < MAX_ARGS; word += strlen(word) + 1)
         argv[count++] = word;
     argv[count] = NULL;
-    reset_signals();
+    signals_reset();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     /* Words before the socket: their descriptor may be the one that it goes to. */
     if (dup2(null, 0) < 0 || dup2(fds[EXEC_WORDS], 1) < 0 || dup2(fds[EXEC_WORDS], 2) < 0 ||

@@ -30,6 +30,7 @@
 #include "base/io.h"
 #include "base/launcher.h"
 #include "base/log.h"
+#include "base/signals.h"
 
 #define PROGRAM "passt"
 #define FD_SOCKET 3 /* where passt finds its end */
@@ -99,16 +100,6 @@ static int write_arguments(const struct arguments *a, struct err *err)
     return STEAL_FD(fd);
 }
 
-static void reset_signals(void)
-{
-    sigset_t none;
-
-    for (int i = 1; i < NSIG; i++)
-        signal(i, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* passt sends what a connection's window allows in one go, and what its socket does not take
  * is lost until TCP sends it again: the larger the buffer the better. */
 static void enlarge_buffer(int fd)
@@ -135,7 +126,7 @@ void passt_exec(const int *fds, unsigned int nr_fds)
     for (char *word = text; word < text + len && count < MAX_ARGS; word += strlen(word) + 1)
         argv[count++] = word;
     argv[count] = NULL;
-    reset_signals();
+    signals_reset();
     enlarge_buffer(sock);
     if (dup2(null, 0) < 0 || dup2(fds[EXEC_WORDS], 1) < 0 || dup2(fds[EXEC_WORDS], 2) < 0 ||
         dup2(sock, FD_SOCKET) < 0)

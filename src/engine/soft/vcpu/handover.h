@@ -6,7 +6,7 @@
  * Spinning is ten times faster on a quiet host, and many times slower where other programs want
  * the CPUs: a spinner uses up the time for which its peer would have been let run. Neither the
  * number of CPUs nor the rate of failed spins tells which; so measure: now and then the other way
- * is played for a while, and the way with the shorter waits wins. On a busy host a spinner does
+ * is played for a while, and the way with the shorter rounds wins. On a busy host a spinner does
  * well for some milliseconds and then loses its CPU for some, so only means over several such
  * spells say anything.
  *
@@ -24,8 +24,8 @@ struct handover {
     uint32_t ms;            /* ticks of a millisecond */
     bool spin;              /* the way that is better now */
     bool probing;           /* the other one is being played */
-    uint64_t sum, count;    /* of the waits since this spell began */
-    uint64_t mean;          /* wait in the last spell of the better way */
+    uint64_t sum, count;    /* of the rounds since this spell began */
+    uint64_t mean;          /* round in the last spell of the better way */
     uint64_t end, interval; /* of this spell; length of one of the better way */
     uint32_t settle;        /* rounds that do not count */
     int credit;             /* > 0: who was woken came in time, lately */
@@ -111,7 +111,8 @@ static inline bool handover_has_changed(const struct handover *h, uint64_t now)
            left + spell < h->interval && h->sum > 4 * h->mean * h->count;
 }
 
-/* A wait of so many ticks has ended. */
+/* A round has ended, so many ticks after the one before: V's work, which suffers as well where V
+ * spins its time away, and the wait. */
 static inline void handover_result(struct handover *h, uint64_t now, uint64_t ticks)
 {
     uint64_t cap = (uint64_t)h->ms * HANDOVER_CAP_MS;

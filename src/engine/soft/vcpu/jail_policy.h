@@ -39,7 +39,7 @@ static const struct bpf_rule jail_policy[] = {
      {BPF_ARG_EQ(1, JAIL_SIGKILL), BPF_ARG_EQ(2, 0), BPF_ARG_EQ(3, 0)}},
     {"the guest's timer", __NR_timer_settime, {{0}}},
     {"system time; CPU time that a kicked stub has used", __NR_clock_gettime, {{0}}},
-    {"SCHEDOP_yield, waiting for a stub on the same CPU", __NR_sched_yield, {{0}}},
+    {"SCHEDOP_yield, a lock whose holder does not run", __NR_sched_yield, {{0}}},
     {"which CPU is this? Stubs are put on others", __NR_getcpu, {BPF_ARG_EQ(1, 0)}},
     {"the handlers' signals around a critical section", __NR_rt_sigprocmask, {{0}}},
     {"one more stub", __NR_sendto, {BPF_ARG_EQ(0, V_FD_ZYGOTE), BPF_ARG_EQ(4, 0)}},

@@ -47,14 +47,9 @@ static void yield(void)
 
 void peers_init(void)
 {
-    uint64_t cpus[128] = {0};
-    long r = sys_call(__NR_sched_getaffinity, 0, sizeof(cpus), cpus, 0);
-    unsigned int nr_cpus = 0;
+    uint8_t cpus[MAX_CPUS / 8];
 
-    for (long i = 0; i < r / 8; i++)
-        for (uint64_t left = cpus[i]; left; left &= left - 1)
-            nr_cpus++;
-    spin_cycles = nr_cpus > 1 ? (uint64_t)shared->tsc_khz * SPIN_US / 1000 : 0;
+    spin_cycles = sys_cpus(cpus, sizeof(cpus)) > 1 ? (uint64_t)shared->tsc_khz * SPIN_US / 1000 : 0;
 }
 
 bool peers_exist(void)

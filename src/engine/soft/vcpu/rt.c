@@ -55,6 +55,18 @@ long sys_futex_wake(uint32_t *word, int count)
     return sys_call(__NR_futex, word, FUTEX_WAKE, count, 0);
 }
 
+unsigned int sys_cpus(uint8_t *cpus, size_t size)
+{
+    unsigned int n = 0;
+
+    memset(cpus, 0, size);
+    sys_call(__NR_sched_getaffinity, 0, size, cpus, 0);
+    for (size_t i = 0; i < size; i++)
+        for (unsigned int left = cpus[i]; left; left &= left - 1)
+            n++;
+    return n;
+}
+
 _Noreturn void sys_exit(int code)
 {
     for (;;)

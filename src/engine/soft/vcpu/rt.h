@@ -8,6 +8,8 @@
 #include "base/types.h"
 #include <stdarg.h>
 
+#define MAX_CPUS 8192 /* of a host */
+
 long sys_call6(long nr, long a, long b, long c, long d, long e, long f);
 #define sys_call(nr, a, b, c, d) sys_call6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
@@ -19,6 +21,8 @@ int sys_protect(uint64_t addr, uint64_t len, int prot);
 long sys_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
 long sys_futex_wake(uint32_t *word, int count);
 _Noreturn void sys_exit(int code);
+/* The CPUs that this process may use, a bit each in `cpus` (zeroed behind them). How many. */
+unsigned int sys_cpus(uint8_t *cpus, size_t size);
 
 void *memcpy(void *to, const void *from, size_t n);
 void *memmove(void *to, const void *from, size_t n);

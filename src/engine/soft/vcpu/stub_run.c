@@ -63,16 +63,13 @@ static int cpu_clock(uint32_t pid)
     return (int)(~pid << 3 | 2);
 }
 
-void stub_run_init(const uint8_t *cpus, size_t size)
+void stub_run_init(void)
 {
     const struct dom_shared *shared = (const struct dom_shared *)V_SHARED;
-    unsigned int nr_cpus = 0;
+    uint8_t cpus[MAX_CPUS / 8];
+    unsigned int nr_cpus = sys_cpus(cpus, sizeof(cpus));
 
-    for (size_t i = 0; i < size; i++)
-        for (unsigned int left = cpus[i]; left; left &= left - 1)
-            nr_cpus++;
-    memcpy(all_cpus, cpus, size < sizeof(all_cpus) ? size : sizeof(all_cpus));
-
+    memcpy(all_cpus, cpus, sizeof(all_cpus));
     handover_init(&handover, shared->tsc_khz / 1000, nr_cpus > 1 ? SPIN_US : 0);
 }
 
@@ -269,7 +266,6 @@ enum stub_outcome stub_run(struct stub *s)
 
     if (handover.budget && s->x->sleep)
         choose_cpus(s);
-
     if (s->nops) {
         if (stub_park(s))
             return STUB_HAS_DIED;

@@ -75,8 +75,7 @@ void stub_sync_begin(struct stub *s, bool reset);
 
 /* ---- stub_run.c ---- */
 
-/* The CPUs that this process may use, as sched_getaffinity() gave them: that many bytes. */
-void stub_run_init(const uint8_t *cpus, size_t size);
+void stub_run_init(void);
 /* Let the stub carry out its queue, and go on from x->regs, until it stops. */
 enum stub_outcome stub_run(struct stub *s);
 /* Is it parked? If not, ask it to; it will be by the next time or so. */

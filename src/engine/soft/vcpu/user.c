@@ -184,12 +184,9 @@ static void space_restart(struct space *sp)
 
 int user_init(void)
 {
-    uint8_t cpus[1024];
-    long r = sys_call(__NR_sched_getaffinity, 0, sizeof(cpus), cpus, 0);
-
     for (unsigned int i = 0; i < STUB_MAX; i++)
         spaces[i].root = INVALID_MFN;
-    stub_run_init(cpus, r > 0 ? (size_t)r : 0);
+    stub_run_init();
     user_fpu_init();
     return stubs_init();
 }
