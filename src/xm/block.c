@@ -7,7 +7,7 @@
 
 #include "config/disk_spec.h"
 #include "xm/devices.h"
-#include "xm/domains.h"
+#include "toolstack/domains.h"
 
 static void print_disk(struct xs_client *xs, const struct device_row *row)
 {

@@ -18,10 +18,10 @@
 #include "config/options.h"
 #include "xenstore/start.h"
 #include "xm/attach.h"
-#include "xm/client.h"
+#include "toolstack/client.h"
 #include "xm/create_args.h"
-#include "xm/launch.h"
-#include "xm/registry.h"
+#include "toolstack/launch.h"
+#include "toolstack/registry.h"
 #include "xm/verbs.h"
 
 #define DOMAIN_PROGRAM "xenolith-domain"

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "xm/client.h"
-#include "xm/domains.h"
+#include "toolstack/client.h"
+#include "toolstack/domains.h"
 #include "xm/verbs.h"
 
 #define TIMEOUT_MS 15000

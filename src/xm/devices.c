@@ -11,8 +11,8 @@
 
 #include "base/cleanup.h"
 #include "config/sxp.h"
-#include "xm/client.h"
-#include "xm/domains.h"
+#include "toolstack/client.h"
+#include "toolstack/domains.h"
 
 #define TIMEOUT_MS 100000 /* as xend waited for a device */
 #define TEXT_MAX 256

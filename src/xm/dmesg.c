@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "xm/client.h"
-#include "xm/domains.h"
-#include "xm/registry.h"
+#include "toolstack/client.h"
+#include "toolstack/domains.h"
+#include "toolstack/registry.h"
 #include "xm/verbs.h"
 
 #define TIMEOUT_MS 5000

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "xm/domains.h"
+#include "toolstack/domains.h"
 #include "xm/verbs.h"
 
 /* The one domain that is named. Less than 0: found; else the verb's exit status. */

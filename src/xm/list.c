@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "config/sxp.h"
-#include "xm/domains.h"
+#include "toolstack/domains.h"
 #include "xm/verbs.h"
 
 struct list_options {

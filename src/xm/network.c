@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "config/vif_spec.h"
-#include "xm/client.h"
+#include "toolstack/client.h"
 #include "xm/devices.h"
-#include "xm/domains.h"
+#include "toolstack/domains.h"
 
 #define TIMEOUT_MS 5000
 

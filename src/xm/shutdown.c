@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "xm/domains.h"
-#include "xm/registry.h"
+#include "toolstack/domains.h"
+#include "toolstack/registry.h"
 #include "xm/store.h"
 #include "xm/verbs.h"
 

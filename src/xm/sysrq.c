@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "xm/domains.h"
+#include "toolstack/domains.h"
 #include "xm/store.h"
 #include "xm/verbs.h"
 

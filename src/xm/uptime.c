@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "xm/domains.h"
+#include "toolstack/domains.h"
 #include "xm/verbs.h"
 
 static double host_uptime(void)

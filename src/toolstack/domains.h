@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "xm/registry.h"
+#include "toolstack/registry.h"
 
 /* Is this argument domain 0, by name or number? */
 bool domains_is_host(const char *name_or_id);

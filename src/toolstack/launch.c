@@ -5,7 +5,7 @@
  * the signal state of the caller do not reach it.
  */
 #define _GNU_SOURCE
-#include "xm/launch.h"
+#include "toolstack/launch.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "xm/registry.h"
+#include "toolstack/registry.h"
 
 #define LAUNCH_MAX_CLIENTS 2
 

@@ -3,7 +3,7 @@
  * registry.c - see registry.h.
  */
 #define _GNU_SOURCE
-#include "xm/registry.h"
+#include "toolstack/registry.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -3,7 +3,7 @@
  * domains.c - see domains.h.
  */
 #define _GNU_SOURCE
-#include "xm/domains.h"
+#include "toolstack/domains.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "xm/client.h"
+#include "toolstack/client.h"
 
 #define TIMEOUT_MS 2000
 

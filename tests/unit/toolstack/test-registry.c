@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "xm/registry.h"
+#include "toolstack/registry.h"
 
 /* Long enough that a socket path would not fit into sockaddr_un. */
 #define LONG_NAME "a-directory-with-a-name-that-is-longer-than-most-people-would-like-to-type-it-in"

@@ -3,7 +3,7 @@
  * client.c - see client.h.
  */
 #define _GNU_SOURCE
-#include "xm/client.h"
+#include "toolstack/client.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "xm/registry.h"
+#include "toolstack/registry.h"
 
 #define ANSWER_MAX (256 * 1024)
 
