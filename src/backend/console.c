@@ -29,6 +29,8 @@ struct console {
     int wake_fd;
     bool waiting;
     bool ring_used; /* in this life: console_io text is then only a copy of it */
+    console_typed_fn *typed; /* a serial port in place of the ring, or NULL */
+    void *typed_arg;
     struct console_dmesg dmesg;
 };
 
@@ -73,6 +75,8 @@ static size_t on_input(void *arg, const void *buf, size_t n)
     struct console *c = arg;
     int put;
 
+    if (c->typed)
+        return c->typed(c->typed_arg, buf, n);
     if (!c->page)
         return n; /* nobody there to read it */
     put = console_ring_put(c->page, buf, n);
@@ -181,6 +185,27 @@ void console_io_write(struct domain *d, const void *buf, size_t n)
      * as they have one; showing both would double every line. */
     if (!d->console->ring_used)
         write_with_returns(d->console, buf, n);
+}
+
+void console_set_port(struct console *c, console_typed_fn *typed, void *arg)
+{
+    c->typed = typed;
+    c->typed_arg = arg;
+}
+
+void console_resume_input(struct console *c)
+{
+    console_out_resume_input(c->out);
+}
+
+void console_print(struct console *c, const void *buf, size_t n)
+{
+    console_out_write(c->out, buf, n);
+}
+
+bool console_is_ready(struct console *c)
+{
+    return console_out_ready(c->out);
 }
 
 void console_dmesg_printf(struct console *c, const char *fmt, ...)

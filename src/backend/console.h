@@ -45,6 +45,15 @@ void console_detach(struct console *c);
 void console_guest_notify(struct domain *d);
 /* Text from the console_io hypercall. */
 void console_io_write(struct domain *d, const void *buf, size_t n);
+/* A guest without a ring has a serial port. What clients type goes to `typed`, which returns how
+ * much it took (the rest comes again after console_resume_input()), with the lock held; NULL: to
+ * nobody. */
+typedef size_t console_typed_fn(void *arg, const void *buf, size_t n);
+void console_set_port(struct console *c, console_typed_fn *typed, void *arg);
+void console_resume_input(struct console *c);
+/* What it prints. While console_is_ready() says no, a client is behind and has patience left. */
+void console_print(struct console *c, const void *buf, size_t n);
+bool console_is_ready(struct console *c);
 /* The hypervisor's own log of this domain, `xm dmesg`: add a line (no newline in it)... */
 void console_dmesg_printf(struct console *c, const char *fmt, ...) PRINTF_FMT(2, 3);
 /* ...and read it: new NUL-terminated text, NULL when out of memory; `clear` empties it. */

@@ -401,6 +401,47 @@ static void test_log_fails(void **state)
     (void)f;
 }
 
+/* --- a serial port in place of the ring ------------------------------------------------- */
+
+static char typed_text[64];
+static size_t typed_used, typed_room;
+
+static size_t take_typed(void *arg, const void *buf, size_t n)
+{
+    if (n > typed_room)
+        n = typed_room;
+    memcpy(typed_text + typed_used, buf, n);
+    typed_used += n;
+    typed_room -= n;
+    return n;
+}
+
+static void test_port(void **state)
+{
+    struct fixture *f = *state;
+    char text[16] = "";
+    int fd;
+
+    console_detach(f->d.console);
+    typed_used = 0;
+    typed_room = 2;
+    console_set_port(f->d.console, take_typed, NULL);
+    fd = add_client(f);
+    console_print(f->d.console, "login:", 6);
+    assert_true(console_is_ready(f->d.console));
+    assert_int_equal(recv(fd, text, sizeof(text), 0), 6);
+    assert_memory_equal(text, "login:", 6);
+    assert_int_equal(send(fd, "root\n", 5, 0), 5);
+    assert_int_equal(loop_run_once(f->loop, 1000), 0);
+    assert_int_equal(typed_used, 2);
+    typed_room = sizeof(typed_text) - typed_used;
+    console_resume_input(f->d.console);
+    assert_int_equal(typed_used, 5);
+    assert_memory_equal(typed_text, "root\n", 5);
+    console_set_port(f->d.console, NULL, NULL);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +460,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_many_clients, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_rotation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_port, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
