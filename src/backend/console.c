@@ -15,7 +15,9 @@
 
 #include "backend/console_dmesg.h"
 #include "backend/console_out.h"
+#include "backend/console_pty.h"
 #include "backend/console_ring.h"
+#include "backend/console_socket.h"
 #include "base/log.h"
 #include "domain/domain.h"
 #include "domain/evtchn.h"
@@ -24,8 +26,10 @@
 
 struct console {
     struct console_out *out;
-    struct domain *d; /* NULL between lives */
-    void *page;       /* the ring; NULL between lives */
+    struct console_pty *pty;       /* NULL = none */
+    struct console_socket *socket; /* likewise */
+    struct domain *d;              /* NULL between lives */
+    void *page;                    /* the ring; NULL between lives */
     int wake_fd;
     bool waiting;
     bool ring_used; /* in this life: console_io text is then only a copy of it */
@@ -99,6 +103,15 @@ static void on_drained(void *arg)
 
 static const struct console_out_ops out_ops = {.input = on_input, .drained = on_drained};
 
+/* Hosts without /dev/pts have consoles, too. */
+static void make_pty(struct console *c, const struct console_config *config)
+{
+    struct err err = {0};
+
+    if (console_pty_create(&c->pty, config, c->out, &err) < 0)
+        log_msg(LOG_WARN, "backend", "console without a terminal: %s", err.msg);
+}
+
 int console_create(struct console **ret, const struct console_config *config, struct err *err)
 {
     struct console *c = calloc(1, sizeof(*c));
@@ -107,12 +120,15 @@ int console_create(struct console **ret, const struct console_config *config, st
     if (!c)
         return err_set(err, ENOMEM, "out of memory");
     c->wake_fd = config->wake_fd;
-    rc =
-        console_out_create(&c->out, config->loop, config->lock, config->log_path, &out_ops, c, err);
+    rc = console_out_create(&c->out, config, &out_ops, c, err);
+    if (rc == 0 && config->socket_path[0])
+        rc = console_socket_create(&c->socket, config, c->out, err);
     if (rc < 0) {
-        free(c);
+        console_destroy(c);
         return rc;
     }
+    if (config->pty)
+        make_pty(c, config);
     *ret = c;
     return 0;
 }
@@ -121,6 +137,8 @@ void console_destroy(struct console *c)
 {
     if (!c)
         return;
+    console_socket_destroy(c->socket);
+    console_pty_destroy(c->pty);
     console_out_destroy(c->out);
     free(c);
 }
@@ -233,6 +251,16 @@ char *console_dmesg_text(struct console *c, bool clear)
 int console_add_client(struct console *c, int fd)
 {
     return console_out_add_client(c->out, fd);
+}
+
+bool console_is_full(const struct console *c)
+{
+    return console_out_is_full(c->out);
+}
+
+const char *console_tty(const struct console *c)
+{
+    return c->pty ? console_pty_path(c->pty) : "";
 }
 
 int console_tick(struct console *c)

@@ -2,7 +2,8 @@
  *
  * console.h - a domain's console: what the guest prints (PV console ring and the console_io
  * hypercall) goes to a log file, to a backlog for those who attach later, and to attached
- * clients; what clients type goes to the guest's ring.
+ * clients; what clients type goes to the guest's ring. Clients come over the control socket
+ * (console_add_client()), a socket of the console's own, and a pseudo terminal.
  *
  * A console outlives its guest: it is made when the domain process starts, attached to each
  * life of the domain (a reboot is a new life) and destroyed at the very end, so that clients
@@ -27,6 +28,12 @@ struct console_config {
     int wake_fd;           /* eventfd, written when the main thread should call
                               console_tick() soon */
     const char *log_path;  /* "" = no log */
+    uint64_t log_size;     /* bytes, then it is rotated; 0 = never */
+    unsigned int log_keep; /* old files PATH.1..PATH.N */
+    /* Where to listen for clients that speak no protocol but text; "" = nowhere. What is there
+     * is replaced. */
+    const char *socket_path;
+    bool pty; /* make a pseudo terminal */
 };
 
 /* 0 or -errno. No lock needed. */
@@ -60,8 +67,11 @@ void console_dmesg_printf(struct console *c, const char *fmt, ...) PRINTF_FMT(2,
 char *console_dmesg_text(struct console *c, bool clear);
 
 /* Hand a connected stream socket over as a client; it gets the backlog first. Takes fd on
- * success. Main thread. 0 or -errno. */
+ * success. Main thread. 0 or -errno; -EBUSY when there are CONSOLE_MAX_CLIENTS. */
 int console_add_client(struct console *c, int fd) MUST_CHECK;
+bool console_is_full(const struct console *c);
+/* Path of the pseudo terminal, "" = there is none. No lock needed. */
+const char *console_tty(const struct console *c);
 
 /* Main thread, when woken: moves on what waited for slow clients. Returns the milliseconds
  * after which it wants to be called again, -1 = only when woken. */

@@ -17,8 +17,8 @@
 #include "base/log.h"
 
 struct console_log {
-    int fd; /* -1 = off */
-    size_t size, max_size;
+    int fd;                  /* -1 = off */
+    uint64_t size, max_size; /* max_size 0: it is never rotated */
     unsigned int keep;
     char *path;
 };
@@ -30,12 +30,12 @@ static int open_file(struct console_log *log)
     log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
     if (log->fd < 0)
         return -errno;
-    log->size = fstat(log->fd, &st) == 0 && S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
+    log->size = fstat(log->fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
     return 0;
 }
 
-int console_log_open(struct console_log **ret, const char *path, size_t max_size, unsigned int keep,
-                     struct err *err)
+int console_log_open(struct console_log **ret, const char *path, uint64_t max_size,
+                     unsigned int keep, struct err *err)
 {
     struct console_log *log = calloc(1, sizeof(*log));
     int rc;
@@ -81,12 +81,14 @@ static void rotate(struct console_log *log)
             if (rename(from, to) < 0 && errno != ENOENT) {
                 log_msg(LOG_WARN, "backend", "cannot rename %s: %s; it grows on", from,
                         strerror(errno));
-                log->max_size = SIZE_MAX;
+                log->max_size = 0;
             }
             free(to);
         }
         free(from);
     }
+    if (log->keep == 0 && ftruncate(log->fd, 0) < 0)
+        log->max_size = 0;
     close(log->fd);
     if (open_file(log) < 0)
         log_msg(LOG_WARN, "backend", "console log %s ends: %s", log->path, strerror(errno));
@@ -98,7 +100,7 @@ void console_log_write(struct console_log *log, const void *buf, size_t n)
 
     if (log->fd < 0)
         return;
-    if (log->size > 0 && log->size + n > log->max_size)
+    if (log->max_size > 0 && log->size > 0 && log->size + n > log->max_size)
         rotate(log);
     if (log->fd < 0)
         return;

@@ -11,8 +11,9 @@
 
 struct console_log;
 
-/* path "" makes a log that keeps nothing. 0 or -errno. */
-int console_log_open(struct console_log **ret, const char *path, size_t max_size, unsigned int keep,
-                     struct err *err) MUST_CHECK;
+/* path "" makes a log that keeps nothing. It is rotated before it grows over max_size bytes,
+ * unless that is 0; then there are PATH.1..PATH.keep. 0 or -errno. */
+int console_log_open(struct console_log **ret, const char *path, uint64_t max_size,
+                     unsigned int keep, struct err *err) MUST_CHECK;
 void console_log_close(struct console_log *log); /* NULL is fine */
 void console_log_write(struct console_log *log, const void *buf, size_t n);

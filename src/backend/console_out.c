@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@ struct client {
     uint64_t stalled_ms; /* since when nothing moved although the queue was not empty; 0 = no */
     size_t dropped;      /* bytes lost since patience ended; the queue takes none meanwhile */
     bool dropping, broken, input_ended;
+    bool is_socket;         /* else a terminal */
     char input[INPUT_SIZE]; /* typed, not yet taken by the guest */
     size_t input_used;
 };
@@ -110,10 +112,11 @@ static void client_watch(struct client *cl)
     loop_change(cl->watch, events);
 }
 
-/* Number of bytes that the socket took; marks a broken one. */
+/* Number of bytes that the client's descriptor took; marks a broken one. */
 static size_t client_send(struct client *cl, const char *buf, size_t n)
 {
-    ssize_t r = send(cl->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t r =
+        cl->is_socket ? send(cl->fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL) : write(cl->fd, buf, n);
 
     if (r >= 0)
         return (size_t)r;
@@ -203,7 +206,7 @@ static void client_read(struct client *cl)
 
     if (cl->input_ended || cl->input_used == INPUT_SIZE)
         return;
-    r = recv(cl->fd, cl->input + cl->input_used, INPUT_SIZE - cl->input_used, MSG_DONTWAIT);
+    r = read(cl->fd, cl->input + cl->input_used, INPUT_SIZE - cl->input_used);
     if (r > 0)
         cl->input_used += (size_t)r;
     else if (r == 0)
@@ -231,17 +234,16 @@ static void on_client(void *arg, uint32_t events)
     pthread_mutex_unlock(lock);
 }
 
-int console_out_create(struct console_out **ret, struct loop *loop, pthread_mutex_t *lock,
-                       const char *log_path, const struct console_out_ops *ops, void *arg,
-                       struct err *err)
+int console_out_create(struct console_out **ret, const struct console_config *config,
+                       const struct console_out_ops *ops, void *arg, struct err *err)
 {
     struct console_out *o = calloc(1, sizeof(*o));
     int rc;
 
     if (!o)
         return err_set(err, ENOMEM, "out of memory");
-    o->loop = loop;
-    o->lock = lock;
+    o->loop = config->loop;
+    o->lock = config->lock;
     o->ops = ops;
     o->arg = arg;
     o->backlog.size = CONSOLE_BACKLOG;
@@ -249,7 +251,7 @@ int console_out_create(struct console_out **ret, struct loop *loop, pthread_mute
     if (!o->backlog.data)
         rc = err_set(err, ENOMEM, "out of memory");
     else
-        rc = console_log_open(&o->log, log_path, CONSOLE_LOG_MAX, CONSOLE_LOG_KEEP, err);
+        rc = console_log_open(&o->log, config->log_path, config->log_size, config->log_keep, err);
     if (rc < 0) {
         console_out_destroy(o);
         return rc;
@@ -298,19 +300,51 @@ bool console_out_is_flushed(const struct console_out *o)
     return true;
 }
 
+bool console_out_is_full(const struct console_out *o)
+{
+    return o->nr_clients >= CONSOLE_MAX_CLIENTS;
+}
+
+bool console_out_has_terminal(const struct console_out *o)
+{
+    for (const struct client *cl = o->clients; cl; cl = cl->next)
+        if (!cl->is_socket)
+            return true;
+    return false;
+}
+
+void console_out_remove_terminal(struct console_out *o)
+{
+    struct client *cl = o->clients, *next;
+
+    for (; cl; cl = next) {
+        next = cl->next;
+        if (!cl->is_socket)
+            client_remove(cl);
+    }
+}
+
+static bool is_socket(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 int console_out_add_client(struct console_out *o, int fd)
 {
     struct client *cl;
     const char *front;
     size_t n;
 
-    if (o->nr_clients >= CONSOLE_MAX_CLIENTS)
+    if (console_out_is_full(o))
         return -EBUSY;
     cl = calloc(1, sizeof(*cl));
     if (!cl)
         return -ENOMEM;
     cl->out = o;
     cl->fd = fd;
+    cl->is_socket = is_socket(fd);
     cl->queue.size = CONSOLE_QUEUE;
     cl->queue.data = malloc(CONSOLE_QUEUE);
     if (cl->queue.data && io_set_nonblock(fd, true) == 0)

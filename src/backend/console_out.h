@@ -11,17 +11,13 @@
  */
 #pragma once
 
-#include <pthread.h>
-
+#include "backend/console.h"
 #include "base/err.h"
-#include "base/loop.h"
 #include "base/types.h"
 
 #define CONSOLE_BACKLOG (64u * 1024)
 #define CONSOLE_QUEUE (256u * 1024)
 #define CONSOLE_STALL_MS 1000
-#define CONSOLE_LOG_MAX (8u * 1024 * 1024)
-#define CONSOLE_LOG_KEEP 3 /* PATH.1 .. PATH.3 */
 #define CONSOLE_MAX_CLIENTS 16
 
 struct console_out;
@@ -34,15 +30,21 @@ struct console_out_ops {
     void (*drained)(void *arg);
 };
 
-int console_out_create(struct console_out **ret, struct loop *loop, pthread_mutex_t *lock,
-                       const char *log_path, const struct console_out_ops *ops, void *arg,
-                       struct err *err) MUST_CHECK;
+/* Uses loop, lock and log of *config. */
+int console_out_create(struct console_out **ret, const struct console_config *config,
+                       const struct console_out_ops *ops, void *arg, struct err *err) MUST_CHECK;
 void console_out_destroy(struct console_out *o); /* NULL is fine; main thread */
 
 void console_out_write(struct console_out *o, const void *buf, size_t n);
 /* False: some client is behind and still has patience left. */
 bool console_out_ready(struct console_out *o);
 bool console_out_is_flushed(const struct console_out *o);
+/* One of the clients is a terminal. */
+bool console_out_has_terminal(const struct console_out *o);
+/* Nobody has it open any more. Main thread. */
+void console_out_remove_terminal(struct console_out *o);
+bool console_out_is_full(const struct console_out *o);
+/* A socket or the master of a pseudo terminal; taken on success. 0 or -errno. */
 int console_out_add_client(struct console_out *o, int fd) MUST_CHECK;
 /* Offer typed bytes that were not taken before. */
 void console_out_resume_input(struct console_out *o);

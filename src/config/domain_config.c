@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "config/cmdline.h"
+#include "config/console_spec.h"
 #include "config/disk_spec.h"
 #include "config/options.h"
 #include "config/vif_spec.h"
@@ -335,6 +336,8 @@ int domain_config_make(struct config *c, json_t **ret, struct err *err)
         rc = disk_spec_add_all(c, doc, err);
     if (rc == 0)
         rc = vif_spec_add_all(c, doc, err);
+    if (rc == 0)
+        rc = console_spec_add(c, doc, err);
     if (rc < 0) {
         json_decref(doc);
         return rc;

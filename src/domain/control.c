@@ -204,8 +204,16 @@ static void verb_wait(struct connection *cn, const json_t *request)
 static void verb_console(struct connection *cn, const json_t *request)
 {
     struct process *p = cn->control->process;
+    bool full;
     int rc;
 
+    pthread_mutex_lock(&p->d.lock);
+    full = console_is_full(p->d.console);
+    pthread_mutex_unlock(&p->d.lock);
+    if (full) {
+        send_error(cn, "the console has as many readers as it can have");
+        return;
+    }
     loop_remove(cn->watch);
     cn->watch = NULL;
     send_answer(cn, json_pack("{s:b}", "ok", 1));

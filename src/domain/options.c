@@ -11,6 +11,9 @@
 #include "domain/domain.h"
 
 #define PAGES_PER_MIB 256
+/* What the config language has as defaults, too. */
+#define CONSOLE_LOG_SIZE (8 << 20)
+#define CONSOLE_LOG_FILES 3
 
 static int take_string(const json_t *doc, const char *key, bool needed, char **ret, struct err *err)
 {
@@ -128,6 +131,28 @@ static int take_numbers(struct domain_options *o, const json_t *doc, struct err 
     return 0;
 }
 
+/* A number that may be missing. */
+static int take_optional(const json_t *doc, const char *key, json_int_t otherwise, json_int_t max,
+                         json_int_t *ret, struct err *err)
+{
+    *ret = otherwise;
+    return json_object_get(doc, key) ? json_need_int(doc, key, 0, max, ret, err) : 0;
+}
+
+static int take_console_log(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    json_int_t size, keep;
+    int rc = take_optional(doc, "console_log_size", CONSOLE_LOG_SIZE, INT64_MAX, &size, err);
+
+    if (rc == 0)
+        rc = take_optional(doc, "console_log_files", CONSOLE_LOG_FILES, 1000, &keep, err);
+    if (rc < 0)
+        return rc;
+    o->console_log_size = (uint64_t)size;
+    o->console_log_keep = (unsigned int)keep;
+    return 0;
+}
+
 int domain_options_parse(struct domain_options *o, const json_t *doc, struct err *err)
 {
     int rc;
@@ -136,6 +161,8 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
     rc = take_strings(o, doc, err);
     if (rc == 0)
         rc = take_numbers(o, doc, err);
+    if (rc == 0)
+        rc = take_console_log(o, doc, err);
     if (rc == 0)
         rc = take_uuid(o, doc, err);
     if (rc == 0)

@@ -22,13 +22,15 @@ struct domain_options {
     char *ramdisk; /* path, "" = none */
     char *cmdline;
     enum domain_action on_poweroff, on_reboot, on_crash, on_watchdog;
-    char *log_path;     /* this process's log */
-    char *console_path; /* console log, "" = none */
-    char *socket_path;  /* where the inherited control socket is bound; removed at the end */
-    char *lock_path;    /* likewise the lock file that says that we live */
-    char *status_path;  /* how the domain ended, "" = not wanted */
-    json_t *disks;      /* array of objects for disk_config_parse(), or NULL */
-    json_t *vifs;       /* likewise for vif_config_parse() */
+    char *log_path;                /* this process's log */
+    char *console_path;            /* console log, "" = none */
+    uint64_t console_log_size;     /* bytes, then it is rotated; 0 = never */
+    unsigned int console_log_keep; /* old files of it */
+    char *socket_path; /* where the inherited control socket is bound; removed at the end */
+    char *lock_path;   /* likewise the lock file that says that we live */
+    char *status_path; /* how the domain ended, "" = not wanted */
+    json_t *disks;     /* array of objects for disk_config_parse(), or NULL */
+    json_t *vifs;      /* likewise for vif_config_parse() */
 };
 
 /* Read and check a document. On failure *o needs no domain_options_done(). 0 or -EINVAL. */

@@ -98,12 +98,25 @@ static int init_events(struct process *p, struct err *err)
     return 0;
 }
 
+/* The console's socket lies beside the control socket, N.console beside N.sock. Empty if there
+ * is no such file. */
+static void console_socket(char to[static PATHS_MAX], const struct domain_options *o)
+{
+    const char *dot = strrchr(o->socket_path, '.');
+
+    to[0] = '\0';
+    if (dot && strcmp(dot, ".sock") == 0)
+        snprintf(to, PATHS_MAX, "%.*s.console", (int)(dot - o->socket_path), o->socket_path);
+}
+
 int process_init(struct process *p, int listen_fd, struct err *err)
 {
     struct domain *d = &p->d;
     struct console_config config;
+    char socket_path[PATHS_MAX];
     int rc;
 
+    console_socket(socket_path, &p->options);
     p->signal_fd = -1;
     d->wake_fd = -1;
     pthread_mutex_init(&d->lock, NULL);
@@ -121,6 +134,10 @@ int process_init(struct process *p, int listen_fd, struct err *err)
             .lock = &d->lock,
             .wake_fd = d->wake_fd,
             .log_path = p->options.console_path,
+            .log_size = p->options.console_log_size,
+            .log_keep = p->options.console_log_keep,
+            .socket_path = socket_path,
+            .pty = true,
         };
         rc = console_create(&d->console, &config, err);
     }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/console.h"
 #include "base/log.h"
 #include "domain/xenstore_ring.h"
 #include "xenstore/client.h"
@@ -114,7 +115,7 @@ static void put_rings(struct seed *s)
     put(s, "console/type", "%s", "xenconsoled");
     put(s, "console/limit", "%d", CONSOLE_LIMIT);
     put(s, "console/output", "%s", "pty");
-    put(s, "console/tty", "%s", "");
+    put(s, "console/tty", "%s", console_tty(d->console));
     put(s, "store/ring-ref", "%" PRIu64, d->store_mfn);
     put(s, "store/port", "%u", d->store_port);
 }

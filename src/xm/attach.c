@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "xm/attach.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include "base/io.h"
 #include "xm/terminal.h"
 
+static char escape_char = 0x1d; /* Ctrl-] */
+
 struct attach {
     int fd;
     bool input_open;
@@ -23,7 +26,7 @@ struct attach {
     size_t typed_used;
 };
 
-/* Standard input to the buffer; Ctrl-] ends everything. */
+/* Standard input to the buffer; the escape character ends everything. */
 static void read_input(struct attach *a)
 {
     ssize_t n = read(STDIN_FILENO, a->typed, sizeof(a->typed));
@@ -35,7 +38,7 @@ static void read_input(struct attach *a)
         a->input_open = false;
         return;
     }
-    escape = memchr(a->typed, ATTACH_ESCAPE, (size_t)n);
+    escape = memchr(a->typed, escape_char, (size_t)n);
     a->left = escape != NULL;
     a->typed_used = escape ? (size_t)(escape - a->typed) : (size_t)n;
 }
@@ -88,6 +91,20 @@ static enum attach_end pump(struct attach *a)
     return ATTACH_LEFT;
 }
 
+int attach_set_escape(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len == 1)
+        escape_char = text[0];
+    else if (len == 2 && text[0] == '^' && toupper((unsigned char)text[1]) >= '@' &&
+             toupper((unsigned char)text[1]) <= '_')
+        escape_char = (char)(toupper((unsigned char)text[1]) - '@');
+    else
+        return -EINVAL;
+    return 0;
+}
+
 enum attach_end attach_console(int fd)
 {
     struct attach a = {.fd = fd, .input_open = true};
@@ -103,6 +120,9 @@ enum attach_end attach_console(int fd)
 
 void attach_hint(const char *name)
 {
+    bool control = (unsigned char)escape_char < ' ';
+
     if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
-        fprintf(stderr, "Console of %s; Ctrl-] leaves it, the domain goes on.\n", name);
+        fprintf(stderr, "Console of %s; %s%c leaves it, the domain goes on.\n", name,
+                control ? "Ctrl-" : "", control ? escape_char + '@' : escape_char);
 }

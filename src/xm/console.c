@@ -30,38 +30,71 @@ static int join(const struct registry_entry *entry, bool quiet, struct err *err)
     return 0;
 }
 
+struct arguments {
+    const char *name;
+    bool quiet;
+};
+
+/* The value of an option that has one, at argv[*i] or behind it. */
+static const char *option_value(int argc, char **argv, int *i)
+{
+    return *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+/* -1: go on, else the exit status. */
+static int parse(const struct verb *self, int argc, char **argv, struct arguments *a)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i], *value;
+
+        if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) {
+            a->quiet = true;
+        } else if (strcmp(word, "-e") == 0) {
+            value = option_value(argc, argv, &i);
+            if (!value || attach_set_escape(value) < 0)
+                return verb_usage_error(self, "-e: ^X or one character is needed");
+        } else if (strcmp(word, "-n") == 0 || strcmp(word, "--num") == 0) {
+            value = option_value(argc, argv, &i);
+            if (!value || strcmp(value, "0") != 0)
+                return verb_usage_error(self, "there is only console 0");
+        } else if (strcmp(word, "-t") == 0) {
+            value = option_value(argc, argv, &i);
+            if (!value || strcmp(value, "pv") != 0)
+                return verb_usage_error(self, "there are only consoles of type pv");
+        } else if (word[0] == '-' || a->name) {
+            return verb_usage_error(self, "unexpected argument '%s'", word);
+        } else {
+            a->name = word;
+        }
+    }
+    return a->name ? -1 : verb_usage_error(self, "no domain given");
+}
+
 static int run_console(const struct verb *self, int argc, char **argv)
 {
+    struct arguments a = {0};
     struct registry_entry entry;
     struct err err = {0};
-    const char *name = NULL;
-    bool quiet = false;
-    int rc = verb_check_arguments(self, argc, argv, 1, 2);
+    int rc = verb_check_arguments(self, argc, argv, 1, 8);
 
+    if (rc < 0)
+        rc = parse(self, argc, argv, &a);
     if (rc >= 0)
         return rc;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-q") == 0 || strcmp(argv[i], "--quiet") == 0)
-            quiet = true;
-        else if (argv[i][0] == '-' || name)
-            return verb_usage_error(self, "unexpected argument '%s'", argv[i]);
-        else
-            name = argv[i];
-    }
-    if (!name)
-        return verb_usage_error(self, "no domain given");
-    rc = domains_find(name, &entry, &err);
-    if (rc < 0 && quiet)
+    rc = domains_find(a.name, &entry, &err);
+    if (rc < 0 && a.quiet)
         return XM_FAILED;
     if (rc == 0)
-        rc = join(&entry, quiet, &err);
+        rc = join(&entry, a.quiet, &err);
     return rc < 0 ? verb_error(&err) : XM_OK;
 }
 
 const struct verb verb_console = {
     .name = "console",
-    .arguments = "[-q] <Domain>",
+    .arguments = "[-q] [-e <Escape>] <Domain>",
     .summary = "Join a domain's console; Ctrl-] leaves it.",
-    .details = "  -q, --quiet   no messages of our own; just fail if there is no such domain\n",
+    .details = "  -q, --quiet   no messages of our own; just fail if there is no such domain\n"
+               "  -e ESCAPE     what leaves it: ^X for Ctrl-X, or one character\n"
+               "  -n 0, -t pv   which console: there is only this one\n",
     .run = run_console,
 };

@@ -51,6 +51,8 @@ static void test_defaults(void **state)
     assert_string_equal(json_get_string(doc, "on_reboot", ""), "restart");
     assert_string_equal(json_get_string(doc, "on_crash", ""), "restart");
     assert_string_equal(json_get_string(doc, "on_watchdog", ""), "destroy");
+    assert_int_equal(json_get_int(doc, "console_log_size", 0), 8 << 20);
+    assert_int_equal(json_get_int(doc, "console_log_files", 0), 3);
     json_decref(doc);
 }
 
@@ -111,6 +113,8 @@ static const struct {
     {KERNEL "uuid = '123'", "dir/file:2: uuid '123': 32 hexadecimal digits"},
     {KERNEL "on_crash = 'explode'", "dir/file:2: on_crash = 'explode' is none of"},
     {KERNEL "restart = 'perhaps'", "restart = 'perhaps' is none of"},
+    {KERNEL "console_log_size = -1", "dir/file:2: console_log_size = -1 is not within 0..1048576"},
+    {KERNEL "console_log_files = 1001", "console_log_files = 1001 is not within 0..1000"},
     {KERNEL "nfs_root = '/r'", "nfs_root needs nfs_server"},
     {KERNEL "extra = 'x' * 1024", "has 1024 characters, more than the 1023"},
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * test-console.c - the console between a guest's ring, a log file and clients: nothing is
- * lost, a client that does not read does not stop the guest, typed text waits for room.
+ * lost, a client that does not read does not stop the guest, typed text waits for room. Clients
+ * by socket and by pseudo terminal come and go.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -11,12 +12,16 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "backend/console.h"
@@ -55,7 +60,7 @@ int evtchn_set_handler(struct domain *d, port_t port, evtchn_handler *fn, void *
 struct fixture {
     struct domain d;
     struct loop *loop;
-    char dir[32], log[64];
+    char dir[32], log[64], socket[64];
     struct xencons_interface *ring;
 };
 
@@ -76,7 +81,13 @@ static int setup(void **state)
     f->d.console_port = 2;
     f->d.wake_fd = eventfd(0, EFD_NONBLOCK);
     assert_int_equal(loop_create(&f->loop, NULL), 0);
-    config = (struct console_config){f->loop, &f->d.lock, f->d.wake_fd, f->log};
+    snprintf(f->socket, sizeof(f->socket), "%s/socket", f->dir);
+    config = (struct console_config){.loop = f->loop,
+                                     .lock = &f->d.lock,
+                                     .wake_fd = f->d.wake_fd,
+                                     .log_path = f->log,
+                                     .socket_path = f->socket,
+                                     .pty = true};
     assert_int_equal(console_create(&f->d.console, &config, NULL), 0);
     assert_int_equal(console_attach(f->d.console, &f->d, NULL), 0);
     *state = f;
@@ -91,7 +102,7 @@ static int teardown(void **state)
     loop_destroy(f->loop);
     close(f->d.wake_fd);
     unlink(f->log);
-    rmdir(f->dir);
+    assert_int_equal(rmdir(f->dir), 0); /* the socket's file is gone with the console */
     free(f);
     return 0;
 }
@@ -354,6 +365,7 @@ static void test_too_many_clients(void **state)
     for (int i = 0; i < CONSOLE_MAX_CLIENTS; i++)
         clients[i] = add_client(f);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_true(console_is_full(f->d.console));
     assert_int_equal(console_add_client(f->d.console, pair[0]), -EBUSY);
     close(pair[0]);
     close(pair[1]);
@@ -383,6 +395,120 @@ static void test_log_rotation(void **state)
     }
     snprintf(old, sizeof(old), "%s.3", path);
     assert_int_equal(unlink(old), -1);
+}
+
+/* No old file is kept: what was written makes room. No limit: nothing goes. */
+static void test_log_limits(void **state)
+{
+    struct fixture *f = *state;
+    struct console_log *log = NULL;
+    char path[80], old[100];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/small", f->dir);
+    snprintf(old, sizeof(old), "%s.1", path);
+    for (unsigned int limit = 0; limit <= 10; limit += 10) {
+        assert_int_equal(console_log_open(&log, path, limit, 0, NULL), 0);
+        for (int i = 0; i < 5; i++)
+            console_log_write(log, "12345678", 8);
+        console_log_close(log);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size, limit ? 8 : 40);
+        assert_int_equal(stat(old, &st), -1);
+    }
+    unlink(path);
+}
+
+static void run_loop(struct fixture *f)
+{
+    for (int i = 0; i < 5; i++)
+        loop_run_once(f->loop, 5);
+}
+
+static void test_socket(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd[2];
+
+    strcpy(address.sun_path, f->socket);
+    guest_print(f, "before ", 7);
+    for (int i = 0; i < 2; i++) {
+        fd[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+        assert_int_equal(connect(fd[i], (struct sockaddr *)&address, sizeof(address)), 0);
+    }
+    run_loop(f);
+    guest_print(f, "after", 5);
+    for (int i = 0; i < 2; i++) {
+        expect_text(fd[i], "before after");
+        assert_int_equal(write(fd[i], "typed", 5), 5);
+    }
+    run_loop(f);
+    assert_memory_equal(f->ring->in, "typedtyped", 10);
+    close(fd[0]);
+    close(fd[1]);
+}
+
+/* Text that is in a terminal for its reader. */
+static void expect_in_terminal(int fd, const char *text)
+{
+    struct pollfd pfd = {.fd = fd, .events = POLLIN};
+    char buf[512] = "";
+    size_t n = 0;
+
+    while (n < strlen(text) && poll(&pfd, 1, 2000) == 1) {
+        ssize_t r = read(fd, buf + n, sizeof(buf) - 1 - n);
+
+        assert_true(r > 0);
+        n += (size_t)r;
+    }
+    assert_string_equal(buf, text);
+    assert_int_equal(poll(&pfd, 1, 0), 0);
+}
+
+static void test_terminal(void **state)
+{
+    struct fixture *f = *state;
+    const char *tty = console_tty(f->d.console);
+    struct stat st;
+    int fd;
+
+    assert_int_equal(stat(tty, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    guest_print(f, "before\r\n", 8);
+    run_loop(f);
+    for (int i = 0; i < 3; i++) { /* each reader gets all of it, and nothing twice */
+        fd = open(tty, O_RDWR | O_NOCTTY | O_NONBLOCK);
+        assert_true(fd >= 0);
+        run_loop(f);
+        guest_print(f, "\tx\n", 3);
+        if (i == 0) {
+            expect_in_terminal(fd, "before\r\n\tx\n");
+            assert_int_equal(write(fd, "ls\r\003", 4), 4);
+            run_loop(f);
+            assert_int_equal(f->ring->in_prod, 4);
+            assert_memory_equal(f->ring->in, "ls\r\003", 4); /* no echo, no signals */
+            run_loop(f);
+        } else if (i == 2) {
+            expect_in_terminal(fd, "before\r\n\tx\n\tx\n\tx\n");
+        }
+        close(fd); /* the second has read nothing */
+        run_loop(f);
+        assert_true(console_is_flushed(f->d.console));
+    }
+}
+
+/* Nobody has it open: that costs nothing, and the guest never waits. */
+static void test_terminal_unused(void **state)
+{
+    struct fixture *f = *state;
+    char text[2000];
+
+    memset(text, 'x', sizeof(text));
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(guest_print(f, text, sizeof(text)), sizeof(text));
+    assert_true(console_is_flushed(f->d.console));
+    assert_int_equal(console_tick(f->d.console), -1);
 }
 
 /* A log on a full disk ends; the console goes on. */
@@ -459,6 +585,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_slow_client, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_clients, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_rotation, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log_limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_socket, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_terminal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_terminal_unused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_port, setup, teardown),
     };

@@ -39,6 +39,8 @@ static void test_good(void **state)
     assert_int_equal(o.on_crash, ACTION_PRESERVE);
     assert_int_equal(o.on_reboot, ACTION_DESTROY);
     assert_string_equal(o.socket_path, "");
+    assert_int_equal(o.console_log_size, 8 << 20);
+    assert_int_equal(o.console_log_keep, 3);
     domain_options_done(&o);
     json_decref(doc);
 }
