@@ -19,6 +19,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "domain/control_verbs.h"
 #include "domain/cputime.h"
 #include "domain/devices.h"
 #include "domain/process.h"
@@ -48,9 +49,6 @@ struct control {
     unsigned int nr_connections;
 };
 
-/* A handler answers through send_answer() or leaves the connection waiting. */
-typedef void verb_fn(struct connection *cn, const json_t *request);
-
 static void connection_close(struct connection *cn)
 {
     struct connection **p = &cn->control->connections;
@@ -65,8 +63,19 @@ static void connection_close(struct connection *cn)
     free(cn);
 }
 
-/* Takes the reference. A peer that cannot take it is noticed by its next event. */
-static void send_answer(struct connection *cn, json_t *answer)
+struct process *control_process(const struct connection *cn)
+{
+    return cn->control->process;
+}
+
+const char *control_peer(const struct connection *cn, char buf[static 32])
+{
+    snprintf(buf, 32, "uid %u", (unsigned int)cn->uid);
+    return buf;
+}
+
+/* A peer that cannot take it is noticed by its next event. */
+void control_answer(struct connection *cn, json_t *answer)
 {
     CLEANUP_FREE char *text = answer ? json_to_line(answer) : NULL;
     size_t n = text ? strlen(text) : 0;
@@ -78,7 +87,15 @@ static void send_answer(struct connection *cn, json_t *answer)
 
 static void send_error(struct connection *cn, const char *text)
 {
-    send_answer(cn, json_pack("{s:b, s:s}", "ok", 0, "error", text));
+    control_answer(cn, json_pack("{s:b, s:s}", "ok", 0, "error", text));
+}
+
+void control_answer_result(struct connection *cn, int rc, const struct err *err)
+{
+    if (rc < 0)
+        send_error(cn, err->msg);
+    else
+        control_answer(cn, json_pack("{s:b}", "ok", 1));
 }
 
 static const char *reason_name(enum shutdown_reason reason)
@@ -117,7 +134,7 @@ static void state_letters(const struct process *p, char out[static 7])
     const struct domain *d = &p->d;
 
     memcpy(out, "------", 7);
-    if (d->state == DOMAIN_PAUSED)
+    if (d->state == DOMAIN_PAUSED || (d->state == DOMAIN_RUNNING && d->paused))
         out[2] = 'p';
     else if (d->state == DOMAIN_RUNNING && d->engine && is_idle(d))
         out[1] = 'b';
@@ -150,13 +167,13 @@ static void verb_info(struct connection *cn, const json_t *request)
     memory = (json_int_t)((p->d.ram.base ? p->d.ram.nr_allocated : o->memory_pages) / 256);
     pthread_mutex_unlock(&p->d.lock);
     format_uuid(p->d.uuid, uuid);
-    send_answer(cn,
-                json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:i, s:s, s:f, s:i, s:i, s:s, s:s}", "ok",
-                          1, "domid", p->d.domid, "name", p->d.name, "uuid", uuid, "memory", memory,
-                          "maxmem", (json_int_t)(o->maxmem_pages / 256), "vcpus", (int)o->vcpus,
-                          "state", state, "cpu_time", (double)cputime_session_ns() / 1e9, "pid",
-                          (int)getpid(), "restarts", (int)p->restarts, "log", o->log_path,
-                          "console_log", o->console_path));
+    control_answer(cn,
+                   json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:i, s:s, s:f, s:i, s:i, s:s, s:s}",
+                             "ok", 1, "domid", p->d.domid, "name", p->d.name, "uuid", uuid,
+                             "memory", memory, "maxmem", (json_int_t)(o->maxmem_pages / 256),
+                             "vcpus", (int)o->vcpus, "state", state, "cpu_time",
+                             (double)cputime_session_ns() / 1e9, "pid", (int)getpid(), "restarts",
+                             (int)p->restarts, "log", o->log_path, "console_log", o->console_path));
 }
 
 static void verb_dmesg(struct connection *cn, const json_t *request)
@@ -167,7 +184,7 @@ static void verb_dmesg(struct connection *cn, const json_t *request)
     pthread_mutex_lock(&p->d.lock);
     text = console_dmesg_text(p->d.console, json_get_bool(request, "clear", false));
     pthread_mutex_unlock(&p->d.lock);
-    send_answer(cn, json_pack("{s:b, s:s}", "ok", 1, "text", text ? text : ""));
+    control_answer(cn, json_pack("{s:b, s:s}", "ok", 1, "text", text ? text : ""));
 }
 
 static void verb_destroy(struct connection *cn, const json_t *request)
@@ -187,9 +204,9 @@ static void answer_end(struct connection *cn)
     const struct process *p = cn->control->process;
 
     cn->waits_for = WAITS_FOR_NOTHING;
-    send_answer(cn, json_pack("{s:b, s:s, s:s, s:b, s:s}", "ok", 1, "reason",
-                              reason_name(p->d.reason), "text", p->d.reason_text, "preserved",
-                              p->preserved, "log", p->options.log_path));
+    control_answer(cn, json_pack("{s:b, s:s, s:s, s:b, s:s}", "ok", 1, "reason",
+                                 reason_name(p->d.reason), "text", p->d.reason_text, "preserved",
+                                 p->preserved, "log", p->options.log_path));
 }
 
 static void verb_wait(struct connection *cn, const json_t *request)
@@ -216,7 +233,7 @@ static void verb_console(struct connection *cn, const json_t *request)
     }
     loop_remove(cn->watch);
     cn->watch = NULL;
-    send_answer(cn, json_pack("{s:b}", "ok", 1));
+    control_answer(cn, json_pack("{s:b}", "ok", 1));
     pthread_mutex_lock(&p->d.lock);
     rc = console_add_client(p->d.console, cn->fd);
     pthread_mutex_unlock(&p->d.lock);
@@ -231,15 +248,7 @@ static void verb_block_list(struct connection *cn, const json_t *request)
 {
     json_t *disks = devices_list_disks(cn->control->process->d.devices);
 
-    send_answer(cn, json_pack("{s:b, s:o}", "ok", 1, "disks", disks));
-}
-
-static void answer_result(struct connection *cn, int rc, const struct err *err)
-{
-    if (rc < 0)
-        send_error(cn, err->msg);
-    else
-        send_answer(cn, json_pack("{s:b}", "ok", 1));
+    control_answer(cn, json_pack("{s:b, s:o}", "ok", 1, "disks", disks));
 }
 
 static void verb_block_attach(struct connection *cn, const json_t *request)
@@ -249,7 +258,7 @@ static void verb_block_attach(struct connection *cn, const json_t *request)
     int rc = json_is_object(disk) ? devices_add_disk(cn->control->process->d.devices, disk, &err)
                                   : err_set(&err, EINVAL, "disk: an object is needed");
 
-    answer_result(cn, rc, &err);
+    control_answer_result(cn, rc, &err);
 }
 
 static void verb_block_detach(struct connection *cn, const json_t *request)
@@ -259,14 +268,14 @@ static void verb_block_detach(struct connection *cn, const json_t *request)
         devices_remove_disk(cn->control->process->d.devices, json_get_string(request, "device", ""),
                             json_get_bool(request, "force", false), &err);
 
-    answer_result(cn, rc, &err);
+    control_answer_result(cn, rc, &err);
 }
 
 static void verb_network_list(struct connection *cn, const json_t *request)
 {
     json_t *vifs = devices_list_vifs(cn->control->process->d.devices);
 
-    send_answer(cn, json_pack("{s:b, s:o}", "ok", 1, "vifs", vifs));
+    control_answer(cn, json_pack("{s:b, s:o}", "ok", 1, "vifs", vifs));
 }
 
 static void verb_network_attach(struct connection *cn, const json_t *request)
@@ -276,7 +285,7 @@ static void verb_network_attach(struct connection *cn, const json_t *request)
     int rc = json_is_object(vif) ? devices_add_vif(cn->control->process->d.devices, vif, &err)
                                  : err_set(&err, EINVAL, "vif: an object is needed");
 
-    answer_result(cn, rc, &err);
+    control_answer_result(cn, rc, &err);
 }
 
 static void verb_network_detach(struct connection *cn, const json_t *request)
@@ -286,12 +295,12 @@ static void verb_network_detach(struct connection *cn, const json_t *request)
         devices_remove_vif(cn->control->process->d.devices, json_get_string(request, "device", ""),
                            json_get_bool(request, "force", false), &err);
 
-    answer_result(cn, rc, &err);
+    control_answer_result(cn, rc, &err);
 }
 
 static const struct {
     const char *name;
-    verb_fn *fn;
+    control_verb_fn *fn;
 } verbs[] = {
     {"info", verb_info},
     {"dmesg", verb_dmesg},
@@ -304,6 +313,8 @@ static const struct {
     {"network-list", verb_network_list},
     {"network-attach", verb_network_attach},
     {"network-detach", verb_network_detach},
+    {"pause", control_pause},
+    {"unpause", control_unpause},
 };
 
 static void handle_request(struct connection *cn, const char *line, size_t len)

@@ -26,7 +26,12 @@ struct console;       /* backend/console.h */
 struct devices;       /* domain/devices.h */
 struct xenstore_ring; /* domain/xenstore_ring.h */
 
+/* Between lives, in one, at its end. */
 enum domain_state { DOMAIN_PAUSED, DOMAIN_RUNNING, DOMAIN_DYING };
+
+/* Who wants a running domain to stand still; bits of domain.paused. */
+#define PAUSED_BY_ADMIN 1u /* xm pause, xm create -p */
+#define PAUSED_FOR_DUMP 2u /* while its memory is written to a file */
 
 /* Why a domain ended; the first five are Xen's SHUTDOWN_* numbers. */
 enum shutdown_reason {
@@ -46,6 +51,7 @@ enum shutdown_reason {
 struct domain_vcpu {
     bool initialised; /* run page's state holds, or held, a start state */
     bool up;
+    bool stopped;         /* its thread waits: no guest code runs, the run page has its state */
     bool info_registered; /* VCPUOP_register_vcpu_info happened */
     maddr_t info;         /* where struct vcpu_info is: in shared_info or registered */
 };
@@ -70,6 +76,8 @@ struct domain {
     port_t console_port, store_port; /* the guest's side */
 
     enum domain_state state;
+    uint32_t paused;             /* PAUSED_*: see domain/pause.h */
+    uint64_t paused_since;       /* system time */
     enum shutdown_reason reason; /* SHUTDOWN_NONE while running */
     char reason_text[512];
     int wake_fd;              /* eventfd: the main loop looks at state again */

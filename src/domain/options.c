@@ -128,6 +128,7 @@ static int take_numbers(struct domain_options *o, const json_t *doc, struct err 
     o->memory_pages = (uint64_t)memory * PAGES_PER_MIB;
     o->maxmem_pages = (uint64_t)maxmem * PAGES_PER_MIB;
     o->vcpus = (unsigned int)vcpus;
+    o->paused = json_get_bool(doc, "paused", false);
     return 0;
 }
 

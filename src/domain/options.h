@@ -18,6 +18,7 @@ struct domain_options {
     domid_t domid;
     uint64_t memory_pages, maxmem_pages;
     unsigned int vcpus;
+    bool paused;   /* the first life begins with a pause */
     char *kernel;  /* path */
     char *ramdisk; /* path, "" = none */
     char *cmdline;

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "domain/control.h"
 #include "domain/devices.h"
+#include "domain/pause.h"
 #include "domain/sched_op.h"
 #include "xenstore/client.h"
 
@@ -143,6 +144,8 @@ int process_init(struct process *p, int listen_fd, struct err *err)
     }
     if (rc == 0) /* now: later the jail forbids what it takes to find out */
         rc = xs_socket_path(d->store_socket, err);
+    if (rc == 0 && p->options.paused)
+        domain_pause(d, PAUSED_BY_ADMIN);
     if (rc == 0)
         rc = devices_create(&d->devices, p->loop, &p->options, err);
     if (rc == 0)

@@ -73,7 +73,7 @@ uint64_t sched_watchdog_next(const struct domain *d)
 {
     uint64_t next = 0;
 
-    for (unsigned int i = 0; i < DOMAIN_WATCHDOGS; i++) {
+    for (unsigned int i = 0; i < DOMAIN_WATCHDOGS && !d->paused; i++) {
         if (d->watchdog[i] && (!next || d->watchdog[i] < next))
             next = d->watchdog[i];
     }

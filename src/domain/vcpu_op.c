@@ -15,6 +15,7 @@
 
 #include "cpu/pv/abi.h"
 #include "domain/evtchn.h"
+#include "domain/pause.h"
 
 #include <xen/xen.h>
 #include <xen/vcpu.h>
@@ -162,9 +163,8 @@ static int64_t bring_up(struct domain *d, unsigned int id)
     if (!d->vcpus[id].initialised)
         return -EINVAL;
     if (!d->vcpus[id].up) {
-        __atomic_fetch_and(&engine_run_page(d->engine, id)->request, ~RUN_REQ_PAUSE,
-                           __ATOMIC_SEQ_CST);
         d->vcpus[id].up = true;
+        pause_ask_vcpu(d, id);
         wake_main_loop(d);
     }
     return 0;
@@ -191,7 +191,7 @@ static int64_t bring_down(const struct hypercall *h, unsigned int id)
         domain_shutdown(d, SHUTDOWN_POWEROFF, "the guest took its last vCPU down");
     /* The caller stops at the end of this call, another one has to be made to. */
     if (id != h->vcpu)
-        request(d, id, RUN_REQ_PAUSE);
+        pause_ask_vcpu(d, id);
     wake_main_loop(d);
     return 0;
 }

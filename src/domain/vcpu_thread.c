@@ -14,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "cpu/pv/abi.h"
 #include "domain/crashdump.h"
 #include "domain/evtchn.h"
+#include "domain/pause.h"
 
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
@@ -31,7 +33,8 @@ struct vcpu_thread {
 };
 
 struct vcpu_threads {
-    pthread_cond_t changed; /* a vCPU came up, or the domain is dying */
+    pthread_cond_t changed; /* a vCPU came up, a pause has ended, or the domain is dying */
+    pthread_cond_t stopped; /* a vCPU has stopped */
     unsigned int started;
     struct vcpu_thread vcpu[DOMAIN_MAX_VCPUS];
 };
@@ -69,7 +72,8 @@ static void handle_crash(struct domain *d, unsigned int id, const struct run *ru
     crashdump_log(d, id, run);
 }
 
-static void handle_exit(struct domain *d, unsigned int id)
+/* Returns whether the vCPU stands still, with its state in the run page. */
+static bool handle_exit(struct domain *d, unsigned int id)
 {
     struct run *run = engine_run_page(d->engine, id);
     uint32_t reason = READ_ONCE(run->exit_reason);
@@ -85,20 +89,28 @@ static void handle_exit(struct domain *d, unsigned int id)
         handle_crash(d, id, run);
         break;
     case EXIT_NONE:
-    case EXIT_PAUSED:
         break;
+    case EXIT_PAUSED:
+        return true;
     default:
         domain_crash(d, "vcpu %u: exit for unknown reason %u", id, reason);
     }
+    return false;
 }
 
-/* Lock held. False when the domain is over. */
-static bool wait_until_up(struct vcpu_thread *t)
+/* Wait while the vCPU is down, or stands still in a paused domain: one that comes back from a
+ * hypercall first gets the answer. Lock held. False when the domain is over. */
+static bool wait_for_turn(struct vcpu_thread *t, bool still)
 {
     struct domain *d = t->d;
+    struct domain_vcpu *v = &d->vcpus[t->id];
 
-    while (!d->vcpus[t->id].up && d->state != DOMAIN_DYING)
+    v->stopped = still;
+    if (still && d->paused)
+        pthread_cond_broadcast(&t->all->stopped);
+    while ((!v->up || (still && d->paused)) && d->state != DOMAIN_DYING)
         pthread_cond_wait(&t->all->changed, &d->lock);
+    v->stopped = d->state == DOMAIN_DYING;
     return d->state != DOMAIN_DYING;
 }
 
@@ -106,23 +118,24 @@ static void *vcpu_main(void *arg)
 {
     struct vcpu_thread *t = arg;
     struct domain *d = t->d;
-    bool goes_on;
+    bool goes_on, still;
 
     pthread_mutex_lock(&d->lock);
-    goes_on = wait_until_up(t);
+    goes_on = wait_for_turn(t, true);
     pthread_mutex_unlock(&d->lock);
     while (goes_on) {
         struct err err = {0};
         int rc = engine_vcpu_run(d->engine, t->id, &err);
 
         pthread_mutex_lock(&d->lock);
+        still = false;
         if (d->state != DOMAIN_DYING) {
             if (rc < 0)
                 domain_crash(d, "vcpu %u: %s", t->id, err.msg[0] ? err.msg : strerror(-rc));
             else
-                handle_exit(d, t->id);
+                still = handle_exit(d, t->id);
         }
-        goes_on = wait_until_up(t);
+        goes_on = wait_for_turn(t, still);
         pthread_mutex_unlock(&d->lock);
     }
     return NULL;
@@ -136,6 +149,7 @@ int vcpu_threads_start(struct vcpu_threads **ret, struct domain *d, struct err *
     if (!t)
         return err_set(err, ENOMEM, "out of memory");
     pthread_cond_init(&t->changed, NULL);
+    pthread_cond_init(&t->stopped, NULL);
     for (unsigned int i = 0; i < d->nr_vcpus; i++) {
         struct vcpu_thread *v = &t->vcpu[i];
         char name[16];
@@ -167,6 +181,23 @@ void vcpu_threads_wake(struct vcpu_threads *t)
     pthread_cond_broadcast(&t->changed);
 }
 
+bool vcpu_threads_wait_still(struct vcpu_threads *t, struct domain *d, unsigned int ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000l;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    while (!domain_is_still(d) && d->state != DOMAIN_DYING)
+        if (pthread_cond_timedwait(&t->stopped, &d->lock, &until))
+            break;
+    return domain_is_still(d);
+}
+
 void vcpu_threads_join(struct vcpu_threads *t)
 {
     if (!t)
@@ -175,5 +206,6 @@ void vcpu_threads_join(struct vcpu_threads *t)
     for (unsigned int i = 0; i < t->started; i++)
         pthread_join(t->vcpu[i].thread, NULL);
     pthread_cond_destroy(&t->changed);
+    pthread_cond_destroy(&t->stopped);
     free(t);
 }

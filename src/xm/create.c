@@ -245,6 +245,8 @@ static int create(const struct create_args *a, struct config *c)
     int rc = domain_config_make(c, &doc, &err);
 
     print_notes(c);
+    if (rc == 0 && a->paused)
+        json_object_set_new(doc, "paused", json_true());
     if (rc == 0) {
         s.name = json_get_string(doc, "name", "");
         rc = start(doc, &s, a->console, &domid, &err);
@@ -304,6 +306,7 @@ const struct verb verb_create = {
     .details =
         "  -c, --console_autoconnect  stay on its console until it ends; Ctrl-] leaves\n"
         "  -q, --quiet                print errors only\n"
+        "  -p, --paused               let it wait for 'xm unpause' before its first instruction\n"
         "  -n, --dryrun               check the config, print it as an S-expression, start "
         "nothing\n"
         "      --json                 with -n: print what the domain process would be told\n"

@@ -70,7 +70,8 @@ static int set_option(struct create_args *a, char letter, const char *value, str
     case 's': /* of no meaning without XML */
         return 0;
     case 'p':
-        return err_set(err, ENOTSUP, "option -p (start paused) is not available yet");
+        a->paused = true;
+        return 0;
     case 'v':
         return err_set(err, ENOTSUP, "option --vncviewer is not available yet");
     default:

@@ -16,6 +16,8 @@ const struct verb *const verbs[] = {
     &verb_shutdown,
     &verb_reboot,
     &verb_destroy,
+    &verb_pause,
+    &verb_unpause,
     &verb_uptime,
     &verb_domid,
     &verb_domname,

@@ -4,6 +4,8 @@
  */
 #include "harness.h"
 
+#include "domain/pause.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +273,37 @@ static void test_down_other(void **state)
     fix->vcpu = 0;
 }
 
+static void test_pause(void **state)
+{
+    struct domain *d = &fix->d;
+
+    use_good_context();
+    assert_int_equal(initialise(1), 0);
+    d->watchdog[0] = 1ull << 60;
+    domain_pause(d, PAUSED_BY_ADMIN);
+    assert_int_equal(fix->run[0].request, RUN_REQ_PAUSE);
+    assert_int_equal(fix->kicks[0], 1);
+    assert_int_equal(fix->run[1].request, 0); /* it is down */
+    assert_false(domain_is_still(d));
+    /* One that comes up meanwhile stops, too. */
+    assert_int_equal(op(VCPUOP_up, 1, 0), 0);
+    assert_int_equal(fix->run[1].request, RUN_REQ_PAUSE);
+    d->vcpus[0].stopped = true;
+    assert_false(domain_is_still(d));
+    d->vcpus[1].stopped = true;
+    assert_true(domain_is_still(d));
+    /* The last one who wants it ends it. */
+    domain_pause(d, PAUSED_FOR_DUMP);
+    domain_unpause(d, PAUSED_BY_ADMIN);
+    assert_int_equal(fix->run[0].request, RUN_REQ_PAUSE);
+    domain_unpause(d, PAUSED_FOR_DUMP);
+    assert_int_equal(fix->run[0].request, 0);
+    assert_int_equal(fix->run[1].request, 0);
+    assert_true(d->watchdog[0] > 1ull << 60); /* the guest could not feed it */
+    domain_unpause(d, PAUSED_BY_ADMIN);
+    assert_int_equal(d->paused, 0);
+}
+
 static void test_areas_of_other(void **state)
 {
     const struct run *run = &fix->run[2];
@@ -314,6 +347,7 @@ int main(void)
         T(test_register_for_other),
         T(test_nmi),
         T(test_down_other),
+        T(test_pause),
         T(test_areas_of_other),
         T(test_random_contexts),
     };

@@ -86,7 +86,6 @@ static void test_bad(void **state)
         {"create -f", "option -f needs a value"},
         {"create --path", "option --path needs a value"},
         {"create f g", "unexpected argument 'g'; settings have the form VAR=VALUE"},
-        {"create -p f", "option -p (start paused) is not available yet"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -105,6 +104,8 @@ static void test_sxp_and_json(void **state)
     char copy[200], *argv[20];
     struct create_args a;
 
+    assert_int_equal(create_args_parse(&a, split("create -p f", copy, argv), argv, NULL), 0);
+    assert_true(a.paused && !a.console);
     assert_int_equal(
         create_args_parse(&a, split("create -F f -n --json a=b", copy, argv), argv, NULL), 0);
     assert_null(a.file);

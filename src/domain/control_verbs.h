@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * control_verbs.h - what the control socket's verbs need of it, for those that are in files of
+ * their own. A verb answers its request once, by one of the functions here, or says that the
+ * answer comes later. Main thread, without the domain's lock.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+
+struct connection;
+struct process;
+
+typedef void control_verb_fn(struct connection *cn, const json_t *request);
+
+struct process *control_process(const struct connection *cn);
+/* "uid N", for logs. */
+const char *control_peer(const struct connection *cn, char buf[static 32]);
+
+/* Takes the reference. */
+void control_answer(struct connection *cn, json_t *answer);
+/* Only "ok", or the sentence of err if rc < 0. */
+void control_answer_result(struct connection *cn, int rc, const struct err *err);
+
+/* control_vcpus.c */
+control_verb_fn control_pause, control_unpause;
