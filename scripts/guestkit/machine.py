@@ -135,6 +135,10 @@ class Machine:
         """Boot, run shell text `command`, wait for the end. `sink` gets the command's output
         as it comes."""
         nonce = self.prepare(command, files, modules, tty)
+        return self.run_prepared(nonce, timeout, sink)
+
+    def run_prepared(self, nonce, timeout=300, sink=None):
+        """The same when the initramfs of prepare() is there already, or where the guest looks."""
         return self._complete(_MarkerReader(nonce.encode(), sink), timeout)
 
     def boot(self, timeout=60):

@@ -6,7 +6,8 @@
  *
  * V: guest kernel address g (upper half) is at host address g + KERNEL_OFFSET. The upper
  * half from 0xffff880000000000 lands on [0, 0x77ffffffffff]; [0x780000000000, top) stays
- * unmapped for ever, so that guest-user pointers used by kernel code always fault.
+ * unmapped, so that guest-user pointers used by kernel code fault, unless the kernel itself runs
+ * code in the user half.
  */
 #pragma once
 

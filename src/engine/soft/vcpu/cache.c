@@ -11,6 +11,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/emit.h"
 #include "engine/soft/vcpu/meta.h"
+#include "engine/soft/vcpu/rewrite.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/walk.h"
@@ -24,9 +25,15 @@
 #define ENTRY_SIZE 5 /* bytes at a block's start that killing it overwrites */
 #define STUB_SIZE 32 /* at least what an exit stub takes: each block that dies gets one */
 
+/* What precedes a block, for those who come indirectly: "mov rcx, [soft.rcx]"; in a mixed cache
+ * the comparison of the pc's high half before that. */
+#define HEADER_SIZE 8
+#define MIXED_HEADER_SIZE 28
+#define MIXED_HEADER_HIGH 9 /* where minus the high half is in it */
+
 struct chain {
+    uint64_t pc;
     uint32_t rel; /* cache offset of the jump's rel32 */
-    uint32_t pc;
 };
 
 uint8_t *emit_at;
@@ -42,7 +49,7 @@ static uint32_t deferred[MAX_DEFERRED];
 static uint32_t nr_deferred;
 static uint64_t generation;
 static uint32_t deaths;
-static uint64_t alone_pc; /* of the newest block of its kind */
+static bool mixed;
 
 static uint32_t *dispatch_entry(uint64_t pc)
 {
@@ -52,6 +59,11 @@ static uint32_t *dispatch_entry(uint64_t pc)
 static uint8_t *host_ptr(uint32_t offset)
 {
     return (uint8_t *)(uint64_t)(V_CACHE + offset);
+}
+
+static uint32_t header_size(void)
+{
+    return mixed ? MIXED_HEADER_SIZE : HEADER_SIZE;
 }
 
 /* Offset 0 of the cache: where the dispatch table's empty entries lead. */
@@ -103,20 +115,69 @@ void cache_reserve(void)
         flush_everything();
 }
 
+bool cache_admits(uint64_t pc)
+{
+    return mixed || pc >= CACHE_TOP;
+}
+
+void cache_admit(uint64_t pc)
+{
+    if (cache_admits(pc))
+        return;
+    flush_everything();
+    mixed = true;
+}
+
+void cache_unmix(void)
+{
+    if (!mixed)
+        return;
+    flush_everything();
+    mixed = false;
+}
+
 uint64_t cache_generation(void)
 {
     return generation;
 }
 
-/* Block entries are announced past the indirect-entry header; see translate.c. */
+/* The guest's rcx is in soft.rcx, where it is going in soft.target. */
+static void emit_header(uint64_t pc)
+{
+    const uint8_t *start = emit_at;
+
+    if (mixed) {
+        emit_8(0x8b); /* mov ecx, [soft.target + 4] */
+        emit_8(0x0c);
+        emit_8(0x25);
+        emit_32(emit_abs((const uint8_t *)&soft.target + 4));
+        emit_8(0x8d); /* lea ecx, [rcx - high half] */
+        emit_8(0x89);
+        emit_32(0u - (uint32_t)(pc >> 32));
+        emit_8(0xe3); /* jrcxz over the jump */
+        emit_8(5);
+        emit_jmp(host_ptr(0));
+    }
+    emit_load(RCX, &soft.rcx);
+    while (emit_at < start + header_size())
+        emit_8(0x90);
+}
+
 void *cache_lookup(uint64_t pc)
 {
-    uint32_t h;
+    uint32_t h, minus_high;
 
-    if (pc < CACHE_PC_LIMIT)
+    if (!cache_admits(pc))
         return NULL;
     h = *dispatch_entry(pc);
-    return h ? host_ptr(h + CACHE_HEADER_SIZE) : NULL;
+    if (!h)
+        return NULL;
+    if (mixed) {
+        memcpy(&minus_high, host_ptr(h + MIXED_HEADER_HIGH), sizeof(minus_high));
+        if (minus_high + (uint32_t)(pc >> 32))
+            return NULL;
+    }
+    return host_ptr(h + header_size());
 }
 
 bool cache_contains(uint64_t host_pc)
@@ -169,7 +230,7 @@ bool cache_find(uint64_t host_pc, struct cache_pos *ret)
     if (!in)
         return false;
     ret->block = b;
-    ret->pc = b->alone ? alone_pc : (CACHE_PC_LIMIT & ~0xffffffffull) + b->pc + in->pc;
+    ret->pc = b->pc + in->pc;
     ret->into = offset - in->host;
     ret->exact = ret->into == 0;
     ret->fixup = in->fixup;
@@ -189,8 +250,8 @@ struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame)
     struct cache_block *b = &blocks[nr_blocks++];
     uint32_t header = (uint32_t)((uintptr_t)emit_at - V_CACHE);
 
-    emit_load(RCX, &soft.rcx); /* CACHE_HEADER_SIZE bytes: entry for indirect jumps */
-    b->pc = (uint32_t)pc;
+    emit_header(pc);
+    b->pc = pc;
     b->host = b->end = (uint32_t)((uintptr_t)emit_at - V_CACHE);
     b->first_insn = nr_insns;
     b->insns = 0;
@@ -206,13 +267,12 @@ struct cache_block *cache_block_alone(uint64_t pc)
 {
     struct cache_block *b = &blocks[nr_blocks++];
 
-    *b = (struct cache_block){.pc = (uint32_t)pc,
+    *b = (struct cache_block){.pc = pc,
                               .host = (uint32_t)((uintptr_t)emit_at - V_CACHE),
                               .first_insn = nr_insns,
                               .dead = true, /* nothing leads here */
                               .alone = true,
                               .frame = {NO_FRAME, NO_FRAME}};
-    alone_pc = pc;
     return b;
 }
 
@@ -227,7 +287,7 @@ struct cache_insn *cache_insn_add(struct cache_block *b, uint64_t pc)
     struct cache_insn *in = &insns[nr_insns++];
 
     in->host = (uint32_t)((uintptr_t)emit_at - V_CACHE);
-    in->pc = (uint16_t)((uint32_t)pc - b->pc);
+    in->pc = (uint16_t)(pc - b->pc);
     in->fixup = 0;
     in->reg = 0;
     b->insns++;
@@ -247,7 +307,7 @@ void *cache_chain_stub(uint8_t *rel, uint64_t pc)
     struct chain *c = &chains[nr_chains];
 
     c->rel = (uint32_t)((uintptr_t)rel - V_CACHE);
-    c->pc = (uint32_t)pc;
+    c->pc = pc;
     emit_store_imm(&soft.arg, (int32_t)nr_chains++);
     emit_store_imm(&soft.reason, SOFT_CHAIN);
     emit_jmp(soft_exit_common);
@@ -256,7 +316,7 @@ void *cache_chain_stub(uint8_t *rel, uint64_t pc)
 
 uint64_t cache_chain_pc(uint64_t record)
 {
-    return (CACHE_PC_LIMIT & ~0xffffffffull) + chains[record].pc;
+    return chains[record].pc;
 }
 
 bool cache_in_dead_entry(const uint8_t *rel)
@@ -284,8 +344,7 @@ void cache_chain_link(uint64_t record, void *host)
 static void overwrite_entry(struct cache_block *b)
 {
     uint8_t *entry = host_ptr(b->host);
-    uint64_t pc = (CACHE_PC_LIMIT & ~0xffffffffull) + b->pc;
-    void *stub = cache_chain_stub(entry + 1, pc);
+    void *stub = cache_chain_stub(entry + 1, b->pc);
 
     entry[0] = 0xe9;
     emit_patch_rel32(entry + 1, stub);
@@ -300,7 +359,7 @@ static void kill_block(struct cache_block *b)
     b->dead = true;
     nr_alive--;
     deaths++;
-    if (*dispatch_entry(b->pc) == b->host - CACHE_HEADER_SIZE)
+    if (*dispatch_entry(b->pc) == b->host - header_size())
         *dispatch_entry(b->pc) = 0;
     if (soft.running && at >= b->host && at < b->host + ENTRY_SIZE && nr_deferred < MAX_DEFERRED) {
         deferred[nr_deferred++] = (uint32_t)(b - blocks);
@@ -350,20 +409,16 @@ void cache_leave_behind(uint64_t host_pc)
     uint32_t offset = (uint32_t)(host_pc - V_CACHE);
     const struct cache_block *b = find_block(offset);
     const struct cache_insn *in = b && b->dead ? find_insn(b, offset) : NULL;
-    uint64_t pc;
     uint8_t *at;
 
     /* A last instruction needs nothing: what it jumps to is dropped or is another page's. */
     if (!in || ++in == &insns[b->first_insn + b->insns] ||
         (uintptr_t)emit_at + RESERVE / 2 > V_CACHE + V_CACHE_SIZE)
         return;
-    pc = (CACHE_PC_LIMIT & ~0xffffffffull) + b->pc + in->pc;
     at = host_ptr(in->host);
     at[0] = 0xe9; /* every block ends in a jump, so there is room */
     emit_patch_rel32(at + 1, emit_at);
-    emit_store_imm(&vcpu.rip, (int32_t)pc);
-    emit_store_imm(&soft.reason, SOFT_NONE);
-    emit_jmp(soft_exit_common);
+    emit_exit(b->pc + in->pc, SOFT_NONE);
 }
 
 bool cache_marked(uint64_t pc)

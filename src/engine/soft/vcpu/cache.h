@@ -3,17 +3,18 @@
  * cache.h - the code cache: blocks of translated guest-kernel code, found by guest pc
  * (dispatch table), by host pc (faults, preemption) and by frame (self-modifying code).
  *
- * Guest code runs in the top 2 GiB of the address space; the dispatch table has one u32 per
- * pc there: offset of the block in the cache, 0 = the miss stub at its start. A dead block's
- * first bytes are overwritten by a jump, so direct jumps into it find the new translation.
- * When the cache or its records are full everything is thrown away at once.
+ * The dispatch table has one u32 per low half of a pc: offset of the block in the cache, 0 = the
+ * miss stub at its start. As a rule all guest code is in the top 2 GiB, and that is enough. Once
+ * some is translated elsewhere the cache is *mixed*: blocks then compare the pc's high half
+ * before they are entered indirectly. A dead block's first bytes are overwritten by a jump, so
+ * direct jumps into it find the new translation. When the cache or its records are full
+ * everything is thrown away at once.
  */
 #pragma once
 
 #include "cpu/vcpu.h"
 
-#define CACHE_PC_LIMIT 0xffffffff80000000ull /* lowest guest pc that can be translated */
-#define CACHE_HEADER_SIZE 8 /* bytes before a block: "mov rcx, [soft.rcx]" for indirect entries */
+#define CACHE_TOP 0xffffffff80000000ull /* code from here on needs no mixed cache */
 
 /* What has to be undone when host code stops in the middle of a guest instruction. */
 enum insn_fixup {
@@ -32,7 +33,7 @@ struct cache_insn {
 };
 
 struct cache_block {
-    uint32_t pc;         /* low 32 bits */
+    uint64_t pc;
     uint32_t host, end;  /* offsets in the cache */
     uint32_t first_insn; /* index of its first record */
     uint16_t insns;
@@ -53,6 +54,13 @@ struct cache_pos {
 void cache_init(void);
 /* Room for one more translation, else flushes everything. */
 void cache_reserve(void);
+
+/* Before code at pc is translated: make the cache mixed if that is needed. Flushes everything. */
+void cache_admit(uint64_t pc);
+/* There need not be code outside the top 2 GiB any more: no longer mixed, if it was. */
+void cache_unmix(void);
+/* Can code at pc be linked with? */
+bool cache_admits(uint64_t pc);
 
 /* Host address of the translation of pc, or NULL. */
 void *cache_lookup(uint64_t pc);

@@ -11,6 +11,7 @@
 
 #include "cpu/pv/evtchn.h"
 #include "engine/soft/layout.h"
+#include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/exits.h"
 #include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/ptwr.h"
@@ -175,6 +176,9 @@ void env_set_cr3(struct vcpu *v, mfn_t root)
 
     v->cr3_kernel = root;
     ptwr_forget();
+    vtlb_forget_user_half();
+    if (!same)
+        cache_unmix();
     if (same)
         soft_tlb_clear();
     else

@@ -32,9 +32,9 @@ static bool is_odd(const struct insn *in)
     return in->seg == 0x64 || in->prefix_67 || (in->seg == 0x65 && in->base == RSP);
 }
 
-bool rewrite_operand_is_odd(const struct insn *in, uint64_t pc)
+bool rewrite_operand_is_odd(const struct insn *in)
 {
-    return is_odd(in) || is_far(in, pc);
+    return is_odd(in);
 }
 
 uint8_t rewrite_segment(const struct insn *in)
@@ -427,6 +427,26 @@ static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64
     return true;
 }
 
+/* rip-relative, too far away for an absolute address: through a borrowed register. */
+static bool rewrite_far(const struct insn *in, const uint8_t *bytes, uint64_t pc,
+                        struct cache_insn *record)
+{
+    struct insn_edit e = {.seg = rewrite_segment(in), .mem = MEM_BASE, .from = -1};
+    int x = pick_scratch(in);
+
+    if (x < 0 || in->rsp_data || in->seg >= 0x64)
+        return false;
+    e.base = (uint8_t)x;
+    emit_store(x, &soft.scratch);
+    emit_mov_imm(x, rip_target(in, pc));
+    if (!emit_reencoded(in, bytes, &e))
+        return false;
+    emit_load(x, &soft.scratch);
+    record->fixup = FIX_SCRATCH;
+    record->reg = (uint8_t)x;
+    return true;
+}
+
 static bool rewrite_memory(const struct insn *in, const uint8_t *bytes, uint64_t pc,
                            struct cache_insn *record)
 {
@@ -434,8 +454,10 @@ static bool rewrite_memory(const struct insn *in, const uint8_t *bytes, uint64_t
 
     if (is_odd(in))
         return false;
-    if (in->mem && (cache_marked(pc) || is_far(in, pc)))
+    if (in->mem && cache_marked(pc))
         return rewrite_resolved(in, bytes, pc, record);
+    if (is_far(in, pc))
+        return rewrite_far(in, bytes, pc, record);
     if (in->rsp_data && !rsp_arithmetic_is_verbatim(in))
         return rewrite_mov_rsp(in) || rewrite_rsp_data(in, bytes, memory_edit(in, pc), record);
     if (!in->mem) {
@@ -507,11 +529,11 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
         ok = rewrite_lea(in, bytes, pc);
         break;
     case INSN_PUSH:
-        ok = !rewrite_operand_is_odd(in, pc) && !cache_marked(pc) &&
+        ok = !is_odd(in) && !is_far(in, pc) && !cache_marked(pc) &&
              rewrite_push(in, bytes, pc, record);
         break;
     case INSN_POP:
-        ok = !rewrite_operand_is_odd(in, pc) && !cache_marked(pc) &&
+        ok = !is_odd(in) && !is_far(in, pc) && !cache_marked(pc) &&
              rewrite_pop(in, bytes, pc, record);
         break;
     case INSN_PUSHF:

@@ -16,9 +16,8 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
 bool rewrite_bounced(const struct insn *in, const uint8_t *bytes, uint32_t operand,
                      struct cache_insn *record);
 
-/* A memory operand that no host encoding reaches: fs:, a 32-bit address, gs: with rsp, a
- * rip-relative one that is not in the top or the low 2 GiB. */
-bool rewrite_operand_is_odd(const struct insn *in, uint64_t pc);
+/* A memory operand that no host encoding reaches: fs:, a 32-bit address, gs: with rsp. */
+bool rewrite_operand_is_odd(const struct insn *in);
 
 /* bt bts btr btc with the bit number in a register: it may name a bit far from the operand. */
 bool rewrite_is_bit_string(const struct insn *in);

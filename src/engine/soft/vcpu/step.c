@@ -18,6 +18,7 @@
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/translate.h"
 #include "engine/soft/vcpu/user.h"
+#include "engine/soft/vcpu/vtlb.h"
 
 #define STEPS 256 /* between two looks at events and kicks */
 
@@ -172,9 +173,11 @@ bool step_once(struct vcpu *v)
 
 bool step_needed(const struct vcpu *v)
 {
-    if (v->rip < CACHE_PC_LIMIT || (v->rflags & EFLAGS_TF))
+    if (v->rflags & EFLAGS_TF)
         return true;
-    return breakpoints_enabled(v) && breakpoints_in_half(v, true);
+    if (!breakpoints_enabled(v))
+        return false;
+    return breakpoints_in_half(v, true) || v->rip < USER_END || vtlb_maps_user_half();
 }
 
 void step_kernel(struct vcpu *v)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * step.h - guest code one instruction at a time: kernel code that the translator cannot take,
- * that is, code outside the top 2 GiB of the address space, and code of either mode that is
- * single-stepped or may meet a breakpoint.
+ * step.h - guest code one instruction at a time: code of either mode that is single-stepped or
+ * may meet a breakpoint.
  */
 #pragma once
 

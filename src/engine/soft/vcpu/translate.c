@@ -10,6 +10,7 @@
  */
 #include "engine/soft/vcpu/translate.h"
 
+#include "cpu/pv/abi.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emit.h"
@@ -37,6 +38,10 @@ static int fetch_page(struct vcpu *v, uint64_t pc, const uint8_t **ret, mfn_t *f
     struct walk w;
     uint32_t error;
 
+    if (!pv_canonical(pc)) {
+        *f = (struct fault){.vector = VEC_GP, .has_error = true};
+        return -1;
+    }
     if (walk_access(v->user_mode ? v->cr3_user : v->cr3_kernel, pc, ACCESS_EXEC, &w, &error)) {
         *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error, .cr2 = pc};
         return -1;
@@ -102,7 +107,7 @@ static void jump_to(uint8_t *rel, uint64_t pc)
 
 static void emit_jmp_guest(uint64_t pc)
 {
-    if (pc < CACHE_PC_LIMIT) {
+    if (!cache_admits(pc)) {
         emit_exit(pc, SOFT_NONE);
         return;
     }
@@ -129,10 +134,30 @@ static void emit_jmp_rcx(void)
     emit_8(0xe1);
 }
 
-static void emit_push_pc(uint64_t pc)
+static bool is_imm32(uint64_t value)
+{
+    return value == (uint64_t)(int64_t)(int32_t)value;
+}
+
+static void emit_push_imm32(uint32_t value)
 {
     emit_8(0x68);
-    emit_32((uint32_t)pc);
+    emit_32(value);
+}
+
+/* Push a return address; what does not fit an immediate, through a register. */
+static void emit_push_pc(uint64_t pc, struct cache_insn *record)
+{
+    if (is_imm32(pc)) {
+        emit_push_imm32((uint32_t)pc);
+        return;
+    }
+    record->fixup |= FIX_SCRATCH;
+    record->reg = RAX;
+    emit_store(RAX, &soft.scratch);
+    emit_mov_imm(RAX, pc);
+    emit_8(0x50); /* push rax */
+    emit_load(RAX, &soft.scratch);
 }
 
 static void translate_jcc(const struct insn *in, uint64_t next)
@@ -158,18 +183,24 @@ static void translate_loop(const struct insn *in, const uint8_t *bytes, uint64_t
 
 static void translate_indirect(const struct insn *in, uint64_t next, struct cache_insn *record)
 {
+    uint64_t rip_target = next + (uint64_t)(int64_t)in->disp;
+
     record->fixup = FIX_RCX;
     emit_store(RCX, &soft.rcx);
+    if (in->cls == INSN_CALL_IND && !is_imm32(next)) /* as emit_push_pc() is going to need it */
+        emit_store(RAX, &soft.scratch);
     if (!in->mem) {
         if (in->rm != RCX)
             emit_mov(RCX, in->rm);
+    } else if (in->rip_rel && !is_imm32(rip_target)) {
+        emit_mov_imm(RCX, rip_target);
+        emit_mem(rewrite_segment(in), 0x8b, RCX, RCX, -1, 1, 0);
     } else {
-        int32_t disp = in->rip_rel ? (int32_t)(next + (uint64_t)(int64_t)in->disp) : in->disp;
-
-        emit_mem(rewrite_segment(in), 0x8b, RCX, in->base, in->index, in->scale, disp);
+        emit_mem(rewrite_segment(in), 0x8b, RCX, in->base, in->index, in->scale,
+                 in->rip_rel ? (int32_t)rip_target : in->disp);
     }
     if (in->cls == INSN_CALL_IND)
-        emit_push_pc(next);
+        emit_push_pc(next, record);
     emit_jmp_rcx();
 }
 
@@ -207,12 +238,12 @@ static enum flow translate_flow(const struct insn *in, const uint8_t *bytes, uin
         translate_loop(in, bytes, next);
         return FLOW_NEXT;
     case INSN_CALL:
-        emit_push_pc(next);
+        emit_push_pc(next, record);
         emit_jmp_guest(next + (uint64_t)in->imm);
         return FLOW_CALL;
     case INSN_JMP_IND:
     case INSN_CALL_IND:
-        if (rewrite_operand_is_odd(in, pc) || (in->mem && in->opsize != 8) || in->rsp_data ||
+        if (rewrite_operand_is_odd(in) || (in->mem && in->opsize != 8) || in->rsp_data ||
             cache_marked(pc))
             break;
         translate_indirect(in, next, record);
@@ -440,8 +471,14 @@ static bool translate_region(struct vcpu *v, uint64_t pc, struct fault *f)
 
 void *translate(struct vcpu *v, uint64_t pc, struct fault *f)
 {
+    const uint8_t *ignored;
     void *host = NULL;
+    mfn_t frame;
 
+    /* A jump to nowhere is no reason to prepare for code there. */
+    if (!cache_admits(pc) && fetch_page(v, pc, &ignored, &frame, f))
+        return NULL;
+    cache_admit(pc);
     /* Another vCPU may write to the code meanwhile. */
     while (!host && translate_region(v, pc, f))
         host = cache_lookup(pc);

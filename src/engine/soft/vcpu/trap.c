@@ -24,8 +24,7 @@
 #include "engine/soft/vcpu/user.h"
 #include "engine/soft/vcpu/vtlb.h"
 
-#define USER_TOP 0x800000000000ull
-#define UNMAPPED_HOST 0x780000000000ull /* host addresses from here on are guest-user space */
+#define HOST_END 0x800000000000ull
 #define RETRY_NS 20000 /* when a kick meets code between two instruction boundaries */
 #define MAX_MISSES 4
 #define MAX_PUT_OFF 3
@@ -237,7 +236,7 @@ static void on_general_protection(struct sigcontext *mc, const struct cache_pos 
         vector = (uint8_t)emulate_address_fault(&vcpu, &in);
     }
     for (unsigned int i = 0; i < n; i++)
-        if (ea[i] < USER_TOP) {
+        if (ea[i] < USER_END) {
             mark(mc, pos);
             return;
         }
@@ -250,7 +249,7 @@ static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, ui
     uint32_t error, deaths = cache_deaths();
     int r;
 
-    if (addr >= UNMAPPED_HOST) {
+    if (addr >= HOST_END) { /* not canonical for the guest */
         mark(mc, pos);
         return;
     }
@@ -262,7 +261,7 @@ static void on_page_fault(struct sigcontext *mc, const struct cache_pos *pos, ui
     soft.running = mc->rip;
     r = vtlb_fill(&vcpu, va, mc->err & PF_W, &error);
     soft.running = 0;
-    if ((mc->err & PF_W) && peers_exist()) {
+    if (r != -2 && (mc->err & PF_W) && peers_exist()) {
         store.rip = mc->rip;
         store.put_off = 0;
     }

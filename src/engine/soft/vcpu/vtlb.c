@@ -12,6 +12,11 @@
  * A kernel takes the right to write from a page at a time of its direct map, wherever it puts a
  * page table. A run of data survives that: the page is protected, and its frame marked FRAME_RO.
  *
+ * Host addresses of the user half stay empty, so that a kernel's accesses to user memory are seen
+ * (layout.h), until a kernel runs code there itself: then its lower part is mapped like the
+ * kernel half, until the root changes. Code in what can't be mapped gets an entry all the same,
+ * a mere note of what the tables said.
+ *
  * With one vCPU a flush passes over entries whose tables were not written since the last. Stores
  * by hypercall are seen anyway, others because the tables are write-protected.
  */
@@ -31,7 +36,8 @@
 
 #define MAX_ENTRIES 32768u /* well below the host's vm.max_map_count */
 #define BUCKETS 4096u
-#define LOWEST_VA 0xffff888000000000ull /* below it the host range is V's own */
+#define LOWEST_VA 0xffff888000000000ull  /* below it the host range is V's own */
+#define USER_MAPPED_END 0x7ffffe00000ull /* of the user half: the last whole table below 8 TiB */
 #define PTE_RIGHTS_IGNORED (~(PTE_NX | PTE_P | PTE_RW | 0x000ffffffffff000ull))
 
 struct entry {
@@ -56,6 +62,14 @@ static bool doubt = true; /* upper levels, or what is a level-1 table, may have 
 static struct entry *entries;
 static uint32_t buckets[BUCKETS];
 static uint32_t high_water, free_list;
+static uint32_t nr_outside;     /* entries below LOWEST_VA */
+static bool user_half_mappable; /* the kernel runs code there */
+
+/* Does this process have a place for it? */
+static bool mappable(gva_t va)
+{
+    return va >= LOWEST_VA || (user_half_mappable && va < USER_MAPPED_END);
+}
 
 static uint32_t *bucket(gva_t va)
 {
@@ -105,6 +119,7 @@ static void unlink_entry(struct entry *e)
         p = &entries[*p - 1].next;
     if (*p)
         *p = e->next;
+    nr_outside -= e->va < LOWEST_VA;
     e->used = false;
     e->next = free_list;
     free_list = i;
@@ -168,6 +183,8 @@ bool vtlb_watch_frame(mfn_t mfn, unsigned int flag)
         vcpu_frame_flags[mfn] |= (uint8_t)flag;
         was = __atomic_fetch_or(&shared_frames[mfn], own_bit(), __ATOMIC_SEQ_CST);
         vtlb_protect_frame(mfn);
+        if (flag == FRAME_CODE)
+            user_guard_frame(mfn);
         if (!(was & FRAMES_GUARDED) && peers_exist()) {
             peers_guard_frame(mfn);
             told = true;
@@ -198,7 +215,8 @@ static void drop_entry(struct entry *e)
 {
     for (unsigned int k = 0; k < e->pages; k++)
         forget_code(e->mfn + k);
-    sys_unmap(e->va + KERNEL_OFFSET, (uint64_t)e->pages << PAGE_SHIFT);
+    if (mappable(e->va))
+        sys_unmap(e->va + KERNEL_OFFSET, (uint64_t)e->pages << PAGE_SHIFT);
     unlink_entry(e);
 }
 
@@ -258,18 +276,29 @@ static bool is_excepted(mfn_t mfn)
     return frame_is_watched(mfn) || (vcpu_frame_flags[mfn] & (FRAME_RO | FRAME_SEALED));
 }
 
+/* Open or close page k of an entry to stores. */
+static int protect_page(const struct entry *e, unsigned int k, bool rw)
+{
+    if (!mappable(e->va))
+        return 0;
+    return sys_protect(e->va + KERNEL_OFFSET + ((uint64_t)k << PAGE_SHIFT), PAGE_SIZE,
+                       PROT_READ | (rw ? PROT_WRITE : 0));
+}
+
 /* Map e's pages; excepted ones come out read-only. */
 static int map_entry(const struct entry *e)
 {
-    uint64_t host = e->va + KERNEL_OFFSET;
-    int prot = PROT_READ | (e->writable ? PROT_WRITE : 0);
-    int r = sys_map(host, (uint64_t)e->pages << PAGE_SHIFT, prot, V_FD_RAM, e->mfn << PAGE_SHIFT);
+    int r, prot = PROT_READ | (e->writable ? PROT_WRITE : 0);
 
+    if (!mappable(e->va))
+        return 0;
+    r = sys_map(e->va + KERNEL_OFFSET, (uint64_t)e->pages << PAGE_SHIFT, prot, V_FD_RAM,
+                e->mfn << PAGE_SHIFT);
     if (r || !e->writable)
         return r;
     for (unsigned int k = 0; k < e->pages; k++)
         if (is_excepted(e->mfn + k))
-            sys_protect(host + ((uint64_t)k << PAGE_SHIFT), PAGE_SIZE, PROT_READ);
+            protect_page(e, k, false);
     return 0;
 }
 
@@ -315,6 +344,7 @@ static void insert_run(const struct walk *w, gva_t va)
     drop_overlap(va, hi - lo + 1);
     e = new_entry(va);
     e->va = va;
+    nr_outside += va < LOWEST_VA;
     e->mfn = mfn - (index - lo);
     e->table = w->table;
     if (!(vcpu_frame_flags[w->upper[0]] & vcpu_frame_flags[w->upper[1]] & FRAME_UPPER))
@@ -348,9 +378,11 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
     struct walk w;
     mfn_t mfn;
 
+    if (va < USER_END && !mappable(va))
+        return -2;
     if (kernel_walk(v, va, write ? ACCESS_WRITE : ACCESS_READ, &w, error))
         return va >= M2P_GUEST && va < LOWEST_VA ? -2 : -1;
-    if (va < LOWEST_VA)
+    if (!mappable(va))
         return -2;
     mfn = PTE_FRAME(w.pte);
     if (write) {
@@ -364,8 +396,7 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
             /* Only this page's protection was in the way. */
             bool rw = e->writable && !is_excepted(mfn);
 
-            if (!sys_protect((va & PAGE_MASK) + KERNEL_OFFSET, PAGE_SIZE,
-                             PROT_READ | (rw ? PROT_WRITE : 0)))
+            if (!protect_page(e, (unsigned int)((va - e->va) >> PAGE_SHIFT), rw))
                 return 0;
         }
     }
@@ -376,23 +407,39 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
 void vtlb_touch(struct vcpu *v, gva_t va)
 {
     uint32_t error;
+    struct walk w;
 
-    if (!find(va) && va >= LOWEST_VA)
-        vtlb_fill(v, va, false, &error);
+    if (va < USER_END && !user_half_mappable) {
+        vtlb_forget_user_half(); /* notes of pages that now are to be mapped */
+        user_half_mappable = true;
+    }
+    if (!find(va) && !kernel_walk(v, va, ACCESS_READ, &w, &error))
+        insert_run(&w, va);
+}
+
+bool vtlb_maps_user_half(void)
+{
+    return user_half_mappable;
+}
+
+void vtlb_forget_user_half(void)
+{
+    for (uint32_t i = 0; nr_outside && i < high_water; i++)
+        if (entries[i].used && entries[i].va < USER_END)
+            drop_entry(&entries[i]);
+    user_half_mappable = false;
 }
 
 /* Only the right to write one page of a writable run has changed. */
 static bool page_adjust(const struct entry *e, unsigned int k, bool rw)
 {
-    gva_t va = e->va + ((gva_t)k << PAGE_SHIFT);
     mfn_t mfn = e->mfn + k;
 
     if (rw)
         vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_RO;
     else
         vcpu_frame_flags[mfn] |= FRAME_RO;
-    return !sys_protect(va + KERNEL_OFFSET, PAGE_SIZE,
-                        PROT_READ | (is_excepted(mfn) ? 0 : PROT_WRITE));
+    return !protect_page(e, k, !is_excepted(mfn));
 }
 
 /* Make page k of a run agree with its entry, if nothing but the right to write it is new. Code
@@ -483,7 +530,7 @@ void vtlb_flush(struct vcpu *v)
     bool all;
 
     ptwr_forget();
-    all = peers_exist() || uppers_differ(v);
+    all = peers_exist() || nr_outside || uppers_differ(v);
     soft_tlb_clear();
     if (all) {
         doubt = false;
@@ -513,8 +560,7 @@ void vtlb_protect_frame(mfn_t mfn)
         const struct entry *e = &entries[i];
 
         if (e->used && e->writable && mfn >= e->mfn && mfn < e->mfn + e->pages)
-            sys_protect(e->va + KERNEL_OFFSET + ((mfn - e->mfn) << PAGE_SHIFT), PAGE_SIZE,
-                        PROT_READ);
+            protect_page(e, (unsigned int)(mfn - e->mfn), false);
     }
 }
 

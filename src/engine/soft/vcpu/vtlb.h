@@ -9,6 +9,8 @@
 
 #include "engine/soft/vcpu/walk.h"
 
+#define USER_END 0x800000000000ull /* of the user half */
+
 struct soft_tlb_entry {
     uint64_t tag_read;  /* page address; ~0 = invalid */
     uint64_t tag_write; /* same, if writes are allowed */
@@ -23,8 +25,12 @@ void vtlb_init(void);
 /* Resolve a fault of kernel code at va. 0, or -1 with *error (#PF bits P/W). -2: va can't be
  * mapped in this process (it has to be accessed by software). */
 int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error);
-/* Make sure that a page fetched from by the translator has an entry, so that flushes see it. */
+/* Make sure that a page fetched from by the translator has an entry, so that flushes see it. With
+ * kernel code in the user half that half is mapped, too. */
 void vtlb_touch(struct vcpu *v, gva_t va);
+bool vtlb_maps_user_half(void);
+/* Another root: that is over, and all that was kept for it goes. */
+void vtlb_forget_user_half(void);
 
 void vtlb_flush(struct vcpu *v);
 void vtlb_invlpg(struct vcpu *v, gva_t va);
