@@ -67,8 +67,7 @@ static int choose_dir(char buf[static PATHS_MAX], const char *override, const ch
     int rc;
 
     if (override && override[0] && override[0] != '/')
-        return err_set(err, EINVAL,
-                       "%s is no absolute path; XENOLITH_RUN_DIR and XENOLITH_LOG_DIR must be",
+        return err_set(err, EINVAL, "%s is no absolute path; XENOLITH_RUN_DIR and its like must be",
                        override);
     if (override && override[0])
         return fill(buf, err, override, "");
@@ -106,6 +105,18 @@ int paths_log_dir(char buf[static PATHS_MAX], struct err *err)
 {
     int rc = choose_dir(buf, getenv("XENOLITH_LOG_DIR"), "/var/log/xenolith", "/log", err);
 
+    return rc < 0 ? rc : make_dirs(buf, err);
+}
+
+int paths_state_dir(char buf[static PATHS_MAX], struct err *err)
+{
+    const char *override = getenv("XENOLITH_STATE_DIR"), *run = getenv("XENOLITH_RUN_DIR");
+    int rc;
+
+    if (!(override && override[0]) && run && run[0] == '/')
+        rc = fill(buf, err, run, "/state");
+    else
+        rc = choose_dir(buf, override, "/var/lib/xend", "", err);
     return rc < 0 ? rc : make_dirs(buf, err);
 }
 

@@ -338,12 +338,21 @@ static void write_status(const struct process *p)
         log_msg(LOG_WARN, "domain", "%s", err.msg);
 }
 
+/* The lock file last: it is what says that there is a domain. Beside it lies the record of what
+ * we were started from (N.config), which is nobody's then. */
 static void remove_files(const struct process *p)
 {
+    const char *lock = p->options.lock_path;
+    const char *suffix = strrchr(lock, '.');
+    char record[4096];
+
     if (p->options.socket_path[0])
         unlink(p->options.socket_path);
-    if (p->options.lock_path[0])
-        unlink(p->options.lock_path);
+    if (suffix && snprintf(record, sizeof(record), "%.*s.config", (int)(suffix - lock), lock) <
+                      (int)sizeof(record))
+        unlink(record);
+    if (lock[0])
+        unlink(lock);
 }
 
 enum shutdown_reason process_run(struct process *p)

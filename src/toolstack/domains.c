@@ -6,15 +6,21 @@
 #include "toolstack/domains.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "toolstack/client.h"
+#include "toolstack/managed.h"
 
-#define TIMEOUT_MS 2000
+/* How long a list waits for domains that do not answer, all together. */
+#define TIMEOUT_MS 50
+#define ANSWER_MAX 16384
 
 bool domains_is_host(const char *name_or_id)
 {
@@ -45,6 +51,73 @@ static json_t *host_info(void)
                      host_cpu_time());
 }
 
+/* One domain that is asked about itself. */
+struct question {
+    const struct registry_entry *entry;
+    int fd; /* -1: answered, or nobody to ask */
+    size_t used;
+    char *text;
+    json_t *info;
+};
+
+static void ask(struct question *q, const struct registry_entry *entry)
+{
+    static const char request[] = "{\"verb\":\"info\"}\n";
+
+    *q = (struct question){.entry = entry, .text = malloc(ANSWER_MAX)};
+    q->fd = q->text ? registry_connect(entry->domid, NULL) : -1;
+    if (q->fd >= 0 && send(q->fd, request, sizeof(request) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        close(q->fd);
+        q->fd = -1;
+    }
+}
+
+static void take_answer(struct question *q)
+{
+    ssize_t n = recv(q->fd, q->text + q->used, ANSWER_MAX - q->used, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    q->used += n > 0 ? (size_t)n : 0;
+    if (n > 0 && q->text[q->used - 1] != '\n' && q->used < ANSWER_MAX)
+        return;
+    if (q->used > 0 && json_parse_object(q->text, q->used, &q->info, NULL) == 0 &&
+        !json_get_bool(q->info, "ok", false)) {
+        json_decref(q->info);
+        q->info = NULL;
+    }
+    close(q->fd);
+    q->fd = -1;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void wait_for_answers(struct question *questions, size_t count)
+{
+    CLEANUP_FREE struct pollfd *pfd = calloc(count ? count : 1, sizeof(*pfd));
+    int64_t until = now_ms() + TIMEOUT_MS, rest;
+
+    while (pfd && (rest = until - now_ms()) > 0) {
+        size_t open = 0;
+
+        for (size_t i = 0; i < count; i++) {
+            pfd[i] = (struct pollfd){.fd = questions[i].fd, .events = POLLIN};
+            open += questions[i].fd >= 0;
+        }
+        if (open == 0 || poll(pfd, count, (int)rest) == 0)
+            break;
+        for (size_t i = 0; i < count; i++)
+            if (pfd[i].fd >= 0 && pfd[i].revents)
+                take_answer(&questions[i]);
+    }
+}
+
 static bool still_lives(domid_t domid)
 {
     CLEANUP_FREE struct registry_entry *entries = NULL;
@@ -58,18 +131,40 @@ static bool still_lives(domid_t domid)
     return false;
 }
 
+/* What can be said of a domain that has not answered. */
+static json_t *stale_info(const struct registry_entry *entry)
+{
+    json_t *record = registry_record(entry->domid);
+    json_t *info = json_pack(
+        "{s:i, s:s, s:s, s:I, s:I, s:I, s:s, s:f, s:b}", "domid", entry->domid, "name", entry->name,
+        "uuid", json_get_string(record, "uuid", ""), "memory", json_get_int(record, "memory", -1),
+        "maxmem", json_get_int(record, "maxmem", -1), "vcpus", json_get_int(record, "vcpus", -1),
+        "state", "------", "cpu_time", 0.0, "stale", 1);
+
+    json_decref(record);
+    return info;
+}
+
+/* The answer, or what else is known; NULL: gone. Ends the question. */
+static json_t *conclude(struct question *q)
+{
+    json_t *info = q->info;
+
+    if (q->fd >= 0)
+        close(q->fd);
+    free(q->text);
+    if (!info && still_lives(q->entry->domid))
+        info = stale_info(q->entry);
+    return info;
+}
+
 json_t *domains_info(const struct registry_entry *entry)
 {
-    struct err err = {0};
-    json_t *info = NULL;
+    struct question q;
 
-    if (client_call(entry->domid, json_pack("{s:s}", "verb", "info"), TIMEOUT_MS, &info, &err) == 0)
-        return info;
-    if (!still_lives(entry->domid))
-        return NULL;
-    return json_pack("{s:i, s:s, s:i, s:i, s:i, s:s, s:f}", "domid", entry->domid, "name",
-                     entry->name, "memory", -1, "maxmem", -1, "vcpus", -1, "state", "------",
-                     "cpu_time", 0.0);
+    ask(&q, entry);
+    wait_for_answers(&q, 1);
+    return conclude(&q);
 }
 
 /* 36 characters, with dashes where a uuid has them. */
@@ -81,10 +176,10 @@ static bool is_uuid(const char *text)
 
 static bool has_uuid(const struct registry_entry *entry, const char *uuid)
 {
-    json_t *info = domains_info(entry);
-    bool found = strcasecmp(json_get_string(info, "uuid", ""), uuid) == 0;
+    json_t *record = registry_record(entry->domid);
+    bool found = strcasecmp(json_get_string(record, "uuid", ""), uuid) == 0;
 
-    json_decref(info);
+    json_decref(record);
     return found;
 }
 
@@ -108,12 +203,18 @@ int domains_find(const char *name, struct registry_entry *ret, struct err *err)
 static int collect_all(json_t *list, struct err *err)
 {
     CLEANUP_FREE struct registry_entry *entries = NULL;
+    CLEANUP_FREE struct question *questions = NULL;
     size_t count = 0;
     int rc = registry_list(&entries, &count, err);
 
     json_array_append_new(list, host_info());
-    for (size_t i = 0; i < count; i++) {
-        json_t *info = domains_info(&entries[i]);
+    questions = rc == 0 ? calloc(count + 1, sizeof(*questions)) : NULL;
+    for (size_t i = 0; questions && i < count; i++)
+        ask(&questions[i], &entries[i]);
+    if (questions)
+        wait_for_answers(questions, count);
+    for (size_t i = 0; questions && i < count; i++) {
+        json_t *info = conclude(&questions[i]);
 
         if (info)
             json_array_append_new(list, info);
@@ -144,6 +245,67 @@ int domains_collect(char *const *names, int nr_names, json_t **ret, struct err *
 
     for (int i = 0; i < nr_names && rc == 0; i++)
         rc = collect_named(list, names[i], err);
+    if (rc < 0)
+        json_decref(list);
+    else
+        *ret = list;
+    return rc;
+}
+
+static bool runs(const char *uuid, const struct registry_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (has_uuid(&entries[i], uuid))
+            return true;
+    return false;
+}
+
+/* What lists show of a managed domain. Borrows. */
+static json_t *halted_info(const json_t *domain)
+{
+    static const char *const members[] = {"name", "uuid", "memory", "maxmem", "vcpus", "sxp"};
+    json_t *info = json_pack("{s:s, s:f}", "state", "", "cpu_time", 0.0);
+
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+        json_object_set(info, members[i], json_object_get(domain, members[i]));
+    return info;
+}
+
+static int add_halted(json_t *list, struct err *err)
+{
+    CLEANUP_FREE struct registry_entry *entries = NULL;
+    json_t *domains = NULL;
+    size_t count = 0;
+    int rc = managed_list(&domains, err);
+
+    if (rc == 0)
+        rc = registry_list(&entries, &count, err);
+    for (size_t i = 0; rc == 0 && i < json_array_size(domains); i++) {
+        const json_t *domain = json_array_get(domains, i);
+
+        if (!runs(json_get_string(domain, "uuid", ""), entries, count))
+            json_array_append_new(list, halted_info(domain));
+    }
+    json_decref(domains);
+    return rc;
+}
+
+int domains_collect_all(char *const *names, int nr_names, json_t **ret, struct err *err)
+{
+    json_t *list = json_array();
+    int rc = nr_names ? 0 : collect_all(list, err);
+
+    if (rc == 0 && nr_names == 0)
+        rc = add_halted(list, err);
+    for (int i = 0; i < nr_names && rc == 0; i++) {
+        json_t *domain;
+
+        rc = collect_named(list, names[i], err);
+        domain = rc == -ESRCH ? managed_find(names[i]) : NULL;
+        if (domain)
+            rc = json_array_append_new(list, halted_info(domain));
+        json_decref(domain);
+    }
     if (rc < 0)
         json_decref(list);
     else

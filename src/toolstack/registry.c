@@ -19,9 +19,13 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "toolstack/admission.h"
+#include "toolstack/record.h"
 
 #define FIRST_DOMID 1
 #define LAST_DOMID 0x7fef
+/* Whoever lists domains does not wait for one that is just starting: its queue has room. */
+#define LISTEN_BACKLOG 1024
 
 static int open_dir(char path[static PATHS_MAX], struct err *err)
 {
@@ -34,13 +38,13 @@ static int open_dir(char path[static PATHS_MAX], struct err *err)
     return fd < 0 ? err_set(err, errno, "cannot open %s: %s", path, strerror(errno)) : fd;
 }
 
-/* "17.lock" -> 17; 0 for any other file. */
-static domid_t lock_file_domid(const char *file)
+/* "17.lock" -> 17 with ".lock"; 0 for any other file. */
+static domid_t file_domid(const char *file, const char *suffix)
 {
     char *end;
     long n = isdigit((unsigned char)file[0]) ? strtol(file, &end, 10) : 0;
 
-    return n >= FIRST_DOMID && n <= LAST_DOMID && strcmp(end, ".lock") == 0 ? (domid_t)n : 0;
+    return n >= FIRST_DOMID && n <= LAST_DOMID && strcmp(end, suffix) == 0 ? (domid_t)n : 0;
 }
 
 /* True if the domain lives; then *ret is filled. A file of a dead one is reported by
@@ -57,7 +61,7 @@ static bool read_entry(int dir_fd, const char *file, struct registry_entry *ret,
         *ret_dead = true;
         return false;
     }
-    ret->domid = lock_file_domid(file);
+    ret->domid = file_domid(file, ".lock");
     n = read(fd, ret->name, sizeof(ret->name) - 1);
     ret->name[n > 0 ? n : 0] = '\0';
     ret->name[strcspn(ret->name, "\n")] = '\0';
@@ -66,12 +70,23 @@ static bool read_entry(int dir_fd, const char *file, struct registry_entry *ret,
 
 static void remove_files(int dir_fd, domid_t domid)
 {
+    static const char *const suffixes[] = {"sock", "config", "lock"};
     char file[32];
 
-    snprintf(file, sizeof(file), "%u.sock", domid);
-    unlinkat(dir_fd, file, 0);
-    snprintf(file, sizeof(file), "%u.lock", domid);
-    unlinkat(dir_fd, file, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+        snprintf(file, sizeof(file), "%u.%s", domid, suffixes[i]);
+        unlinkat(dir_fd, file, 0);
+    }
+}
+
+/* A record without lock file: its domain ended by itself. With the directory's lock. */
+static void remove_orphan(int dir_fd, const char *record)
+{
+    char file[32];
+
+    snprintf(file, sizeof(file), "%u.lock", file_domid(record, ".config"));
+    if (faccessat(dir_fd, file, F_OK, 0) < 0)
+        unlinkat(dir_fd, record, 0);
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -97,11 +112,13 @@ static int scan(int dir_fd, bool clean, struct registry_entry **ret, size_t *ret
         struct registry_entry entry;
         bool dead;
 
-        if (!lock_file_domid(de->d_name))
+        if (clean && file_domid(de->d_name, ".config"))
+            remove_orphan(dir_fd, de->d_name);
+        if (!file_domid(de->d_name, ".lock"))
             continue;
         if (!read_entry(dir_fd, de->d_name, &entry, &dead)) {
             if (dead && clean)
-                remove_files(dir_fd, lock_file_domid(de->d_name));
+                remove_files(dir_fd, file_domid(de->d_name, ".lock"));
             continue;
         }
         if (count == size) {
@@ -195,7 +212,8 @@ static int make_socket(int dir_fd, domid_t domid, struct err *err)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     socket_address(&sa, dir_fd, domid);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 16) < 0) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+        listen(fd, LISTEN_BACKLOG) < 0) {
         int e = errno;
 
         if (fd >= 0)
@@ -228,26 +246,57 @@ static int make_files(struct registry_claim *claim, int dir_fd, const char *name
 }
 
 static int claim_locked(struct registry_claim *claim, int dir_fd, int lock_fd, const char *dir,
-                        const char *name, struct err *err)
+                        const json_t *record, uint64_t keep_kib, struct err *err)
 {
     CLEANUP_FREE struct registry_entry *entries = NULL;
     size_t count = 0;
     int rc = scan(dir_fd, true, &entries, &count, err);
 
+    if (rc == 0)
+        rc = admission_check(record, dir_fd, entries, count, admission_host_kib(), keep_kib, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(entries[i].name, name) == 0)
-            return err_set(err, EEXIST, "VM name '%s' already exists as domain %u", name,
-                           entries[i].domid);
     claim->domid = next_domid(lock_fd, entries, count);
     if (snprintf(claim->lock_path, PATHS_MAX, "%s/%u.lock", dir, claim->domid) >= PATHS_MAX ||
         snprintf(claim->socket_path, PATHS_MAX, "%s/%u.sock", dir, claim->domid) >= PATHS_MAX)
         return err_set(err, ENAMETOOLONG, "path too long: %s", dir);
-    return make_files(claim, dir_fd, name, err);
+    rc = make_files(claim, dir_fd, json_get_string(record, "name", ""), err);
+    return rc < 0 ? rc : record_write(dir_fd, claim->domid, record, err);
 }
 
-int registry_claim(struct registry_claim *claim, const char *name, struct err *err)
+static int lock_dir(int dir_fd, const char *dir, struct err *err)
+{
+    CLEANUP_CLOSE int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return err_set(err, errno, "cannot create %s/lock: %s", dir, strerror(errno));
+    while (flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return err_set(err, errno, "cannot lock %s/lock: %s", dir, strerror(errno));
+    return STEAL_FD(fd);
+}
+
+int registry_lock(struct err *err)
+{
+    char dir[PATHS_MAX];
+    CLEANUP_CLOSE int dir_fd = open_dir(dir, err);
+
+    return dir_fd < 0 ? dir_fd : lock_dir(dir_fd, dir, err);
+}
+
+void registry_clean(void)
+{
+    char dir[PATHS_MAX];
+    CLEANUP_CLOSE int dir_fd = open_dir(dir, NULL);
+    struct registry_entry *entries = NULL;
+    size_t count;
+
+    if (dir_fd >= 0 && scan(dir_fd, true, &entries, &count, NULL) == 0)
+        free(entries);
+}
+
+int registry_claim(struct registry_claim *claim, const json_t *record, uint64_t keep_kib,
+                   struct err *err)
 {
     char dir[PATHS_MAX];
     CLEANUP_CLOSE int dir_fd = open_dir(dir, err);
@@ -259,30 +308,50 @@ int registry_claim(struct registry_claim *claim, const char *name, struct err *e
     claim->listen_fd = -1;
     if (dir_fd < 0)
         return dir_fd;
-    lock_fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    lock_fd = lock_dir(dir_fd, dir, err);
     if (lock_fd < 0)
-        return err_set(err, errno, "cannot create %s/lock: %s", dir, strerror(errno));
-    while (flock(lock_fd, LOCK_EX) < 0)
-        if (errno != EINTR)
-            return err_set(err, errno, "cannot lock %s/lock: %s", dir, strerror(errno));
-    rc = claim_locked(claim, dir_fd, lock_fd, dir, name, err);
+        return lock_fd;
+    rc = claim_locked(claim, dir_fd, lock_fd, dir, record, keep_kib, err);
     if (rc < 0)
         registry_claim_done(claim, claim->lock_fd >= 0);
     return rc;
 }
 
+static void remove_claim(const struct registry_claim *claim)
+{
+    char dir[PATHS_MAX];
+    CLEANUP_CLOSE int dir_fd = open_dir(dir, NULL);
+
+    if (dir_fd >= 0)
+        remove_files(dir_fd, claim->domid);
+}
+
 void registry_claim_done(struct registry_claim *claim, bool failed)
 {
-    if (failed) {
-        unlink(claim->socket_path);
-        unlink(claim->lock_path);
-    }
+    if (failed)
+        remove_claim(claim);
     if (claim->lock_fd >= 0)
         close(claim->lock_fd);
     if (claim->listen_fd >= 0)
         close(claim->listen_fd);
     claim->lock_fd = -1;
     claim->listen_fd = -1;
+}
+
+json_t *registry_record(domid_t domid)
+{
+    char dir[PATHS_MAX];
+    CLEANUP_CLOSE int dir_fd = open_dir(dir, NULL);
+
+    return dir_fd < 0 ? NULL : record_read(dir_fd, domid);
+}
+
+int registry_set_record(domid_t domid, const json_t *record, struct err *err)
+{
+    char dir[PATHS_MAX];
+    CLEANUP_CLOSE int dir_fd = open_dir(dir, err);
+
+    return dir_fd < 0 ? dir_fd : record_write(dir_fd, domid, record, err);
 }
 
 int registry_connect(domid_t domid, struct err *err)
@@ -294,9 +363,10 @@ int registry_connect(domid_t domid, struct err *err)
 
     if (dir_fd < 0)
         return dir_fd;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     socket_address(&sa, dir_fd, domid);
     if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
         return err_set(err, errno, "cannot connect to domain %u: %s", domid, strerror(errno));
+    io_set_nonblock(fd, false);
     return STEAL_FD(fd);
 }

@@ -6,12 +6,14 @@
  *   N.lock     one per domain, locked by its domain process for as long as that lives; holds
  *              the domain's name
  *   N.sock     its control socket
+ *   N.config   what it was started from (record.h)
  *
  * A domain whose N.lock nobody holds is dead; its files are removed at the next chance.
  */
 #pragma once
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/paths.h"
 #include "base/types.h"
 
@@ -36,10 +38,24 @@ struct registry_claim {
     char lock_path[PATHS_MAX], socket_path[PATHS_MAX];
 };
 
-/* Take a new id for a domain called `name`. -EEXIST if the name is in use. */
-int registry_claim(struct registry_claim *ret, const char *name, struct err *err) MUST_CHECK;
+/* Take a new id for the domain that `record` describes (record.h), if it may start beside the
+ * others (admission.h); `keep_kib` of memory is the host's. -EEXIST, -ENOMEM ... */
+int registry_claim(struct registry_claim *ret, const json_t *record, uint64_t keep_kib,
+                   struct err *err) MUST_CHECK;
 /* Close the descriptors; `failed` also removes the files. */
 void registry_claim_done(struct registry_claim *claim, bool failed);
 
-/* Connect to a domain's control socket. The descriptor or -errno. */
+/* What a living domain was started from: a new object, NULL if that is not known. */
+json_t *registry_record(domid_t domid);
+/* Replace it: the domain has become another one (a new uuid). */
+int registry_set_record(domid_t domid, const json_t *record, struct err *err) MUST_CHECK;
+
+/* Hold the directory's lock, so that no name is taken meanwhile: a descriptor to be closed, or
+ * -errno. */
+int registry_lock(struct err *err) MUST_CHECK;
+/* With that lock: remove the files of dead domains. */
+void registry_clean(void);
+
+/* Connect to a domain's control socket. Never waits: -EAGAIN when its queue is full. The
+ * descriptor (blocking) or -errno. */
 int registry_connect(domid_t domid, struct err *err) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/sxp.h"
+#include "toolstack/detail.h"
 #include "toolstack/domains.h"
 #include "xm/verbs.h"
 
@@ -18,8 +19,8 @@ struct list_options {
     int nr_names;
 };
 
-/* What --state calls a domain by one of its letters. "halted" and "suspended" are states of
- * domains without a process, "unknown" of none. */
+/* What --state calls a domain by one of its letters. A "halted" one is managed and has none;
+ * "suspended" and "unknown" is nobody. */
 static const struct {
     const char *name, *letters;
 } states[] = {
@@ -39,45 +40,32 @@ static bool is_in_state(const json_t *info, const char *name)
 {
     const char *letters = json_get_string(info, "state", "");
 
+    if (strcmp(name, "halted") == 0)
+        return !letters[0];
     for (size_t i = 0; i < ARRAY_SIZE(states); i++)
         if (strcmp(states[i].name, name) == 0)
             return letters[strcspn(letters, states[i].letters)] != '\0';
     return false;
 }
 
+/* A managed domain that does not run has no id and no state. */
 static void print_row(const json_t *info)
 {
-    printf("%-40s %5lld %5lld %5lld %10s %8.1f\n", json_get_string(info, "name", "??"),
-           (long long)json_get_int(info, "domid", -1), (long long)json_get_int(info, "memory", -1),
-           (long long)json_get_int(info, "vcpus", -1), json_get_string(info, "state", "??"),
+    char id[16] = "";
+
+    if (json_object_get(info, "domid"))
+        snprintf(id, sizeof(id), "%lld", (long long)json_get_int(info, "domid", -1));
+    printf("%-40s %5s %5lld %5lld %10s %8.1f\n", json_get_string(info, "name", "??"), id,
+           (long long)json_get_int(info, "memory", -1), (long long)json_get_int(info, "vcpus", -1),
+           json_get_string(info, "state", "??"),
            json_number_value(json_object_get(info, "cpu_time")));
 }
 
-/* The form of `xm list -l`: one element a line, which scripts grep. */
 static void print_detailed(const json_t *info)
 {
-    static const struct {
-        const char *member, *element;
-    } members[] = {
-        {"domid", "domid"},       {"uuid", "uuid"},          {"vcpus", "vcpus"},
-        {"name", "name"},         {"memory", "memory"},      {"maxmem", "maxmem"},
-        {"cpu_time", "cpu_time"}, {"vcpus", "online_vcpus"}, {"state", "state"},
-    };
     struct arena a = {0};
-    struct sxp *domain = sxp_list(&a, "domain");
 
-    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-        const json_t *value = json_object_get(info, members[i].member);
-        const char *text = json_string_value(value);
-
-        if (json_is_integer(value))
-            text = arena_printf(&a, "%lld", (long long)json_integer_value(value));
-        else if (json_is_real(value))
-            text = arena_printf(&a, "%.3f", json_real_value(value));
-        if (text)
-            sxp_append_pair(&a, domain, members[i].element, text);
-    }
-    sxp_print(stdout, domain);
+    sxp_print(stdout, detail_make(&a, info));
     arena_done(&a);
 }
 
@@ -163,7 +151,7 @@ static int run_list(const struct verb *self, int argc, char **argv)
     rc = take_arguments(&o, self, argc, argv);
     if (rc != 0)
         return rc;
-    rc = domains_collect(o.names, o.nr_names, &list, &err);
+    rc = domains_collect_all(o.names, o.nr_names, &list, &err);
     if (rc < 0)
         return verb_error(&err);
     print(&o, list);
@@ -175,8 +163,9 @@ const struct verb verb_list = {
     .name = "list",
     .arguments = "[-l] [--json] [--state=STATE] [Domain...]",
     .summary = "List domains.",
-    .details = "  -l, --long      all there is to know, as S-expressions\n"
-               "  --json          the same as JSON\n"
-               "  --state=STATE   only those that are running, paused, shutdown or crashed\n",
+    .details =
+        "  -l, --long      all there is to know, as S-expressions\n"
+        "  --json          the same as JSON\n"
+        "  --state=STATE   only those that are running, paused, shutdown, crashed or halted\n",
     .run = run_list,
 };

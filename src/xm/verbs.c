@@ -11,6 +11,9 @@
 
 const struct verb *const verbs[] = {
     &verb_create,
+    &verb_new,
+    &verb_start,
+    &verb_delete,
     &verb_list,
     &verb_console,
     &verb_shutdown,

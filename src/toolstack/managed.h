@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * managed.h - managed domains: those that are there also when they do not run. Each is a file
+ * UUID/config.sxp in the directory of managed domains (xend's xend-domains-path), an
+ * S-expression as `xm create -n` prints it. A file is replaced in one step and reaches the disk
+ * before anybody is told that it did; whoever changes the directory holds its lock.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/paths.h"
+
+/* Objects with the members
+ *   name uuid memory maxmem vcpus      for lists
+ *   on_xend_start on_xend_stop         "ignore" ...
+ *   sxp                                the file's text
+ * by name. Files that are none are left out. *ret is a new array. */
+int managed_list(json_t **ret, struct err *err) MUST_CHECK;
+
+/* By name, else by uuid: a new object of these, NULL if there is none. */
+json_t *managed_find(const char *name_or_uuid);
+
+/* Keep a domain, or replace the one with this uuid. -EEXIST if another managed or running domain
+ * has the name. */
+int managed_put(const char *name, const char *uuid, const char *sxp, struct err *err) MUST_CHECK;
+
+/* Forget one. The caller has made sure that it does not run. */
+int managed_remove(const char *uuid, struct err *err) MUST_CHECK;
+
+/* The same config under another name: new text, to be freed. NULL if it is none. */
+char *managed_rename_text(const char *sxp, const char *name);
