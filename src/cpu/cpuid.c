@@ -10,7 +10,8 @@
 #include "cpu/pv/abi.h"
 
 #define MAX_BASIC 0xd
-#define MAX_EXTENDED 0x80000008u
+#define MAX_EXTENDED 0x80000021u
+#define LAST_COPIED_EXTENDED 8 /* 0x80000009 to 0x80000020 stay zero */
 #define MAX_CACHES 8
 #define XEN_BASE 0x40000000u
 #define XEN_LEAVES 5
@@ -59,6 +60,15 @@
 /* Leaf 0x80000008 ebx: XSAVEERPTR, SSB_NO, BTC_NO */
 #define EBXE8_ALLOWED (BIT(2) | BIT(26) | BIT(29))
 
+/* Leaf 0x80000021: what AMD's CPUs say of their speculation. A guest kernel's returns and indirect
+ * jumps are never executed as such: they are translated, and its detours around them (return
+ * thunks, retpolines, VERW) protect nothing and cost a tenth of each system call. So the virtual
+ * CPU says that it needs none. What keeps programs from steering the translated jumps is the
+ * host's own barrier between two processes (docs/security.md). */
+#define EAXE21_AUTOMATIC_IBRS BIT(8)
+#define EAXE21_SRSO_NO BIT(29)
+#define ECXE21_TSA_NO (BIT(1) | BIT(2)) /* store queue, L1 */
+
 #define XCR0_MAX 0xe7u /* x87 SSE AVX and the three of AVX-512 */
 #define XCR0_AVX 0x04u
 #define XCR0_AVX512 0xe0u
@@ -71,7 +81,7 @@ struct leaf {
 enum { EAX, EBX, ECX, EDX };
 
 static struct leaf basic[MAX_BASIC + 1], caches[MAX_CACHES], leaf7[2], xstate[64];
-static struct leaf extended[9];
+static struct leaf extended[LAST_COPIED_EXTENDED + 1], speculation;
 static uint64_t xcr0_max;
 
 static struct leaf native(uint32_t leaf, uint32_t sub)
@@ -178,18 +188,32 @@ static void init_caches(void)
     }
 }
 
+static bool is_amd(void)
+{
+    const uint32_t *r = basic[0].r;
+
+    return r[EBX] == 0x68747541 && r[EDX] == 0x69746e65 && r[ECX] == 0x444d4163;
+}
+
 static void init_extended(void)
 {
-    uint32_t max = native(0x80000000u, 0).r[EAX];
+    uint32_t max = native(0x80000000u, 0).r[EAX], last = LAST_COPIED_EXTENDED;
 
     for (uint32_t i = 0; i < ARRAY_SIZE(extended); i++)
         extended[i] = (struct leaf){{0}};
+    speculation = (struct leaf){{0}};
     if (max < 0x80000001u || max >> 16 != 0x8000)
         return;
-    if (max > MAX_EXTENDED)
-        max = MAX_EXTENDED;
-    for (uint32_t i = 0; i <= (max & 0xffff); i++)
+    if ((max & 0xffff) < last)
+        last = max & 0xffff;
+    for (uint32_t i = 0; i <= last; i++)
         extended[i] = native(0x80000000u + i, 0);
+    max = 0x80000000u + last;
+    if (is_amd()) {
+        max = MAX_EXTENDED;
+        speculation.r[EAX] = EAXE21_AUTOMATIC_IBRS | EAXE21_SRSO_NO;
+        speculation.r[ECX] = ECXE21_TSA_NO;
+    }
     extended[0].r[EAX] = max;
     extended[1].r[ECX] &= ECXE1_ALLOWED;
     extended[1].r[EDX] &= EDXE1_ALLOWED | (EDXE1_COPIES & basic[1].r[EDX]);
@@ -212,6 +236,11 @@ void cpuid_init(void)
     init_xstate();
     init_caches();
     init_extended();
+}
+
+bool cpuid_has_automatic_ibrs(void)
+{
+    return speculation.r[EAX] & EAXE21_AUTOMATIC_IBRS;
 }
 
 uint64_t cpuid_xcr0_max(void)
@@ -341,8 +370,10 @@ void cpuid_query(const struct vcpu *v, uint32_t leaf, uint32_t sub, bool forced,
         l = basic_leaf(v, leaf, sub, forced);
     else if (leaf >= XEN_BASE && leaf <= XEN_BASE + XEN_LEAVES)
         l = xen_leaf(leaf, sub);
-    else if (leaf >= 0x80000000u && leaf <= MAX_EXTENDED)
+    else if (leaf >= 0x80000000u && leaf <= 0x80000000u + LAST_COPIED_EXTENDED)
         l = extended[leaf & 0xffff];
+    else if (leaf == MAX_EXTENDED)
+        l = speculation;
     for (int i = 0; i < 4; i++)
         out[i] = l.r[i];
 }

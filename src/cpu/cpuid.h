@@ -24,5 +24,7 @@ uint64_t cpuid_xcr0_max(void);
  * where one component (2..) is: 0, or -1 if there is no such component. */
 uint32_t cpuid_xsave_size(uint64_t components);
 int cpuid_xsave_component(unsigned int component, uint32_t *offset, uint32_t *size);
+/* May the guest switch on AMD's automatic IBRS (a bit of EFER)? */
+bool cpuid_has_automatic_ibrs(void);
 /* CR4 bits that the guest may set. */
 uint64_t cpuid_cr4_mask(void);

@@ -4,6 +4,7 @@
  */
 #include "cpu/msr.h"
 
+#include "cpu/cpuid.h"
 #include "cpu/env.h"
 #include "cpu/pv/abi.h"
 
@@ -33,6 +34,7 @@
 #define MISC_ENABLE_FAST_STRING 1ull /* without it Linux patches ERMS out but not FSRM */
 #define PAT_XEN 0x0000050100070406ull
 #define EFER_LONG_MODE 0xd01ull /* SCE LME LMA NXE */
+#define EFER_AUTOMATIC_IBRS (1ull << 21)
 #define DE_CFG_LFENCE_SERIALIZE 2ull
 
 #define HYPERCALL_SLOTS 128
@@ -52,6 +54,16 @@ static bool has_gp_handler(const struct vcpu *v)
     return v->pv.traps[VEC_GP].address != 0;
 }
 
+static int write_efer(struct vcpu *v, uint64_t value)
+{
+    bool ibrs = value & EFER_AUTOMATIC_IBRS;
+
+    if ((value & ~EFER_AUTOMATIC_IBRS) != EFER_LONG_MODE || (ibrs && !cpuid_has_automatic_ibrs()))
+        return -1;
+    v->automatic_ibrs = ibrs;
+    return 0;
+}
+
 int msr_read(struct vcpu *v, uint32_t nr, uint64_t *ret)
 {
     *ret = 0;
@@ -69,7 +81,7 @@ int msr_read(struct vcpu *v, uint32_t nr, uint64_t *ret)
         *ret = PAT_XEN;
         return 0;
     case MSR_EFER:
-        *ret = EFER_LONG_MODE;
+        *ret = EFER_LONG_MODE | (v->automatic_ibrs ? EFER_AUTOMATIC_IBRS : 0);
         return 0;
     case MSR_FS_BASE:
         *ret = v->fs_base;
@@ -160,7 +172,7 @@ int msr_write(struct vcpu *v, uint32_t nr, uint64_t value)
         v->tsc_aux = (uint32_t)value;
         return 0;
     case MSR_EFER:
-        return value == EFER_LONG_MODE ? 0 : -1;
+        return write_efer(v, value);
     case MSR_XEN_HYPERCALL_PAGE:
         return fill_hypercall_page(value);
     case MSR_TSC:

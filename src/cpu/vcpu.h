@@ -64,6 +64,7 @@ struct vcpu {
     uint64_t cr4; /* guest-owned bits only */
     uint64_t xcr0;
     bool cr0_ts;
+    bool automatic_ibrs; /* EFER.AIBRSE; without effect */
     uint64_t dr[8];
     uint32_t tsc_aux;
     uint32_t id; /* vcpu number, 0-based */

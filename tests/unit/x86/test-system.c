@@ -168,6 +168,27 @@ static void test_cpuid_policy(void **state)
     assert_int_equal(r[2], 2000000);
 }
 
+/* The virtual CPU needs no detours around returns and indirect jumps, and says so in AMD's way. */
+static void test_speculation(void **state)
+{
+    uint64_t efer, back;
+    uint32_t r[4];
+
+    cpuid_query(&v, 0x80000021, 0, false, r);
+    assert_int_equal(r[0] & 1u << 8, cpuid_has_automatic_ibrs() ? 1u << 8 : 0);
+    assert_int_equal(!!(r[0] & 1u << 29), cpuid_has_automatic_ibrs());
+    assert_int_equal(r[0] & ~(1u << 8 | 1u << 29), 0);
+    cpuid_query(&v, 0x8000001f, 0, false, r); /* memory encryption */
+    assert_int_equal(r[0] | r[1] | r[2] | r[3], 0);
+    assert_int_equal(msr_read(&v, 0xc0000080, &efer), 0);
+    assert_int_equal(msr_write(&v, 0xc0000080, efer | 1u << 21),
+                     cpuid_has_automatic_ibrs() ? 0 : -1);
+    assert_int_equal(msr_read(&v, 0xc0000080, &back), 0);
+    assert_int_equal(back, cpuid_has_automatic_ibrs() ? efer | 1u << 21 : efer);
+    assert_int_equal(msr_write(&v, 0xc0000080, efer | 1u << 20), -1);
+    assert_int_equal(msr_write(&v, 0xc0000080, efer), 0);
+}
+
 static void test_xcr0(void **state)
 {
     uint64_t max = cpuid_xcr0_max();
@@ -696,6 +717,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_cpuid_forms, setup),
         cmocka_unit_test_setup(test_cpuid_policy, setup),
+        cmocka_unit_test_setup(test_speculation, setup),
         cmocka_unit_test_setup(test_xcr0, setup),
         cmocka_unit_test_setup(test_control_registers, setup),
         cmocka_unit_test_setup(test_msrs, setup),
