@@ -60,11 +60,12 @@
 /* Leaf 0x80000008 ebx: XSAVEERPTR, SSB_NO, BTC_NO */
 #define EBXE8_ALLOWED (BIT(2) | BIT(26) | BIT(29))
 
-/* Leaf 0x80000021: what AMD's CPUs say of their speculation. A guest kernel's returns and indirect
+/* Leaf 0x80000021, of AMD's: what they say of their speculation. A guest kernel's returns and indirect
  * jumps are never executed as such: they are translated, and its detours around them (return
  * thunks, retpolines, VERW) protect nothing and cost a tenth of each system call. So the virtual
  * CPU says that it needs none. What keeps programs from steering the translated jumps is the
  * host's own barrier between two processes (docs/security.md). */
+#define EAXE21_NULL_SELECTOR_CLEARS_BASE BIT(6) /* that is how we emulate it */
 #define EAXE21_AUTOMATIC_IBRS BIT(8)
 #define EAXE21_SRSO_NO BIT(29)
 #define ECXE21_TSA_NO (BIT(1) | BIT(2)) /* store queue, L1 */
@@ -81,7 +82,7 @@ struct leaf {
 enum { EAX, EBX, ECX, EDX };
 
 static struct leaf basic[MAX_BASIC + 1], caches[MAX_CACHES], leaf7[2], xstate[64];
-static struct leaf extended[LAST_COPIED_EXTENDED + 1], speculation;
+static struct leaf extended[LAST_COPIED_EXTENDED + 1], more_extended;
 static uint64_t xcr0_max;
 
 static struct leaf native(uint32_t leaf, uint32_t sub)
@@ -201,7 +202,7 @@ static void init_extended(void)
 
     for (uint32_t i = 0; i < ARRAY_SIZE(extended); i++)
         extended[i] = (struct leaf){{0}};
-    speculation = (struct leaf){{0}};
+    more_extended = (struct leaf){{0}};
     if (max < 0x80000001u || max >> 16 != 0x8000)
         return;
     if ((max & 0xffff) < last)
@@ -211,8 +212,9 @@ static void init_extended(void)
     max = 0x80000000u + last;
     if (is_amd()) {
         max = MAX_EXTENDED;
-        speculation.r[EAX] = EAXE21_AUTOMATIC_IBRS | EAXE21_SRSO_NO;
-        speculation.r[ECX] = ECXE21_TSA_NO;
+        more_extended.r[EAX] =
+            EAXE21_NULL_SELECTOR_CLEARS_BASE | EAXE21_AUTOMATIC_IBRS | EAXE21_SRSO_NO;
+        more_extended.r[ECX] = ECXE21_TSA_NO;
     }
     extended[0].r[EAX] = max;
     extended[1].r[ECX] &= ECXE1_ALLOWED;
@@ -240,7 +242,7 @@ void cpuid_init(void)
 
 bool cpuid_has_automatic_ibrs(void)
 {
-    return speculation.r[EAX] & EAXE21_AUTOMATIC_IBRS;
+    return more_extended.r[EAX] & EAXE21_AUTOMATIC_IBRS;
 }
 
 uint64_t cpuid_xcr0_max(void)
@@ -373,7 +375,7 @@ void cpuid_query(const struct vcpu *v, uint32_t leaf, uint32_t sub, bool forced,
     else if (leaf >= 0x80000000u && leaf <= 0x80000000u + LAST_COPIED_EXTENDED)
         l = extended[leaf & 0xffff];
     else if (leaf == MAX_EXTENDED)
-        l = speculation;
+        l = more_extended;
     for (int i = 0; i < 4; i++)
         out[i] = l.r[i];
 }

@@ -177,7 +177,7 @@ static void test_speculation(void **state)
     cpuid_query(&v, 0x80000021, 0, false, r);
     assert_int_equal(r[0] & 1u << 8, cpuid_has_automatic_ibrs() ? 1u << 8 : 0);
     assert_int_equal(!!(r[0] & 1u << 29), cpuid_has_automatic_ibrs());
-    assert_int_equal(r[0] & ~(1u << 8 | 1u << 29), 0);
+    assert_int_equal(r[0] & ~(1u << 6 | 1u << 8 | 1u << 29), 0);
     cpuid_query(&v, 0x8000001f, 0, false, r); /* memory encryption */
     assert_int_equal(r[0] | r[1] | r[2] | r[3], 0);
     assert_int_equal(msr_read(&v, 0xc0000080, &efer), 0);
