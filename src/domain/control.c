@@ -315,6 +315,8 @@ static const struct {
     {"network-detach", verb_network_detach},
     {"pause", control_pause},
     {"unpause", control_unpause},
+    {"mem-set", control_mem_set},
+    {"mem-max", control_mem_max},
 };
 
 static void handle_request(struct connection *cn, const char *line, size_t len)

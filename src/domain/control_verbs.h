@@ -25,3 +25,5 @@ void control_answer_result(struct connection *cn, int rc, const struct err *err)
 
 /* control_vcpus.c */
 control_verb_fn control_pause, control_unpause;
+/* control_memory.c */
+control_verb_fn control_mem_set, control_mem_max;

@@ -180,7 +180,7 @@ static int64_t domain_size(const struct hypercall *h, unsigned int cmd)
     if (cmd == XENMEM_current_reservation)
         return (int64_t)ram->nr_allocated;
     if (cmd == XENMEM_maximum_reservation)
-        return (int64_t)ram->max_pages;
+        return (int64_t)ram->limit;
     /* maximum_gpfn: what the guest itself says about its p2m. */
     si = ram_frame(ram, ram->shared_info);
     max_pfn = __atomic_load_n(&si->arch.max_pfn, __ATOMIC_RELAXED);

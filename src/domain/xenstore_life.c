@@ -18,6 +18,7 @@
 #include "xenstore/client.h"
 
 #define KIB_PER_PAGE 4
+#define PAGES_PER_MIB 256
 #define CONSOLE_LIMIT 1048576 /* bytes that the console backend keeps */
 #define TRIES 100             /* of a transaction */
 
@@ -70,26 +71,43 @@ static void put_for_writing(struct seed *s, const char *path)
         s->rc = xs_set_perms(s->store, s->tx, full_path(full, s, path), &perms, 1);
 }
 
+#define VM_PATH 64
+
+/* "/vm/UUID" */
+static const char *vm_path(const struct domain *d, char buf[static VM_PATH])
+{
+    const uint8_t *u = d->uuid;
+
+    snprintf(buf, VM_PATH,
+             "/vm/%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+             u[15]);
+    return buf;
+}
+
 static void put_identity(struct seed *s)
 {
     const struct domain *d = s->d;
-    const uint8_t *u = d->uuid;
-    char uuid[40], vm[64], path[80];
+    char vm[VM_PATH], path[80];
 
-    snprintf(uuid, sizeof(uuid),
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-             u[15]);
-    snprintf(vm, sizeof(vm), "/vm/%s", uuid);
+    vm_path(d, vm);
     put_for_reading(s, "", "");
     put_for_reading(s, vm, "");
     put(s, "vm", "%s", vm);
     snprintf(path, sizeof(path), "%s/uuid", vm);
-    put(s, path, "%s", uuid);
+    put(s, path, "%s", vm + strlen("/vm/"));
     snprintf(path, sizeof(path), "%s/name", vm);
     put(s, path, "%s", d->name);
     put(s, "name", "%s", d->name);
     put(s, "domid", "%u", d->domid);
+}
+
+static void put_vm(struct seed *s, const char *name, uint64_t value)
+{
+    char vm[VM_PATH], path[80];
+
+    snprintf(path, sizeof(path), "%s/%s", vm_path(s->d, vm), name);
+    put(s, path, "%" PRIu64, value);
 }
 
 static void put_resources(struct seed *s)
@@ -104,6 +122,9 @@ static void put_resources(struct seed *s)
     put(s, "memory/static-max", "%" PRIu64, d->ram.max_pages * KIB_PER_PAGE);
     put(s, "memory/target", "%" PRIu64, d->ram.nr_pages * KIB_PER_PAGE);
     put(s, "memory/videoram", "%d", 0);
+    put_vm(s, "memory", d->ram.nr_pages / PAGES_PER_MIB);
+    put_vm(s, "maxmem", d->ram.max_pages / PAGES_PER_MIB);
+    put_vm(s, "vcpus", d->nr_vcpus);
 }
 
 static void put_rings(struct seed *s)
@@ -194,6 +215,30 @@ int xenstore_attach(struct domain *d, struct loop *loop, struct err *err)
     int fd = connect_domain(d, err);
 
     return fd < 0 ? fd : xenstore_ring_create(d, loop, fd, err);
+}
+
+int xenstore_put(const struct domain *d, const char *path, const char *value, struct err *err)
+{
+    struct seed s = {.d = d, .tx = XS_NO_TX};
+    int rc;
+
+    if (!d->store)
+        return 0;
+    rc = xs_connect(&s.store, d->store_socket, err);
+    if (rc < 0)
+        return rc;
+    put(&s, path, "%s", value);
+    xs_close(s.store);
+    return s.rc < 0 ? err_set(err, -s.rc, "cannot write %s to xenstore: %s", path, strerror(-s.rc))
+                    : 0;
+}
+
+int xenstore_put_vm(const struct domain *d, const char *name, const char *value, struct err *err)
+{
+    char vm[VM_PATH], path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", vm_path(d, vm), name);
+    return xenstore_put(d, path, value, err);
 }
 
 void xenstore_detach(struct domain *d)

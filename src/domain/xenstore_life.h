@@ -15,3 +15,10 @@ int xenstore_attach(struct domain *d, struct loop *loop, struct err *err) MUST_C
 /* Release it: xenstored removes all that was the domain's. Nothing happens if it was not
  * attached. */
 void xenstore_detach(struct domain *d);
+
+/* Write one node of the running domain, below its home or its /vm directory. Main thread, without
+ * the lock. 0 or -errno; 0 also if there is no life to tell it. */
+int xenstore_put(const struct domain *d, const char *path, const char *value,
+                 struct err *err) MUST_CHECK;
+int xenstore_put_vm(const struct domain *d, const char *name, const char *value,
+                    struct err *err) MUST_CHECK;

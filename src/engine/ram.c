@@ -4,8 +4,9 @@
  * page tables.
  *
  * Both memfds are sealed against resizing, so that no holder of the descriptor can turn an
- * access of this process into SIGBUS. A frame that is not allocated has no memory behind it
- * (a hole reads as zero), which is why giving a frame to the guest needs no clearing.
+ * access of this process into SIGBUS. A frame that is not allocated has no memory behind it (a
+ * hole reads as zero), unless a guest goes on writing to what it has given back: so holes are
+ * made on both ways.
  */
 #define _GNU_SOURCE
 #include "engine/ram.h"
@@ -109,7 +110,7 @@ static uint64_t m2p_bytes(const struct ram *ram)
 static void set_frame_numbers(struct ram *ram, uint64_t nr_pages, uint64_t max_pages)
 {
     ram->nr_pages = nr_pages;
-    ram->max_pages = max_pages;
+    ram->max_pages = ram->limit = max_pages;
     ram->shared_info = max_pages;
     ram->grant_first = ram->shared_info + 1;
     ram->status_first = ram->grant_first + RAM_GRANT_FRAMES;
@@ -187,11 +188,20 @@ void *ram_frame(const struct ram *ram, mfn_t mfn)
     return ram->base + (mfn << PAGE_SHIFT);
 }
 
+/* Frames that have no memory, and read as zero. All processes lose their mappings of them. */
+static void make_hole(const struct ram *ram, mfn_t first, uint64_t count)
+{
+    const off_t where = (off_t)(first << PAGE_SHIFT), size = (off_t)(count << PAGE_SHIFT);
+
+    if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, where, size) < 0)
+        memset(ram->base + where, 0, (size_t)size);
+}
+
 mfn_t ram_alloc(struct ram *ram)
 {
     uint64_t words = bitmap_words(ram);
 
-    if (ram->nr_allocated >= ram->max_pages)
+    if (ram->nr_allocated >= ram->limit)
         return INVALID_MFN;
     for (uint64_t i = ram->first_free / BITS_PER_WORD; i < words; i++) {
         mfn_t mfn;
@@ -201,6 +211,7 @@ mfn_t ram_alloc(struct ram *ram)
         mfn = i * BITS_PER_WORD + (unsigned int)__builtin_ctzll(~ram->allocated[i]);
         if (mfn >= ram->max_pages)
             break;
+        make_hole(ram, mfn, 1);
         set_allocated(ram, mfn, true);
         ram->first_free = mfn + 1;
         return mfn;
@@ -226,12 +237,13 @@ mfn_t ram_alloc_order(struct ram *ram, unsigned int order)
     if (order > 32)
         return INVALID_MFN;
     count = 1ull << order;
-    if (count > ram->max_pages - ram->nr_allocated)
+    if (ram->nr_allocated + count > ram->limit)
         return INVALID_MFN;
     for (mfn_t first = ram->first_free & ~(count - 1); first + count <= ram->max_pages;
          first += count) {
         if (!range_is_free(ram, first, count))
             continue;
+        make_hole(ram, first, count);
         for (mfn_t mfn = first; mfn < first + count; mfn++)
             set_allocated(ram, mfn, true);
         return first;
@@ -241,14 +253,9 @@ mfn_t ram_alloc_order(struct ram *ram, unsigned int order)
 
 int ram_free(struct ram *ram, mfn_t mfn)
 {
-    off_t where;
-
     if (!ram_is_allocated(ram, mfn))
         return -EINVAL;
-    where = (off_t)(mfn << PAGE_SHIFT);
-    /* The next owner relies on finding zeros. */
-    if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, where, PAGE_SIZE) < 0)
-        memset(ram->base + where, 0, PAGE_SIZE);
+    make_hole(ram, mfn, 1);
     set_allocated(ram, mfn, false);
     if (mfn < ram->first_free)
         ram->first_free = mfn;

@@ -24,6 +24,7 @@ struct ram {
     uint64_t *m2p;      /* nr_frames entries */
     uint64_t nr_pages;  /* given at start: memory= */
     uint64_t max_pages; /* maxmem= */
+    uint64_t limit;     /* so many may be the guest's at a time: max_pages, or less */
     uint64_t nr_frames; /* everything that a guest may name */
     mfn_t shared_info;
     mfn_t grant_first, status_first;
@@ -46,7 +47,7 @@ void ram_done(struct ram *ram); /* accepts a zeroed struct */
 void *ram_frame(const struct ram *ram, mfn_t mfn);
 
 /* Give a frame to the guest (zeroed) / take one back (its memory returns to the host).
- * ram_alloc returns INVALID_MFN when max_pages are in use. ram_free: -EINVAL if it is not
+ * ram_alloc returns INVALID_MFN when as many as the limit are in use. ram_free: -EINVAL if it is not
  * the guest's. */
 mfn_t ram_alloc(struct ram *ram);
 /* 2^order consecutive frames, naturally aligned, zeroed; first frame or INVALID_MFN. */

@@ -19,6 +19,8 @@ const struct verb *const verbs[] = {
     &verb_shutdown,
     &verb_reboot,
     &verb_destroy,
+    &verb_mem_set,
+    &verb_mem_max,
     &verb_pause,
     &verb_unpause,
     &verb_uptime,
@@ -40,6 +42,7 @@ const struct verb *const verbs[] = {
 static const struct {
     const char *old, *now;
 } renamed[] = {
+    {"balloon", "mem-set"},
     {"vif-list", "network-list"},
     {"vbd-list", "block-list"},
     {"vbd-create", "block-attach"},

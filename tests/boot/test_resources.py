@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -119,3 +120,95 @@ def test_destroy_while_paused(shell):
     guest.xm_call("destroy")
     assert not exists(guest)
     assert guest.xm_call("pause", status=3).startswith("Error: Domain ")
+
+
+def memory_kib(guest):
+    """What the guest's memory takes on the host."""
+    directory = f"/proc/{guest.info()['pid']}/fd"
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        with contextlib.suppress(OSError):
+            if "guest-ram" in os.readlink(path):
+                return os.stat(path).st_blocks // 2
+    raise AssertionError("there is no guest memory")
+
+
+def guest_kib(guest):
+    return int(guest.do("awk '/MemTotal/ { print $2 }' /proc/meminfo"))
+
+
+def store(guest, path):
+    done = subprocess.run(["xenstore-read", f"/local/domain/{guest.info()['domid']}/{path}"],
+                          env=dict(os.environ, XENSTORED_PATH=store_socket(guest)),
+                          capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def store_socket(guest):
+    """Beside the lock that the domain process holds."""
+    directory = f"/proc/{guest.info()['pid']}/fd"
+    for name in os.listdir(directory):
+        with contextlib.suppress(OSError):
+            target = os.readlink(os.path.join(directory, name))
+            if target.endswith(".lock"):
+                return os.path.join(os.path.dirname(target), "xenstored.sock")
+    raise AssertionError("no lock")
+
+
+FILL = "dd if=/dev/zero of=/tmp/fill bs=1M count={} 2>/dev/null; md5sum </tmp/fill; rm /tmp/fill"
+
+
+@pytest.mark.parametrize("vcpus,series", [(1, "6.1"), (2, "6.12")])
+def test_shrink_and_grow(shell, vcpus, series):
+    guest = shell(memory=512, vcpus=vcpus, series=series)
+    before = guest_kib(guest)
+    digest = guest.do(FILL.format(150))
+    full = memory_kib(guest)
+    guest.xm_call("mem-set", "256")
+    wait_for(lambda: guest.info()["memory"] == 256)
+    assert full - memory_kib(guest) > 100 * 1024
+    assert 250 * 1024 < before - guest_kib(guest) < 262 * 1024
+    assert store(guest, "memory/target") == "262144"
+    assert guest.do(FILL.format(100)) != digest
+    guest.xm_call("mem-set", "524288k")
+    wait_for(lambda: guest.info()["memory"] == 512)
+    assert guest_kib(guest) == before
+    assert guest.do(FILL.format(150)) == digest
+    assert guest.do("dmesg | grep -A9 'cut here'") == ""
+
+
+def test_maxmem_above_memory(shell):
+    guest = shell(memory=128, config="maxmem = 384\n")
+    assert guest.info()["memory"] == 128 and guest.info()["maxmem"] == 384
+    assert guest_kib(guest) < 128 * 1024
+    assert store(guest, "memory/static-max") == str(384 * 1024)
+    assert "than domain" in guest.xm_call("mem-set", "385", status=1)
+    guest.xm_call("mem-set", "384")
+    wait_for(lambda: guest.info()["memory"] == 384)
+    assert guest_kib(guest) > 300 * 1024
+    guest.do(FILL.format(150))
+
+
+def test_mem_max(shell):
+    guest = shell(memory=256, config="on_reboot = 'restart'\n")
+    guest.xm_call("mem-set", "128")
+    wait_for(lambda: guest.info()["memory"] == 128)
+    guest.xm_call("mem-max", "200")
+    assert store(guest, "memory/static-max") == str(200 * 1024)
+    assert guest.info()["maxmem"] == 200
+    assert "may have, which is 200 MiB" in guest.xm_call("mem-set", "201", status=1)
+    # The guest's own wish does not count either.
+    guest.do("echo $((256 << 20)) >/sys/devices/system/xen_memory/xen_memory0/target", timeout=10)
+    time.sleep(3)
+    assert guest.info()["memory"] == 200
+    # And all of it holds for the next life.
+    guest.child.sendline("reboot")
+    guest.ready()
+    assert guest.info()["memory"] == 128 and guest.info()["maxmem"] == 200
+
+
+@pytest.mark.parametrize("amount", ["0", "-5", "x", "5q", "5mm", "99999999999999999999"])
+def test_amounts(xm, amount):
+    done = subprocess.run([xm, "mem-set", "no-such-domain", amount], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 1 and "is not an amount of memory" in done.stderr

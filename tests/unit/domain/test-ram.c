@@ -118,6 +118,33 @@ static void test_bitmap_copy(void **state)
     assert_null(ram_frame(ram(), MAX_PAGES - 1));
 }
 
+static void test_dirty_while_free(void **state)
+{
+    /* A vCPU process may go on writing to it. */
+    ram_free(ram(), 20);
+    memset(frame(20), 0x55, PAGE_SIZE);
+    assert_int_equal(ram_alloc(ram()), 20);
+    assert_int_equal(((uint8_t *)frame(20))[99], 0);
+    for (mfn_t mfn = 24; mfn < 28; mfn++)
+        ram_free(ram(), mfn);
+    memset(frame(24), 0x55, 4 * PAGE_SIZE);
+    assert_int_equal(ram_alloc_order(ram(), 2), 24);
+    assert_int_equal(((uint8_t *)frame(27))[99], 0);
+}
+
+static void test_limit(void **state)
+{
+    ram()->limit = PAGES;
+    assert_true(ram_alloc(ram()) == INVALID_MFN);
+    ram()->limit = PAGES - 10; /* less than it has */
+    ram_free(ram(), 20);
+    assert_true(ram_alloc(ram()) == INVALID_MFN);
+    assert_true(ram_alloc_order(ram(), 2) == INVALID_MFN);
+    ram()->limit = PAGES + 3;
+    assert_true(ram_alloc_order(ram(), 2) != INVALID_MFN);
+    assert_true(ram_alloc(ram()) == INVALID_MFN);
+}
+
 static void test_alloc_order(void **state)
 {
     mfn_t mfn = ram_alloc_order(ram(), 3);
@@ -221,6 +248,8 @@ int main(void)
         T(test_alloc_until_full),
         T(test_free_gives_memory_back),
         T(test_bitmap_copy),
+        T(test_dirty_while_free),
+        T(test_limit),
         T(test_alloc_order),
         T(test_copy_across_pages),
         T(test_faults),
