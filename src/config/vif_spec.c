@@ -228,9 +228,8 @@ static int take_backend(const char *value, struct err *err)
 }
 
 /* Accepted for the configs' sake: what they are for does not exist here, or not yet. */
-static const char *const ignored[] = {"model",   "accel",      "uuid",      "policy",
-                                      "label",   "gatewaydev", "netdev",    "vlan",
-                                      "trusted", "untrusted",  "forwarddev"};
+static const char *const ignored[] = {"model", "accel",   "uuid",      "policy",    "label",
+                                      "vlan",  "trusted", "untrusted", "forwarddev"};
 
 static int take_key(struct spec *s, const char *key, const char *value, struct err *err)
 {
@@ -248,6 +247,8 @@ static int take_key(struct spec *s, const char *key, const char *value, struct e
         return take_mtu(s, value, err);
     else if (strcmp(key, "backend") == 0)
         return take_backend(value, err);
+    else if (strcmp(key, "gatewaydev") == 0 || strcmp(key, "netdev") == 0)
+        return set_text(s, "gatewaydev", value, err);
     else if (strcmp(key, "bridge") == 0 || strcmp(key, "script") == 0 || strcmp(key, "ip") == 0)
         return set_text(s, key, value, err);
     else {
@@ -298,7 +299,7 @@ static int take_keys(struct spec *s, char *copy, struct err *err)
 static int finish_type(struct spec *s, struct err *err)
 {
     static const char *const taps[] = {"vif", "netfront", "ioemu", "tap"};
-    static const char *const tap_only[] = {"bridge", "script", "ip"};
+    static const char *const tap_only[] = {"bridge", "script", "ip", "gatewaydev"};
     const char *type = s->type && s->type[0] ? s->type : "vif";
     bool user = strcmp(type, "user") == 0, known = user;
 
@@ -306,8 +307,6 @@ static int finish_type(struct spec *s, struct err *err)
         known |= strcmp(type, taps[i]) == 0;
     if (!known)
         return err_set(err, EINVAL, "type=%s is none of user, vif, netfront, ioemu", type);
-    if (s->hostfwd && !user)
-        return err_set(err, EINVAL, "hostfwd needs type=user");
     for (size_t i = 0; user && i < ARRAY_SIZE(tap_only); i++)
         if (json_object_get(s->object, tap_only[i]))
             return err_set(err, EINVAL, "%s has no meaning with type=user", tap_only[i]);

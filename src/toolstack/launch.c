@@ -22,6 +22,7 @@
 
 enum { FD_CONFIG = 3, FD_READY, FD_LISTEN, FD_LOCK, FD_CLIENTS };
 
+#define HOTPLUG_PROGRAM "xenolith-hotplug"
 #define ANSWER_MAX 8192
 #define NR_FDS (FD_CLIENTS - FD_CONFIG + LAUNCH_MAX_CLIENTS)
 
@@ -63,13 +64,15 @@ static bool place_descriptors(const int *fds, size_t count)
     return close_range((unsigned int)(FD_CONFIG + count), ~0u, 0) == 0;
 }
 
-static _Noreturn void run(const char *program, const int *fds, size_t count)
+/* `hotplug`: not the domain process itself but what prepares its networks, and becomes it then;
+ * NULL: not needed. */
+static _Noreturn void run(const char *hotplug, const char *program, const int *fds, size_t count)
 {
     static const char message[] = "{\"ok\":false,\"error\":\"cannot start the domain process\"}\n";
     char numbers[NR_FDS][8];
-    const char *argv[2 * NR_FDS + 2] = {"xenolith-domain"};
+    const char *argv[2 * NR_FDS + 4] = {"xenolith-hotplug", "launch", program};
     static const char *const names[] = {"--config-fd", "--ready-fd", "--listen-fd", "--lock-fd"};
-    size_t n = 1;
+    size_t n = 3;
 
     for (size_t i = 0; i < count; i++) {
         snprintf(numbers[i], sizeof(numbers[i]), "%zu", FD_CONFIG + i);
@@ -78,13 +81,14 @@ static _Noreturn void run(const char *program, const int *fds, size_t count)
     }
     signals_reset();
     if (place_descriptors(fds, count) && chdir("/") == 0)
-        execv(program, (char *const *)argv);
+        execv(hotplug ? hotplug : program, (char *const *)(hotplug ? argv : argv + 2));
     if (write(FD_READY, message, sizeof(message) - 1) < 0)
         _exit(126);
     _exit(127);
 }
 
-static int start(const char *program, const int *fds, size_t count, struct err *err)
+static int start(const char *hotplug, const char *program, const int *fds, size_t count,
+                 struct err *err)
 {
     pid_t child = fork();
     int status;
@@ -96,7 +100,7 @@ static int start(const char *program, const int *fds, size_t count, struct err *
         child = fork();
         if (child == 0) {
             setsid(); /* a session of its own: what belongs to the domain can be told by it */
-            run(program, fds, count);
+            run(hotplug, program, fds, count);
         }
         _exit(child < 0);
     }
@@ -144,6 +148,20 @@ static int wait_ready(int fd, const json_t *config, struct err *err)
     return rc;
 }
 
+/* An interface on the host's networks: what scripts do for it, the domain process may not. */
+static bool needs_hotplug(const json_t *config)
+{
+    const json_t *vif;
+    size_t i;
+
+    json_array_foreach(json_object_get(config, "vifs"), i, vif)
+    {
+        if (strcmp(json_get_string(vif, "type", ""), "tap") == 0)
+            return true;
+    }
+    return false;
+}
+
 int launch_domain(const char *program, const json_t *config, const struct registry_claim *claim,
                   const int *clients, size_t nr_clients, struct err *err)
 {
@@ -151,10 +169,15 @@ int launch_domain(const char *program, const json_t *config, const struct regist
     CLEANUP_CLOSE int ready_fd = -1;
     int ready[2], fds[NR_FDS];
     size_t count = FD_CLIENTS - FD_CONFIG;
+    bool hotplug = needs_hotplug(config);
+    char hotplug_program[PATHS_MAX];
     int rc;
 
     if (config_fd < 0)
         return config_fd;
+    rc = hotplug ? paths_helper(hotplug_program, HOTPLUG_PROGRAM, err) : 0;
+    if (rc < 0)
+        return rc;
     if (nr_clients > LAUNCH_MAX_CLIENTS || pipe2(ready, O_CLOEXEC) < 0)
         return err_set(err, EMFILE, "cannot make a pipe: %s", strerror(errno));
     ready_fd = ready[0];
@@ -164,7 +187,7 @@ int launch_domain(const char *program, const json_t *config, const struct regist
     fds[FD_LOCK - FD_CONFIG] = claim->lock_fd;
     for (size_t i = 0; i < nr_clients; i++)
         fds[count++] = clients[i];
-    rc = start(program, fds, count, err);
+    rc = start(hotplug ? hotplug_program : NULL, program, fds, count, err);
     close(ready[1]);
     return rc < 0 ? rc : wait_ready(ready_fd, config, err);
 }

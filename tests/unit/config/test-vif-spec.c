@@ -123,7 +123,7 @@ static void test_refusals(void **state)
         {"mac", "mac="},
         {"frobnicate=1", "Invalid vif option: frobnicate"},
         {"type=openvswitch", "type=openvswitch"},
-        {"hostfwd=1:2", "type=user"},
+        {"type=user,netdev=eth0", "gatewaydev has no meaning"},
         {"type=user,bridge=xenbr0", "bridge has no meaning"},
         {"ip=10.0.0.1,type=user", "ip has no meaning"},
         {"type=user,hostfwd=22", "hostfwd=22"},

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# vif-common.sh - what the vif-* scripts share. Sourced, it checks how the script was called
+# and leaves: `command` (online, offline, add, remove), `dev` and `vif` (the interface), `ip`
+# (addresses and networks the guest may use, separated by blanks), `mac`, `domid`, `devid`.
+#
+# What a guest may send is limited where its frames come in, before bridge and routes see them:
+# a chain of nftables' netdev family per interface. The rules of iptables that Xen's scripts
+# made are there, too, for hosts whose FORWARD chain drops what nobody allows.
+# shellcheck shell=sh
+
+# shellcheck source-path=SCRIPTDIR source=xen-hotplug-common.sh
+. "${dir:-$(dirname "$0")}/xen-hotplug-common.sh"
+# shellcheck source-path=SCRIPTDIR source=xen-network-common.sh
+. "${dir:-$(dirname "$0")}/xen-network-common.sh"
+
+antispoof=${antispoof:-}
+findCommand "$@" || fatal "Usage: $0 online|offline|add|remove [NAME=VALUE]..."
+evalVariables "$@"
+case $command in
+online | offline | add | remove) ;;
+*) fatal "Invalid command: $command" ;;
+esac
+
+dev=${vif:-${INTERFACE:-}}
+[ -n "$dev" ] || fatal "Neither vif nor INTERFACE names an interface"
+vif=$dev
+domid=${XENBUS_PATH%/*}
+domid=${domid##*/}
+# shellcheck disable=SC2034 # for who sources this
+devid=${XENBUS_PATH##*/}
+ip=$(xenstore_read_default "$XENBUS_PATH/ip" "${ip:-}" | tr ',' ' ')
+mac=$(xenstore_read_default "$XENBUS_PATH/mac" "${mac:-}")
+# Both become part of rules.
+case $ip in
+*[!0-9A-Fa-f.:/\ ]*) fatal "ip=$ip: only addresses and networks may stand there, with blanks between" ;;
+esac
+case $mac in
+*[!0-9A-Fa-f:]*) fatal "mac=$mac is no address" ;;
+esac
+
+# What network-bridge antispoof=yes said holds for all interfaces that do not say otherwise.
+if [ -z "$antispoof" ] && [ -e "$XEN_HOTPLUG_DIR/antispoof" ]; then
+    antispoof=yes
+fi
+
+is_up()
+{
+    [ "$command" = online ] || [ "$command" = add ]
+}
+
+# --- iptables -----------------------------------------------------------------------------------
+
+# frob_iptable RULE...: allow what comes from the guest and matches.
+frob_iptable()
+{
+    if is_up; then
+        frob_action=-I
+    else
+        frob_action=-D
+    fi
+    iptables -w 10 "$frob_action" FORWARD "$@" -j ACCEPT 2>/dev/null || {
+        is_up && log err "iptables setup failed. This may affect guest networking."
+        true
+    }
+}
+
+# handle_iptable bridged|routed: rules in FORWARD as xend had them. On bridges they need
+# net.bridge.bridge-nf-call-iptables, and alone they forbid nothing.
+handle_iptable()
+{
+    have_iptables || return 0
+    if [ "$1" = bridged ]; then
+        from="-m physdev --physdev-is-bridged --physdev-in $dev"
+        to="-m physdev --physdev-is-bridged --physdev-out $dev"
+    else
+        from="-i $dev"
+        to="-o $dev"
+    fi
+    claim_lock iptables
+    # shellcheck disable=SC2086 # words
+    {
+        for address in $ip; do
+            case $address in
+            *:*) ;;
+            *) frob_iptable $from -s "$address" ;;
+            esac
+        done
+        if [ -n "$ip" ]; then
+            frob_iptable $from -p udp --sport 68 --dport 67
+        else
+            frob_iptable $from
+        fi
+        frob_iptable $to
+    }
+    release_lock iptables
+}
+
+# --- what a guest may send ----------------------------------------------------------------------
+
+limit_chain()
+{
+    printf 'vif_%s' "$dev" | tr -c 'A-Za-z0-9_' '_'
+}
+
+# limited_to SIGN: the addresses of `ip` of one family as nftables spells a set: with a colon in
+# them (SIGN yes) or not.
+limited_to()
+{
+    for address in $ip; do
+        case $address in
+        *:*) [ "$1" = yes ] && printf ', %s' "$address" ;;
+        *) [ "$1" = no ] && printf ', %s' "$address" ;;
+        esac
+    done
+    true
+}
+
+limit_rules()
+{
+    echo "add table netdev xen"
+    echo "add chain netdev xen $1 { type filter hook ingress device \"$dev\" priority -300; }"
+    echo "flush chain netdev xen $1"
+    echo "add rule netdev xen $1 ether saddr != $mac counter drop"
+    echo "add rule netdev xen $1 ether type arp arp saddr ether != $mac counter drop"
+    echo "add rule netdev xen $1 udp sport 67 counter drop"
+    echo "add rule netdev xen $1 icmpv6 type nd-router-advert counter drop"
+    [ -n "$ip" ] || return 0
+    # 0.0.0.0 and ::, because an address has to be asked for before one has it.
+    echo "add rule netdev xen $1 ip saddr 0.0.0.0 udp dport != 67 counter drop"
+    echo "add rule netdev xen $1 ip saddr != { 0.0.0.0$(limited_to no) } counter drop"
+    echo "add rule netdev xen $1 arp saddr ip != { 0.0.0.0$(limited_to no) } counter drop"
+    echo "add rule netdev xen $1 ip6 saddr != { ::, fe80::/10$(limited_to yes) } counter drop"
+    # Tagged frames and other protocols would go around all that.
+    echo "add rule netdev xen $1 ether type != { ip, ip6, arp } counter drop"
+}
+
+# A guest with `ip`, or any with antispoof=yes, sends from its own MAC address only, and is no
+# DHCP server or router; with `ip` also from these addresses only. antispoof=no: no limits.
+limit_guest()
+{
+    [ "$antispoof" != no ] || return 0
+    [ -n "$ip" ] || [ "$antispoof" = yes ] || return 0
+    [ -n "$mac" ] || fatal "No mac in $XENBUS_PATH: what the guest may send cannot be limited"
+    have nft || fatal "nft is not installed (Debian package nftables): what the guest may send cannot be limited; antispoof=no goes without"
+    limit_rules "$(limit_chain)" | nft -f - || fatal "nft refuses the limits for $dev: ip=$ip mac=$mac"
+}
+
+unlimit_guest()
+{
+    # Gone with the interface, if that was first.
+    if have nft; then
+        nft delete chain netdev xen "$(limit_chain)" 2>/dev/null || true
+    fi
+}

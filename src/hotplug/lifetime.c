@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * lifetime.c - see lifetime.h. The order of locks: a domain's list first, then its lock file.
+ */
+#define _GNU_SOURCE
+#include "hotplug/lifetime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/signals.h"
+#include "hotplug/network.h"
+#include "hotplug/script.h"
+#include "hotplug/undo.h"
+#include "hotplug/vif.h"
+#include "xenstore/start.h"
+
+#define FD_LOCK 3 /* in the process that waits */
+
+/* --- the end ---------------------------------------------------------------------------- */
+
+static void undo_all(struct undo_list *u)
+{
+    struct xs_client *store = NULL;
+    struct err err = {0};
+
+    if (json_array_size(undo_vifs(u)) == 0)
+        return;
+    if (xs_connect_or_start(&store, &err) < 0) {
+        fprintf(stderr, "domain %u: its networks stay: %s\n", u->domid, err.msg);
+        return;
+    }
+    while (json_array_size(undo_vifs(u)) > 0)
+        vif_offline(u, store, json_array_size(undo_vifs(u)) - 1);
+    xs_close(store);
+}
+
+static _Noreturn void wait_for_end(domid_t domid)
+{
+    struct undo_list u;
+    struct err err = {0};
+
+    while (flock(FD_LOCK, LOCK_SH) < 0 && errno == EINTR)
+        continue;
+    if (undo_open(&u, domid, true, &err) < 0) {
+        fprintf(stderr, "domain %u: its networks stay: %s\n", domid, err.msg);
+        _exit(1);
+    }
+    undo_all(&u);
+    undo_close(&u);
+    _exit(0);
+}
+
+/* In the new process: nobody's child, and with no other descriptor. */
+static _Noreturn void become_waiter(int lock_fd, domid_t domid)
+{
+    int log_fd = script_open_log(), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    setsid();
+    if (fork() != 0)
+        _exit(0);
+    signals_reset();
+    prctl(PR_SET_NAME, "xenolith-undo");
+    if (lock_fd != FD_LOCK && dup2(lock_fd, FD_LOCK) < 0)
+        _exit(1);
+    (void)dup2(null, 0);
+    (void)dup2(null, 1);
+    (void)dup2(log_fd >= 0 ? log_fd : null, 2);
+    syscall(SYS_close_range, FD_LOCK + 1, ~0u, 0);
+    if (chdir("/") < 0)
+        _exit(1);
+    wait_for_end(domid);
+}
+
+static int start_waiter(domid_t domid, const char *lock_path, struct err *err)
+{
+    CLEANUP_CLOSE int lock_fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    pid_t child;
+
+    if (lock_fd < 0)
+        return err_set(err, errno, "cannot open %s: %s", lock_path, strerror(errno));
+    child = fork();
+    if (child < 0)
+        return err_set(err, errno, "cannot fork: %s", strerror(errno));
+    if (child == 0)
+        become_waiter(lock_fd, domid);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return 0;
+}
+
+/* True: nobody holds the lock, or there is no lock. */
+static bool is_dead(const char *lock_path)
+{
+    CLEANUP_CLOSE int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd < 0 ? errno == ENOENT : flock(fd, LOCK_SH | LOCK_NB) == 0;
+}
+
+void lifetime_sweep(void)
+{
+    size_t count;
+    CLEANUP_FREE domid_t *domains = undo_domains(&count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct undo_list u;
+
+        /* Somebody else's at this moment: a start, or the end that is waited for. */
+        if (undo_open(&u, domains[i], false, NULL) < 0)
+            continue;
+        if (is_dead(undo_domain_lock(&u)))
+            undo_all(&u);
+        undo_close(&u);
+    }
+}
+
+/* --- the beginning ---------------------------------------------------------------------- */
+
+static bool has_host_vif(const json_t *doc)
+{
+    const json_t *vif;
+    size_t i;
+
+    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
+    {
+        if (vif_is_host(vif))
+            return true;
+    }
+    return false;
+}
+
+static int bring_all_online(struct undo_list *u, struct xs_client *store, const json_t *doc,
+                            struct err *err)
+{
+    const json_t *vif;
+    size_t i;
+    int rc = network_start(err);
+
+    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
+    {
+        if (rc == 0 && vif_is_host(vif))
+            rc = vif_online(u, store, vif, json_get_string(doc, "name", ""), err);
+    }
+    return rc;
+}
+
+int lifetime_begin(const json_t *doc, struct err *err)
+{
+    domid_t domid = (domid_t)json_get_int(doc, "domid", 0);
+    const char *lock = json_get_string(doc, "lock", "");
+    struct xs_client *store = NULL;
+    struct undo_list u;
+    int rc;
+
+    if (!has_host_vif(doc))
+        return 0;
+    lifetime_sweep();
+    rc = undo_open(&u, domid, true, err);
+    if (rc < 0)
+        return rc;
+    undo_all(&u); /* of a dead domain that had our number */
+    undo_set_domain_lock(&u, lock);
+    rc = xs_connect_or_start(&store, err);
+    if (rc == 0)
+        rc = bring_all_online(&u, store, doc, err);
+    if (rc == 0)
+        rc = start_waiter(domid, lock, err);
+    if (rc < 0)
+        undo_all(&u);
+    xs_close(store);
+    undo_close(&u);
+    return rc;
+}
+
+int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_path,
+                    const json_t *vif, struct err *err)
+{
+    struct xs_client *store = NULL;
+    struct undo_list u;
+    size_t before;
+    int rc = undo_open(&u, domid, true, err);
+
+    if (rc < 0)
+        return rc;
+    before = json_array_size(undo_vifs(&u));
+    undo_set_domain_lock(&u, lock_path);
+    rc = xs_connect_or_start(&store, err);
+    if (rc == 0)
+        rc = network_start(err);
+    if (rc == 0)
+        rc = vif_online(&u, store, vif, domain_name, err);
+    if (rc == 0 && before == 0)
+        rc = start_waiter(domid, lock_path, err);
+    if (rc < 0 && json_array_size(undo_vifs(&u)) > before)
+        vif_offline(&u, store, before);
+    xs_close(store);
+    undo_close(&u);
+    return rc;
+}
+
+int lifetime_detach(domid_t domid, unsigned int devid, struct err *err)
+{
+    struct xs_client *store = NULL;
+    struct undo_list u;
+    int rc = undo_open(&u, domid, true, err);
+    json_t *vif;
+    size_t i;
+
+    if (rc < 0)
+        return rc;
+    rc = xs_connect_or_start(&store, err);
+    json_array_foreach(undo_vifs(&u), i, vif)
+    {
+        if (rc == 0 && json_get_int(vif, "devid", -1) == devid) {
+            vif_offline(&u, store, i);
+            break;
+        }
+    }
+    xs_close(store);
+    undo_close(&u);
+    return rc;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * lifetime.h - the networks of a domain from its start to its end, however that comes: a small
+ * process waits for the domain's lock to be free, and undoes. Should that process die, too, the
+ * next sweep does it.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/types.h"
+
+/* Bring all interfaces online that a domain's document has, and leave the waiting process behind.
+ * On failure all is undone. 0 or -errno with the sentence for who starts the domain. */
+int lifetime_begin(const json_t *doc, struct err *err) MUST_CHECK;
+
+/* The same for one interface more of a running domain, whose lock file is named. */
+int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_path,
+                    const json_t *vif, struct err *err) MUST_CHECK;
+/* One goes offline; fine if there is none of this number. */
+int lifetime_detach(domid_t domid, unsigned int devid, struct err *err) MUST_CHECK;
+
+/* Undo what is left of domains that are dead. */
+void lifetime_sweep(void);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tap.h - tap devices that stay when nobody has them open, so that a script can prepare one
+ * before the domain process attaches to it (backend/net/link_tap.c), and clean up after it.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/types.h"
+
+/* There is a tap of this name. */
+bool tap_exists(const char *name);
+/* Have one; fine if it is there. 0 or -errno. */
+int tap_make(const char *name, struct err *err) MUST_CHECK;
+/* Remove it; fine if it is not there. */
+int tap_delete(const char *name, struct err *err);
