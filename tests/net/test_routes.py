@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""vif-route and vif-nat: guests behind the host, which is connected to an outside."""
+
+import os
+import subprocess
+
+import pytest
+
+from netlab import Host, guests, host  # noqa: F401 # pylint: disable=unused-import
+
+# pylint: disable=redefined-outer-name
+
+OUTSIDE, HOST = "192.0.2.1", "192.0.2.254"
+
+
+@pytest.fixture
+def outside(host, tmp_path):
+    """Another machine on the host's eth0."""
+    with subprocess.Popen(["unshare", "--net", "sleep", "900"]) as holder:
+        try:
+            host.sh("sleep 0.2; ip link add eth0 type veth peer name wire; "
+                    f"ip link set wire netns {holder.pid}\n"
+                    f"ip addr add {HOST}/24 dev eth0; ip link set eth0 up; "
+                    f"ip route add default via {OUTSIDE}")
+            other = Host(holder, tmp_path)
+            other.sh(f"ip link set lo up; ip addr add {OUTSIDE}/24 dev wire; ip link set wire up")
+            yield other
+        finally:
+            holder.kill()
+
+
+def reaches(machine, address):
+    return "1 received" in machine.sh(f"for i in 1 2 3; do ping -c 1 -W 1 {address} && break; done",
+                                      check=False) or \
+        "1 packets received" in machine.sh(f"busybox ping -c 1 -W 1 {address}", check=False)
+
+
+def test_routed(host, outside, guests):
+    """Guests with addresses of the outside's network reach each other, the host and the outside,
+    and are reached; with another's address they are not. All routes go with them."""
+    host.configure("(network-script network-route)\n(vif-script vif-route)\n")
+    one, two = guests("ip=192.0.2.7", "ip=192.0.2.8 198.51.100.0/28")
+    one.address("192.0.2.7/24", f"ip route add default via {HOST}")
+    two.address("192.0.2.8/24", f"ip route add default via {HOST}; ip addr add 198.51.100.3/28 dev lo")
+    assert one.pings("192.0.2.8") and two.pings(HOST) and one.pings(OUTSIDE)
+    assert one.pings("198.51.100.3")
+    assert reaches(outside, "192.0.2.7")
+    name = f"vif{one.domid()}.0"
+    assert f"192.0.2.7 dev {name}" in host.sh("ip route")
+    assert f"inet {HOST}/32" in host.sh(f"ip addr show {name}")
+    one.run("ip addr add 192.0.2.9/24 dev eth0")
+    assert not one.pings(HOST, "-I 192.0.2.9") and one.pings(HOST)
+    host.kill("xenolith-domain")
+    host.wait_clean()
+    assert not reaches(outside, "192.0.2.7")
+
+
+LEASE = ("printf '#!/bin/sh\\n[ $1 = bound ] || exit 0\\nip addr add $ip/$mask dev $interface\\n"
+         "ip route add default via $router\\n' >/tmp/lease; chmod +x /tmp/lease; "
+         "ip link set eth0 up; udhcpc -i eth0 -n -q -t 10 -s /tmp/lease")
+
+PEER = """
+import socket
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("", 99))
+server.listen()
+print("listening", flush=True)
+print(server.accept()[1][0], flush=True)
+"""
+
+
+FETCH = """
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as stream:
+        sys.stdout.write(stream.makefile().read())
+except OSError:
+    pass
+"""
+
+
+def fetch(machine, address, port):
+    """What a server says, or nothing."""
+    return subprocess.run([*machine.prefix, "/usr/bin/python3", "-c", FETCH, address, str(port)],
+                          check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def test_nat(host, outside, guests):
+    """Addresses by DHCP; each other, the host, and the outside, which sees the host's address.
+    Forwarded ports lead in. Nothing of all that is left at the end, dnsmasq neither."""
+    host.configure("(network-script network-nat)\n(vif-script 'vif-nat pool=10.77.0.0/16')\n")
+    one, two = guests("hostfwd=*:8080:80 2222:22", "")
+    for guest in (one, two):
+        status, text = guest.run(LEASE)
+        assert status == 0, text + host.log()
+        text = guest.run("ip addr show eth0; ip route")[1]
+        assert f"10.77.{guest.domid()}.1/16" in text and f"via 10.77.{guest.domid()}.128" in text
+    assert one.pings(f"10.77.{two.domid()}.1") and two.pings(HOST) and one.pings(OUTSIDE)
+    with subprocess.Popen([*outside.prefix, "/usr/bin/python3", "-c", PEER], text=True,
+                          stdout=subprocess.PIPE) as server:
+        assert server.stdout.readline() == "listening\n"
+        two.run(f"echo | nc -w 5 {OUTSIDE} 99")
+        assert server.stdout.readline() == HOST + "\n"
+    one.run("echo from the guest >/tmp/page; "
+            "for port in 80 22; do while nc -l -p $port -e cat /tmp/page; do :; done >/dev/null 2>&1 & done")
+    assert fetch(outside, HOST, 8080) == fetch(host, "127.0.0.1", 8080) == "from the guest\n"
+    assert fetch(host, HOST, 8080) == fetch(host, "127.0.0.1", 2222) == "from the guest\n"
+    assert fetch(outside, HOST, 2222) == ""
+    assert host.processes("dnsmasq") != []
+    host.kill("xenolith-domain")
+    host.wait_clean()
+    assert host.processes("dnsmasq") == []
+    assert not [name for name in os.listdir(host.run_dir + "/hotplug") if name.startswith("nat-")]
+    host.hotplug("network", "stop")
+    assert "MASQUERADE" not in host.sh("iptables -t nat -S")
