@@ -25,7 +25,7 @@ $(BUILD)/build.ninja: | deps
 deps:
 	@scripts/install-deps build run
 
-# A guest with a shell on this terminal; with CMD="..." its output and exit status instead.
+# Debian from its disk on this terminal; with CMD="..." a small guest, its output and exit status.
 # Build messages go to stderr, so that stdout is the command's alone.
 run: deps $(BUILD)/build.ninja
 	@ninja -C $(BUILD) xm xenolith-domain xenolith-xenstored >&2
@@ -87,7 +87,7 @@ distclean: clean
 
 help:
 	@echo 'make                 build into $(BUILD)/'
-	@echo 'make run             boot a Debian kernel with a shell on this terminal'
+	@echo 'make run             boot Debian from its disk, with network, on this terminal'
 	@echo 'make run CMD="..."   run a command in a guest; also MEMORY= VCPUS= KERNEL=6.12 FLAVOUR='
 	@echo 'make check           quick tests;  make check-slow: all of them'
 	@echo 'make check-no-kvm    quick tests with /dev/kvm hidden'

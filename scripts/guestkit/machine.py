@@ -55,7 +55,7 @@ class Machine:
     """One guest to be started. Its temporary files go with close()."""
 
     def __init__(self, kind="xm", kernel_dir=None, kernel=None, memory=512, vcpus=1, extra="",
-                 image=None, name=None, prefix=(), config="", xm_args=()):
+                 image=None, name=None, prefix=(), config="", xm_args=(), directory=None):
         self.kind = kind
         self.kernel_dir = kernel_dir
         self.kernel = kernel or os.path.join(kernel_dir or fetch_kernel(), "vmlinuz")
@@ -64,7 +64,7 @@ class Machine:
         self.name = name or f"run-{os.getpid()}-{secrets.token_hex(2)}"
         self.prefix = list(prefix)
         self.config, self.xm_args = config, list(xm_args)
-        self.directory = tempfile.mkdtemp(prefix="xenolith-run-")
+        self.directory = directory or tempfile.mkdtemp(prefix="xenolith-run-")
         self.ramdisk = os.path.join(self.directory, "initramfs")
         self.process = None
 

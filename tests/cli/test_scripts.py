@@ -4,6 +4,7 @@
 import os
 import subprocess
 
+import pexpect
 import pytest
 
 from guestkit import BUILD, SCRIPTS, TOP
@@ -100,3 +101,29 @@ def test_initramfs_is_reproducible(tmp_path):
         paths.append(done.stdout.strip())
     contents = [open(path, "rb").read() for path in paths]
     assert contents[0] == contents[1] and len(contents[0]) % 4 == 0
+
+
+def test_run_without_a_disk(xm, kernels):
+    """No Debian system can be had: a sentence, and the initramfs guest."""
+    kernels()
+    env = {key: value for key, value in os.environ.items() if key != "XENOLITH_CACHE"}
+    child = pexpect.spawn(RUN, timeout=60, encoding="utf-8", codec_errors="replace",
+                          env={**env, "XDG_CACHE_HOME": "/proc/nowhere"})
+    try:
+        child.expect("a shell in an initramfs instead: .*/proc/nowhere")
+        child.expect("xenolith:~# ")
+        child.sendline("poweroff")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close(force=True)
+
+
+@pytest.mark.parametrize("words,text", [
+    (["--kernel", "99.9"], "could not get a 99.9 amd64 kernel"),
+    (["--package", "no-such-package-anywhere"], "no-such-package-anywhere"),
+])
+def test_mkguest_explains(kernels, words, text):
+    kernels()
+    done = call(os.path.join(SCRIPTS, "mkguest"), *words)
+    assert done.returncode == 1 and done.stdout == ""
+    assert text in done.stderr and "Traceback" not in done.stderr

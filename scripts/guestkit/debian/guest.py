@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Debian guest on its own copy of a finished system's disk, reached by ssh."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+from . import HOST_NAME, copy_disk, user_cache
+from .. import GuestkitError
+from ..machine import Machine
+
+FIRST, LAST = 2222, 2321  # where ports for ssh are looked for
+
+
+def free_port():
+    """A TCP port of the loopback that nobody listens on just now."""
+    for port in range(FIRST, LAST + 1):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise GuestkitError(f"no port from {FIRST} to {LAST} is free for ssh")
+
+
+def _scratch():
+    """A directory for one guest, where the cache is: a disk may be too much for /tmp. Those of
+    processes that were killed go first."""
+    top = os.path.join(user_cache(), "guests")
+    os.makedirs(top, mode=0o700, exist_ok=True)
+    for name in os.listdir(top):
+        found = re.fullmatch(r"\.run-([0-9]+)-[0-9]+", name)
+        if found and not os.path.exists(f"/proc/{found.group(1)}"):
+            shutil.rmtree(os.path.join(top, name), ignore_errors=True)
+    path = os.path.join(top, f".run-{os.getpid()}-{time.monotonic_ns()}")
+    os.mkdir(path, 0o700)
+    return path
+
+
+class Guest(Machine):
+    """Boots the kernel of the system directly. `port`: of the loopback, for its ssh; None for
+    no network. `disks`: more entries for disk=[]. `form`: of its own disk, raw or qcow2."""
+
+    def __init__(self, system, port=None, disks=(), form="raw", config="", **options):
+        self.system, self.port = system, port
+        directory = _scratch()
+        self.disk = os.path.join(directory, "disk.img")
+        entry = f"file:{self.disk},xvda,w"
+        if form != "raw":
+            entry = f"tap:{form}:{self.disk},xvda,w"
+        config += f"disk = {[entry, *disks]!r}\n"
+        if port:
+            config += f"vif = ['type=user,hostfwd={port}:22']\n"
+        extra = "root=LABEL=root ro systemd.show_status=1 " + options.pop("extra", "")
+        super().__init__("xm", kernel=os.path.join(system, "vmlinuz"), config=config,
+                         extra=extra.strip(), directory=directory, **options)
+        self.ramdisk = os.path.join(system, "initrd.img")
+        source = os.path.join(system, "disk.img")
+        if form == "raw":
+            copy_disk(source, self.disk)
+        else:
+            subprocess.run(["qemu-img", "convert", "-O", form, source, self.disk], check=True)
+
+    def ssh_arguments(self):
+        return ["ssh", "-i", os.path.join(self.system, "ssh_key"), "-p", str(self.port),
+                "-o", f"UserKnownHostsFile={self.system}/known_hosts", "-o", "BatchMode=yes",
+                "-o", f"HostKeyAlias={HOST_NAME}", "-o", "ConnectTimeout=60", "root@localhost"]
+
+    def start(self):
+        """In the background, its console in a file beside the disk."""
+        self.console_path = os.path.join(self.directory, "console")
+        with open(self.console_path, "wb") as stream:
+            self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=stream,
+                                            stderr=subprocess.STDOUT, start_new_session=True)
+
+    def console_text(self):
+        with open(self.console_path, "rb") as stream:
+            return stream.read().decode("utf-8", "replace")
+
+    def wait_for_login(self, timeout=120):
+        """Until its console shows the prompt."""
+        until = time.monotonic() + timeout
+        while "login: " not in self.console_text():
+            if self.process.poll() is not None:
+                raise GuestkitError(f"the guest ended:\n{self.console_text()[-2000:]}")
+            if time.monotonic() > until:
+                raise GuestkitError(f"no login prompt:\n{self.console_text()[-2000:]}")
+            time.sleep(0.1)
+
+    def ssh(self, command, timeout=300, **options):
+        """Run shell text in it; a subprocess.CompletedProcess."""
+        return subprocess.run([*self.ssh_arguments(), command], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=timeout, check=False, **options)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian from its own disk, as mkguest makes it and `make run` boots it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pexpect
+import pytest
+
+from guestkit import SCRIPTS, GuestkitError, debian
+from guestkit.debian.guest import Guest, free_port
+from conftest import MACHINE
+
+pytestmark = pytest.mark.skipif(MACHINE != "xm", reason="about our devices")
+
+needs_passt = pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
+needs_qemu = pytest.mark.skipif(
+    not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"),
+    reason="qemu-storage-daemon or qemu-img is not installed")
+
+
+@pytest.fixture(scope="session")
+def system(xm):
+    try:
+        return debian.system()
+    except GuestkitError as error:
+        return pytest.skip(f"mkguest could not make the system: {error}")
+
+
+def e2fsck(path):
+    """The guest shut down: its file system is clean without a repair."""
+    done = subprocess.run([debian.tool("e2fsck", "e2fsprogs"), "-fn", path], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def shut_down(xm, *guests):
+    for guest in guests:
+        done = subprocess.run([xm, "shutdown", "-w", guest.name], capture_output=True, text=True,
+                              timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+    for guest in guests:
+        assert guest.process.wait(60) == 0, guest.console_text()[-2000:]
+        e2fsck(guest.disk)
+
+
+def check_ssh(guest, command, timeout=300):
+    done = guest.ssh(command, timeout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_passt
+def test_make_run(system):
+    """What a person does: log in, look around, power off; the status is 0 and nothing is left."""
+    pristine = os.stat(os.path.join(system, "disk.img")).st_mtime_ns
+    child = pexpect.spawn(os.path.join(SCRIPTS, "run"), ["--memory", "256"], timeout=120,
+                          encoding="utf-8", codec_errors="replace", dimensions=(24, 80))
+    child.logfile_read = sys.stdout
+    try:
+        child.expect(r"ssh -p \d+ -i ")
+        child.expect("debian login: ")
+        child.sendline("root")
+        child.expect("root@debian:~# ")
+        child.sendline("systemctl is-system-running --wait; cat /sys/hypervisor/type")
+        child.expect("running\r\nxen\r")
+        child.sendline("poweroff")
+        child.expect(pexpect.EOF)
+        child.wait()
+        assert child.exitstatus == 0
+    finally:
+        child.close(force=True)
+    assert os.stat(os.path.join(system, "disk.img")).st_mtime_ns == pristine
+    assert not [name for name in os.listdir(os.path.dirname(system)) if f".run-{child.pid}-" in name]
+
+
+@needs_passt
+def test_network_and_shutdown(system, xm):
+    """ssh from the host; packages from the network; `xm shutdown -w` leaves a clean disk."""
+    with Guest(system, free_port(), memory=384) as guest:
+        guest.start()
+        guest.wait_for_login()
+        check_ssh(guest, "apt-get update 2>&1 && apt-get install -y --no-install-recommends hello 2>&1")
+        assert check_ssh(guest, "hello; systemctl --failed --no-legend") == "Hello, world!\n"
+        # More than a socket's buffer, both ways.
+        data = "x" * 4_000_000
+        done = subprocess.run([*guest.ssh_arguments(), "cat"], input=data, capture_output=True,
+                              text=True, timeout=120, check=False)
+        assert done.stdout == data, done.stderr
+        shut_down(xm, guest)
