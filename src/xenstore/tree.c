@@ -65,13 +65,15 @@ static struct node *node_copy(const struct node *from)
         return NULL;
     n->generation = from->generation;
     n->max_children = from->nr_children;
-    n->children = copy_bytes(from->children, from->nr_children * sizeof(struct node *));
+    n->children = calloc(from->nr_children + 1ul, sizeof(struct node *));
     if (!n->children) {
         node_unref(n);
         return NULL;
     }
-    for (; n->nr_children < from->nr_children; n->nr_children++)
+    for (; n->nr_children < from->nr_children; n->nr_children++) {
+        n->children[n->nr_children] = from->children[n->nr_children];
         n->children[n->nr_children]->refs++;
+    }
     return n;
 }
 
@@ -239,9 +241,11 @@ int tree_create(struct tree *t, const char *path, domid_t by)
     const char *rest;
     struct node *n = edit(t, path, &rest), *parent = n;
     struct node *first = NULL;
+    domid_t owner;
 
     if (!n)
         return ENOMEM;
+    owner = by ? by : parent->perms[0].id;
     /* The new branch is made aside, and put into the tree when it is complete. */
     while (!tree_found(rest)) {
         size_t len = strcspn(rest + 1, "/");
@@ -254,8 +258,7 @@ int tree_create(struct tree *t, const char *path, domid_t by)
         }
         if (!first)
             first = child;
-        if (by)
-            child->perms[0].id = by;
+        child->perms[0].id = owner;
         changed(t, child);
         n = child;
         rest += 1 + len;
@@ -268,7 +271,7 @@ int tree_create(struct tree *t, const char *path, domid_t by)
     }
     changed(t, parent);
     for (n = first; n; n = n->nr_children ? n->children[0] : NULL)
-        t->account(t->account_arg, n->perms[0].id, 1);
+        t->account(t->account_arg, owner, 1);
     return 0;
 }
 
@@ -297,7 +300,7 @@ int tree_set_perms(struct tree *t, const char *path, const struct xs_perm *perms
     if (!copy)
         return ENOMEM;
     t->account(t->account_arg, n->perms[0].id, -1);
-    t->account(t->account_arg, copy[0].id, 1);
+    t->account(t->account_arg, perms[0].id, 1);
     free(n->perms);
     n->perms = copy;
     n->nr_perms = count;
