@@ -17,6 +17,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/json.h"
+#include "config/vif_fallback.h"
 
 #define SPEC_MAX 1024
 #define MAX_VIFS 64
@@ -354,6 +356,11 @@ static int add_one(struct config *c, json_t *vifs, const char *text, struct err 
         return err_wrap(err, "%s: vif '%s'", config_place(c, "vif"), text);
     if (unused)
         config_warn(c, "%s: vif '%s': %s has no effect", config_place(c, "vif"), text, unused);
+    if (strcmp(json_get_string(vif, "type", ""), "tap") == 0 &&
+        !vif_may_tap(json_get_string(vif, "ifname", ""))) {
+        vif_fall_back(vif);
+        config_warn(c, "%s: vif '%s': " VIF_FALLBACK_SENTENCE, config_place(c, "vif"), text);
+    }
     if (json_array_append_new(vifs, vif) < 0)
         return err_set(err, ENOMEM, "out of memory");
     return 0;

@@ -138,6 +138,20 @@ static bool has_host_vif(const json_t *doc)
     return false;
 }
 
+/* A name that the config gives may be that of the domain before, whose end is just being seen to.
+ */
+static void wait_for_name(const char *ifname)
+{
+    domid_t owner = ifname[0] ? undo_owner(ifname) : 0;
+    struct undo_list u;
+
+    if (!owner || undo_open(&u, owner, true, NULL) < 0)
+        return;
+    if (is_dead(undo_domain_lock(&u)))
+        undo_all(&u);
+    undo_close(&u);
+}
+
 static int bring_all_online(struct undo_list *u, struct xs_client *store, const json_t *doc,
                             struct err *err)
 {
@@ -159,11 +173,17 @@ int lifetime_begin(const json_t *doc, struct err *err)
     const char *lock = json_get_string(doc, "lock", "");
     struct xs_client *store = NULL;
     struct undo_list u;
+    const json_t *vif;
+    size_t i;
     int rc;
 
     if (!has_host_vif(doc))
         return 0;
     lifetime_sweep();
+    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
+    {
+        wait_for_name(json_get_string(vif, "ifname", ""));
+    }
     rc = undo_open(&u, domid, true, err);
     if (rc < 0)
         return rc;
@@ -187,8 +207,10 @@ int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_pat
     struct xs_client *store = NULL;
     struct undo_list u;
     size_t before;
-    int rc = undo_open(&u, domid, true, err);
+    int rc;
 
+    wait_for_name(json_get_string(vif, "ifname", ""));
+    rc = undo_open(&u, domid, true, err);
     if (rc < 0)
         return rc;
     before = json_array_size(undo_vifs(&u));

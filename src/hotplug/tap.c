@@ -39,7 +39,8 @@ static enum kind look(const char *name)
                : KIND_OTHER;
 }
 
-/* Attach to a tap, which makes it if it is not there. The descriptor or -errno. */
+/* Attach to a tap, which makes it if it is not there. The descriptor or -errno: -EINVAL for one
+ * of many queues, which the domain process can use, too. */
 static int attach(const char *name)
 {
     CLEANUP_CLOSE int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
@@ -56,7 +57,7 @@ bool tap_exists(const char *name)
     return look(name) == KIND_TAP;
 }
 
-int tap_make(const char *name, struct err *err)
+int tap_check(const char *name, struct err *err)
 {
     CLEANUP_CLOSE int fd = -1;
     enum kind kind;
@@ -65,10 +66,20 @@ int tap_make(const char *name, struct err *err)
         return err_set(err, EINVAL, "'%s': a device name has 1 to %d characters", name,
                        IFNAMSIZ - 1);
     kind = look(name);
-    if (kind == KIND_TAP)
-        return 0;
     if (kind == KIND_OTHER)
         return err_set(err, EEXIST, "%s exists and is no tap device", name);
+    if (kind == KIND_NONE)
+        return 0;
+    fd = attach(name);
+    return fd == -EBUSY ? err_set(err, EBUSY, "the tap device %s is in use", name) : 0;
+}
+
+int tap_make(const char *name, struct err *err)
+{
+    CLEANUP_CLOSE int fd = -1;
+
+    if (look(name) == KIND_TAP)
+        return 0;
     fd = attach(name);
     if (fd < 0)
         return err_set(err, -fd, "cannot make the tap device %s: %s", name, strerror(-fd));

@@ -10,7 +10,9 @@
 
 /* There is a tap of this name. */
 bool tap_exists(const char *name);
-/* Have one; fine if it is there. 0 or -errno. */
+/* A tap of this name can be had: there is none, or one that nobody uses. 0 or -errno. */
+int tap_check(const char *name, struct err *err) MUST_CHECK;
+/* Have it. 0 or -errno. */
 int tap_make(const char *name, struct err *err) MUST_CHECK;
 /* Remove it; fine if it is not there. */
 int tap_delete(const char *name, struct err *err);

@@ -178,3 +178,34 @@ domid_t *undo_domains(size_t *ret_count)
     *ret_count = count;
     return list;
 }
+
+static bool has_interface(const json_t *doc, const char *ifname)
+{
+    const json_t *vif;
+    size_t i;
+
+    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
+    {
+        if (strcmp(json_get_string(vif, "ifname", ""), ifname) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Without locks: a list is replaced in one step. */
+domid_t undo_owner(const char *ifname)
+{
+    CLEANUP_CLOSE int dir_fd = open_dir(NULL);
+    size_t count;
+    CLEANUP_FREE domid_t *domains = undo_domains(&count);
+    domid_t owner = 0;
+
+    for (size_t i = 0; dir_fd >= 0 && i < count && !owner; i++) {
+        json_t *doc = load(dir_fd, domains[i]);
+
+        if (has_interface(doc, ifname))
+            owner = domains[i];
+        json_decref(doc);
+    }
+    return owner;
+}

@@ -37,3 +37,6 @@ void undo_set_domain_lock(struct undo_list *u, const char *path);
 
 /* Ids of the domains that have a list. A new array; NULL and 0 when there is none. */
 domid_t *undo_domains(size_t *ret_count);
+
+/* The domain whose list has this interface, 0 if none has. */
+domid_t undo_owner(const char *ifname);

@@ -158,10 +158,11 @@ static int run_script(const json_t *vif, const struct names *n, const char *comm
                       (unsigned int)xend_config_int(config, timeout_option), err);
 }
 
-/* The script's sentence, if it left one in the store, else what it said last. */
+/* The script's sentence, if it left one in the store (NULL: it has not run), else what it said
+ * last. */
 static void explain(struct xs_client *store, const struct names *n, int rc, struct err *err)
 {
-    CLEANUP_FREE char *text = read_key(store, n, "hotplug-error");
+    CLEANUP_FREE char *text = store ? read_key(store, n, "hotplug-error") : NULL;
     char said[sizeof(err->msg)];
 
     if (text && text[0])
@@ -220,19 +221,39 @@ static json_t *make_entry(domid_t domid, const json_t *vif, const char *domain_n
     return entry;
 }
 
+/* Before it is written down, because then it would be undone: others' are left alone. */
+static int check_tap(const struct names *n, const char *ifname, struct err *err)
+{
+    domid_t owner = undo_owner(ifname);
+    int rc = owner ? err_set(err, EBUSY, "%s is an interface of domain %u", ifname, owner)
+                   : tap_check(ifname, err);
+
+    if (rc < 0)
+        explain(NULL, n, rc, err);
+    return rc;
+}
+
 int vif_online(struct undo_list *u, struct xs_client *store, const json_t *vif,
                const char *domain_name, struct err *err)
 {
     json_t *entry = make_entry(u->domid, vif, domain_name);
+    const char *ifname = json_get_string(entry, "ifname", "");
     struct names n;
     int rc;
 
-    if (!entry || json_array_append_new(undo_vifs(u), entry) < 0)
+    if (!entry)
         return err_set(err, ENOMEM, "out of memory");
     make_names(&n, u->domid, entry);
+    rc = check_tap(&n, ifname, err);
+    if (rc < 0) {
+        json_decref(entry);
+        return rc;
+    }
+    if (json_array_append_new(undo_vifs(u), entry) < 0)
+        return err_set(err, ENOMEM, "out of memory");
     rc = undo_save(u, err);
     if (rc == 0)
-        rc = tap_make(json_get_string(entry, "ifname", ""), err);
+        rc = tap_make(ifname, err);
     return rc < 0 ? rc : bring_online(store, u->domid, &n, entry, err);
 }
 

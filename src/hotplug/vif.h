@@ -13,9 +13,9 @@
 /* An interface of a domain's document that is the host's: not type=user. */
 bool vif_is_host(const json_t *vif);
 
-/* Make the tap of one, and run its script with `online`. It is in the list from then on, also
- * if this fails: the sentence is the one for "xm create", with the script's own words. 0 or
- * -errno. */
+/* Make the tap of one, and run its script with `online`. If this fails, it may be in the list
+ * nevertheless, to be taken offline; the sentence is the one for "xm create", with the script's
+ * own words. 0 or -errno. */
 int vif_online(struct undo_list *u, struct xs_client *store, const json_t *vif,
                const char *domain_name, struct err *err) MUST_CHECK;
 

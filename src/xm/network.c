@@ -2,15 +2,23 @@
  *
  * network.c - xm network-list, network-attach and network-detach.
  */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
+#include "config/vif_fallback.h"
 #include "config/vif_spec.h"
 #include "toolstack/client.h"
 #include "xm/devices.h"
 #include "toolstack/domains.h"
+#include "toolstack/hotplug.h"
 
 #define TIMEOUT_MS 5000
+/* For a guest to let go of an interface: so many looks, so far apart. */
+#define DETACH_LOOKS 100
+#define DETACH_WAIT_MS 100
 
 static void print_vif(struct xs_client *xs, const struct device_row *row)
 {
@@ -29,14 +37,19 @@ static int run_list(const struct verb *self, int argc, char **argv)
                             print_vif);
 }
 
+/* The domain's interfaces as its process knows them: *ret is a new object with "vifs". */
+static int ask(domid_t domid, json_t **ret, struct err *err)
+{
+    return client_call(domid, json_pack("{s:s}", "verb", "network-list"), TIMEOUT_MS, ret, err);
+}
+
 /* The lowest number that no interface of the domain has. */
 static int free_devid(domid_t domid, unsigned int *ret, struct err *err)
 {
     json_t *answer = NULL, *vif;
     bool taken = true;
     size_t i;
-    int rc =
-        client_call(domid, json_pack("{s:s}", "verb", "network-list"), TIMEOUT_MS, &answer, err);
+    int rc = ask(domid, &answer, err);
 
     for (*ret = 0; rc == 0 && taken; *ret += taken) {
         taken = false;
@@ -68,6 +81,10 @@ static int make_vif(const struct registry_entry *entry, int argc, char **argv, j
         rc = vif_spec_parse(spec, devid, &identity, ret, &unused, err);
     if (rc == 0 && unused)
         fprintf(stderr, "Warning: %s has no effect\n", unused);
+    if (rc == 0 && hotplug_is_for(*ret) && !vif_may_tap(json_get_string(*ret, "ifname", ""))) {
+        vif_fall_back(*ret);
+        fprintf(stderr, "Warning: " VIF_FALLBACK_SENTENCE "\n");
+    }
     json_decref(info);
     return rc;
 }
@@ -78,6 +95,8 @@ static int run_attach(const struct verb *self, int argc, char **argv)
     struct err err = {0};
     json_t *vif = NULL;
     int rc = verb_check_arguments(self, argc, argv, 1, 20);
+    unsigned int devid;
+    bool on_host;
 
     if (rc >= 0)
         return rc;
@@ -87,20 +106,80 @@ static int run_attach(const struct verb *self, int argc, char **argv)
     rc = domains_find(argv[1], &entry, &err);
     if (rc == 0)
         rc = make_vif(&entry, argc, argv, &vif, &err);
-    if (rc < 0)
+    on_host = rc == 0 && hotplug_is_for(vif);
+    devid = (unsigned int)json_get_int(vif, "devid", 0);
+    if (on_host)
+        rc = hotplug_attach(&entry, vif, &err);
+    if (rc < 0) {
+        json_decref(vif);
         return verb_error(&err);
-    return devices_request(argv[1], json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif));
+    }
+    rc = devices_request(argv[1], json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif));
+    if (rc != XM_OK && on_host && hotplug_detach(entry.domid, devid, &err) < 0)
+        fprintf(stderr, "Warning: %s\n", err.msg);
+    return rc;
+}
+
+/* The interface of that number or MAC address is one on the host's networks: its number, else
+ * -1. */
+static int find_host_vif(domid_t domid, const char *name)
+{
+    json_t *answer = NULL, *vif;
+    struct err ignored;
+    int found = -1;
+    size_t i;
+
+    if (ask(domid, &answer, &ignored) < 0)
+        return -1;
+    json_array_foreach(json_object_get(answer, "vifs"), i, vif)
+    {
+        int devid = (int)json_get_int(vif, "devid", -1);
+        char number[16];
+
+        snprintf(number, sizeof(number), "%d", devid);
+        if (hotplug_is_for(vif) &&
+            (strcmp(number, name) == 0 || strcasecmp(json_get_string(vif, "mac", ""), name) == 0))
+            found = devid;
+    }
+    json_decref(answer);
+    return found;
+}
+
+/* The script may take the interface away when the guest has let it go. Until then, and at the
+ * latest at the end of the domain, it stays. */
+static int finish_detach(domid_t domid, int devid)
+{
+    const struct timespec wait = {.tv_nsec = DETACH_WAIT_MS * 1000000l};
+    struct err err = {0};
+    char number[16];
+    int looks = 0;
+
+    snprintf(number, sizeof(number), "%d", devid);
+    while (find_host_vif(domid, number) >= 0) {
+        if (looks++ == DETACH_LOOKS) {
+            fprintf(stderr, "The guest has not let go of the interface yet.\n");
+            return XM_OK;
+        }
+        nanosleep(&wait, NULL);
+    }
+    return hotplug_detach(domid, (unsigned int)devid, &err) < 0 ? verb_error(&err) : XM_OK;
 }
 
 static int run_detach(const struct verb *self, int argc, char **argv)
 {
     bool force = argc > 3 && (strcmp(argv[3], "-f") == 0 || strcmp(argv[3], "--force") == 0);
-    int rc = verb_check_arguments(self, argc, argv, 2, 2 + force);
+    int rc = verb_check_arguments(self, argc, argv, 2, 2 + force), devid;
+    struct registry_entry entry;
+    struct err err = {0};
 
     if (rc >= 0)
         return rc;
-    return devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "network-detach", "device",
-                                              argv[2], "force", force));
+    if (domains_find(argv[1], &entry, &err) < 0)
+        return verb_error(&err);
+    devid = find_host_vif(entry.domid, argv[2]);
+    rc = devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "network-detach", "device",
+                                            argv[2], "force", force));
+    return rc == XM_OK && devid >= 0 ? finish_detach(entry.domid, devid) : rc;
 }
 
 const struct verb verb_network_list = {
@@ -115,7 +194,8 @@ const struct verb verb_network_attach = {
     .name = "network-attach",
     .arguments = "<Domain> [KEY=VALUE]...",
     .summary = "Give a running domain one more network interface.",
-    .details = "KEY=VALUE are those of vif=[...]: mac=... bridge=... type=user\n",
+    .details = "KEY=VALUE are those of vif=[...]: mac=... bridge=... type=user\n"
+               "The script of its vif connects it to the host's network first.\n",
     .run = run_attach,
 };
 

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * hotplug.c - see hotplug.h.
+ */
+#define _GNU_SOURCE
+#include "toolstack/hotplug.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/paths.h"
+#include "base/signals.h"
+
+#define PROGRAM "xenolith-hotplug"
+#define WORDS_MAX 65536
+
+bool hotplug_is_for(const json_t *vif)
+{
+    return strcmp(json_get_string(vif, "type", ""), "tap") == 0;
+}
+
+/* An open file with the text, at its start. */
+static int make_input(const json_t *object, struct err *err)
+{
+    CLEANUP_FREE char *line = object ? json_to_line(object) : strdup("");
+    CLEANUP_CLOSE int fd = memfd_create("hotplug-input", MFD_CLOEXEC);
+    int rc = line && fd >= 0 ? io_write_all(fd, line, strlen(line)) : -ENOMEM;
+
+    if (rc < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        return err_set(err, ENOMEM, "cannot pass the interface to " PROGRAM);
+    return STEAL_FD(fd);
+}
+
+/* Its sentence, if it failed. Takes the descriptor. */
+static int wait_for(pid_t child, int fd, struct err *err)
+{
+    CLEANUP_FREE char *words = NULL;
+    size_t len = 0;
+    int status = 0;
+
+    if (io_read_fd(fd, WORDS_MAX, &words, &len, NULL) < 0)
+        words = NULL;
+    close(fd);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    if (words && len > 0)
+        words[strcspn(words, "\n")] = '\0';
+    return err_set(err, EIO, "%s", words && words[0] ? words : PROGRAM " failed");
+}
+
+static int run(const char *const *arguments, const json_t *input, struct err *err)
+{
+    char program[PATHS_MAX];
+    CLEANUP_CLOSE int in = -1;
+    int rc = paths_helper(program, PROGRAM, err), out[2];
+    pid_t child;
+
+    if (rc < 0)
+        return rc;
+    in = make_input(input, err);
+    if (in < 0)
+        return in;
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return err_set(err, errno, "cannot make a pipe: %s", strerror(errno));
+    child = fork();
+    if (child == 0) {
+        signals_reset();
+        if (dup2(in, 0) >= 0 && dup2(out[1], 1) >= 0 && dup2(out[1], 2) >= 0)
+            execv(program, (char *const *)arguments);
+        _exit(127);
+    }
+    close(out[1]);
+    if (child < 0) {
+        rc = err_set(err, errno, "cannot fork: %s", strerror(errno));
+        close(out[0]);
+        return rc;
+    }
+    return wait_for(child, out[0], err);
+}
+
+int hotplug_attach(const struct registry_entry *domain, const json_t *vif, struct err *err)
+{
+    char dir[PATHS_MAX], lock[PATHS_MAX + 16], domid[8];
+    const char *const arguments[] = {PROGRAM, "attach", domid, domain->name, lock, NULL};
+    int rc = paths_run_dir(dir, err);
+
+    if (rc < 0)
+        return rc;
+    snprintf(domid, sizeof(domid), "%u", domain->domid);
+    snprintf(lock, sizeof(lock), "%s/%u.lock", dir, domain->domid);
+    return run(arguments, vif, err);
+}
+
+int hotplug_detach(domid_t domid, unsigned int devid, struct err *err)
+{
+    char numbers[2][16];
+    const char *const arguments[] = {PROGRAM, "detach", numbers[0], numbers[1], NULL};
+
+    snprintf(numbers[0], sizeof(numbers[0]), "%u", domid);
+    snprintf(numbers[1], sizeof(numbers[1]), "%u", devid);
+    return run(arguments, NULL, err);
+}
