@@ -17,7 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,6 +38,8 @@ struct soft_vcpu {
     int peers_socket; /* where it waits for the descriptors of its peers, -1 = it does not */
     struct zygote zygote;
 };
+
+#define V_LOG_MAX (256 << 10) /* bytes that a vCPU process may add to the log */
 
 struct engine {
     struct dom_shared *shared;
@@ -121,6 +125,19 @@ static int receive_peers(int sock, int fds[RUN_MAX_VCPUS])
     return n;
 }
 
+/* What V appends to the domain's log is the guest's to choose: it must not fill the disk. */
+static void limit_log(int fd)
+{
+    struct rlimit limit;
+    struct stat st;
+
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+        return;
+    limit.rlim_cur = limit.rlim_max = (rlim_t)st.st_size + V_LOG_MAX;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 /* In the new process, which is given the blob, what layout.h lists before V_FD_PEERS, and the
  * peers' socket if there are any: exactly the descriptors of layout.h, no others, then the
  * blob. Only async-signal-safe calls: the parent may have threads. */
@@ -132,6 +149,7 @@ static void exec_vcpu(const int *fds, unsigned int nr_fds)
     if (nr_fds < 1 + (unsigned int)n)
         _exit(126);
     memcpy(all, fds + 1, (size_t)n * sizeof(int));
+    limit_log(all[V_FD_LOG - V_FD_RAM]);
     n += receive_peers(nr_fds > 1 + (unsigned int)n ? fds[1 + n] : -1, all + n);
     exe = fcntl(fds[0], F_DUPFD_CLOEXEC, 64);
     for (int i = 0; i < n; i++)
