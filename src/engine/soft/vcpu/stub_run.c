@@ -30,6 +30,7 @@
 #define PARK_SPIN 400 /* looks at R before V sleeps */
 
 static struct stub *volatile running; /* released and not yet stopped */
+static struct stub *awake;            /* released last; it may still spin */
 static volatile bool kick_pending;
 static struct handover handover;
 static uint8_t all_cpus[Q_CPUS_SIZE];
@@ -259,6 +260,22 @@ static void choose_cpus(struct stub *s)
     stub_place(s);
 }
 
+/* One stub takes over from another. Where that spins is where this one is to run: it is told to stop
+ * only now, so that its CPU goes from one to the other and is not idle in between, from which the
+ * host takes long to wake it. */
+static void take_over(struct stub *s)
+{
+    if (awake && awake != s)
+        awake->q->spin = 0;
+    awake = s;
+}
+
+void stub_run_forget(const struct stub *s)
+{
+    if (awake == s)
+        awake = NULL;
+}
+
 enum stub_outcome stub_run(struct stub *s)
 {
     bool ok, woken;
@@ -275,6 +292,7 @@ enum stub_outcome stub_run(struct stub *s)
     s->q->notice = handover_notice(&handover);
     s->q->wake = handover_wake(&handover);
     woken = release(s, n, 0);
+    take_over(s);
     running = s;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (kick_pending)
@@ -297,7 +315,6 @@ bool stub_is_parked(struct stub *s)
 {
     if (is_proven(s))
         return true;
-    s->q->spin = 0;
     __atomic_store_n(&s->q->ask, s->q->go, __ATOMIC_SEQ_CST);
     return false;
 }

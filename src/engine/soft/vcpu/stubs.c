@@ -231,6 +231,7 @@ void stub_kill(struct stub *s)
 {
     if (s->state == STUB_ABSENT)
         return;
+    stub_run_forget(s);
     stub_signal(s->fd, STUB_SIGKILL);
     fd_close(s->fd);
     sys_unmap(slot_address(s), STUB_SLOT_SIZE);

@@ -76,6 +76,8 @@ void stub_sync_begin(struct stub *s, bool reset);
 /* ---- stub_run.c ---- */
 
 void stub_run_init(void);
+/* The stub is about to go. */
+void stub_run_forget(const struct stub *s);
 /* Let the stub carry out its queue, and go on from x->regs, until it stops. */
 enum stub_outcome stub_run(struct stub *s);
 /* Is it parked? If not, ask it to; it will be by the next time or so. */
