@@ -319,6 +319,13 @@ void xenbus_unplug(struct xenbus_device *dev, bool force)
     }
 }
 
+/* The frontend watches our state, and a write of the same state is an event, too. */
+void xenbus_announce(struct xenbus_device *dev)
+{
+    if (dev->state == XenbusStateConnected)
+        (void)xenbus_printf(dev, "state", "%d", (int)dev->state);
+}
+
 void xenbus_fatal(struct xenbus_device *dev, const char *fmt, ...)
 {
     char text[256];

@@ -66,6 +66,8 @@ int xenbus_add(struct xenbus *bus, const struct xenbus_ops *ops, void *arg, unsi
  * be freed when this returns. */
 void xenbus_unplug(struct xenbus_device *dev, bool force);
 
+/* Properties of a connected device have changed: make the frontend look at them. */
+void xenbus_announce(struct xenbus_device *dev);
 /* Look at the frontend's state again (connect had said -EAGAIN). */
 void xenbus_recheck(struct xenbus_device *dev);
 /* The frontend broke the protocol: sentence to log and guest, device to Closing. */

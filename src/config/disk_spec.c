@@ -215,15 +215,19 @@ static int take_mode(const struct spec *s, const char **ret, struct err *err)
     return err_set(err, EINVAL, "mode '%s' is none of r, w, w!", access);
 }
 
-/* The image as an absolute path of something that holds a disk. */
+/* The image as an absolute path of something that holds a disk; "" for an empty drive. */
 static int find_image(const struct spec *s, char **ret, struct err *err)
 {
     CLEANUP_FREE char *named = NULL;
     bool is_phy = s->type && strcmp(s->type, "phy") == 0;
     struct stat st;
 
+    if ((!s->target || !s->target[0]) && s->cdrom) {
+        *ret = strdup("");
+        return *ret ? 0 : err_set(err, ENOMEM, "out of memory");
+    }
     if (!s->target || !s->target[0])
-        return err_set(err, ENOTSUP, "an empty drive is not available yet: name an image");
+        return err_set(err, EINVAL, "an image must be named: only a cdrom drive can be empty");
     if (asprintf(&named, "%s%s", is_phy && s->target[0] != '/' ? "/dev/" : "", s->target) < 0)
         return err_set(err, ENOMEM, "out of memory");
     *ret = realpath(named, NULL);
@@ -275,7 +279,8 @@ static int check_against(const json_t *disks, const json_t *disk, struct err *er
     {
         if (json_get_int(other, "devid", -1) == json_get_int(disk, "devid", -2))
             return err_set(err, EEXIST, "%s is already defined", json_get_string(disk, "name", ""));
-        if (strcmp(json_get_string(other, "path", ""), json_get_string(disk, "path", "-")) == 0)
+        if (json_get_string(disk, "path", "")[0] &&
+            strcmp(json_get_string(other, "path", ""), json_get_string(disk, "path", "")) == 0)
             return err_set(err, EEXIST, "%s is already used by %s",
                            json_get_string(disk, "path", ""), json_get_string(other, "name", ""));
     }

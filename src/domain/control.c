@@ -261,6 +261,16 @@ static void verb_block_attach(struct connection *cn, const json_t *request)
     control_answer_result(cn, rc, &err);
 }
 
+static void verb_block_configure(struct connection *cn, const json_t *request)
+{
+    const json_t *disk = json_object_get(request, "disk");
+    struct err err = {0};
+    int rc = json_is_object(disk) ? devices_change_disk(cn->control->process->d.devices, disk, &err)
+                                  : err_set(&err, EINVAL, "disk: an object is needed");
+
+    control_answer_result(cn, rc, &err);
+}
+
 static void verb_block_detach(struct connection *cn, const json_t *request)
 {
     struct err err = {0};
@@ -309,6 +319,7 @@ static const struct {
     {"console", verb_console},
     {"block-list", verb_block_list},
     {"block-attach", verb_block_attach},
+    {"block-configure", verb_block_configure},
     {"block-detach", verb_block_detach},
     {"network-list", verb_network_list},
     {"network-attach", verb_network_attach},

@@ -209,6 +209,21 @@ int devices_remove_disk(struct devices *all, const char *name, bool force, struc
     return 0;
 }
 
+int devices_change_disk(struct devices *all, const json_t *object, struct err *err)
+{
+    struct disk_config config;
+    struct device_disk *disk;
+    int rc = disk_config_parse(&config, object, err);
+
+    if (rc < 0)
+        return rc;
+    disk = find_disk(all, config.name);
+    rc = disk ? vbd_change(disk->vbd, &config, all->run_dir, err)
+              : err_set(err, ENODEV, "there is no disk '%.60s'", config.name);
+    disk_config_done(&config);
+    return rc;
+}
+
 static json_t *describe_disk(const struct vbd *v)
 {
     const struct disk_config *c = vbd_config(v);

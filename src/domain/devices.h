@@ -31,6 +31,8 @@ int devices_add_disk(struct devices *all, const json_t *object, struct err *err)
 /* Ask the guest to let go of a disk, named as it or by number; it may go later, or never. */
 int devices_remove_disk(struct devices *all, const char *name, bool force,
                         struct err *err) MUST_CHECK;
+/* Another medium in a drive, or another size of the disk that an object (as above) names. */
+int devices_change_disk(struct devices *all, const json_t *object, struct err *err) MUST_CHECK;
 /* New array of objects: the disks. NULL when out of memory. */
 json_t *devices_list_disks(const struct devices *all);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * block.c - xm block-list, block-attach and block-detach.
+ * block.c - xm block-list, block-attach, block-detach, block-configure, cd-insert and cd-eject.
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,12 +22,24 @@ static int run_list(const struct verb *self, int argc, char **argv)
                             "Vdev  BE handle state evt-ch ring-ref BE-path", print_disk);
 }
 
-/* Domain BACKDEV FRONTDEV MODE [BACKDOM], or one of xl's specifications. */
-static int run_attach(const struct verb *self, int argc, char **argv)
+/* Have the domain's process do `request` with the disk of a specification. */
+static int request_disk(const char *domain, const char *request, const char *spec)
 {
     struct registry_entry entry;
     struct err err = {0};
     json_t *disk = NULL;
+    int rc = domains_find(domain, &entry, &err);
+
+    if (rc == 0)
+        rc = disk_spec_parse(spec, &disk, &err);
+    if (rc < 0)
+        return verb_error(&err);
+    return devices_request(domain, json_pack("{s:s, s:o}", "verb", request, "disk", disk));
+}
+
+/* Domain BACKDEV FRONTDEV MODE [BACKDOM], or one of xl's specifications. */
+static int run_with_spec(const struct verb *self, int argc, char **argv)
+{
     char spec[4096];
     int n, rc = verb_check_arguments(self, argc, argv, 2, 5);
 
@@ -40,12 +52,23 @@ static int run_attach(const struct verb *self, int argc, char **argv)
                              argc > 5 ? "," : "", argc > 5 ? argv[5] : "");
     if (n >= (int)sizeof(spec))
         return verb_usage_error(self, "the description of the device is too long");
-    rc = domains_find(argv[1], &entry, &err);
-    if (rc == 0)
-        rc = disk_spec_parse(spec, &disk, &err);
-    if (rc < 0)
-        return verb_error(&err);
-    return devices_request(argv[1], json_pack("{s:s, s:o}", "verb", "block-attach", "disk", disk));
+    return request_disk(argv[1], self->name, spec);
+}
+
+/* Domain FRONTDEV [BACKDEV]: without the last an ejection. */
+static int run_medium(const struct verb *self, int argc, char **argv)
+{
+    int wanted = self == &verb_cd_insert ? 3 : 2;
+    char spec[4096];
+    int n, rc = verb_check_arguments(self, argc, argv, wanted, wanted);
+
+    if (rc >= 0)
+        return rc;
+    n = snprintf(spec, sizeof(spec), "%s,%s%s,r", argc > 3 ? argv[3] : "", argv[2],
+                 strchr(argv[2], ':') ? "" : ":cdrom");
+    if (n >= (int)sizeof(spec))
+        return verb_usage_error(self, "the description of the medium is too long");
+    return request_disk(argv[1], "block-configure", spec);
 }
 
 static int run_detach(const struct verb *self, int argc, char **argv)
@@ -72,7 +95,7 @@ const struct verb verb_block_attach = {
     .arguments = "<Domain> <BackDev> <FrontDev> <Mode> [BackDomain]",
     .summary = "Give a running domain one more block device.",
     .details = "BackDev, FrontDev and Mode are those of disk=[...]: file:/x.img xvdb w\n",
-    .run = run_attach,
+    .run = run_with_spec,
 };
 
 const struct verb verb_block_detach = {
@@ -82,4 +105,29 @@ const struct verb verb_block_detach = {
     .details = "DevId is its number or name: 51728, xvdb.\n"
                "  -f, --force   also when the guest does not let go\n",
     .run = run_detach,
+};
+
+const struct verb verb_block_configure = {
+    .name = "block-configure",
+    .arguments = "<Domain> <BackDev> <FrontDev> <Mode> [BackDomain]",
+    .summary = "Change the medium of a drive, or tell a guest its disk's new size.",
+    .details = "A drive (xvdc:cdrom) gets the image that BackDev names, or none if that is ''.\n"
+               "For a disk BackDev is the image that it has: its size is read again.\n",
+    .run = run_with_spec,
+};
+
+const struct verb verb_cd_insert = {
+    .name = "cd-insert",
+    .arguments = "<Domain> <FrontDev> <BackDev>",
+    .summary = "Put a medium into a domain's cdrom drive.",
+    .details = "",
+    .run = run_medium,
+};
+
+const struct verb verb_cd_eject = {
+    .name = "cd-eject",
+    .arguments = "<Domain> <FrontDev>",
+    .summary = "Take the medium out of a domain's cdrom drive.",
+    .details = "",
+    .run = run_medium,
 };

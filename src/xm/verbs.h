@@ -22,8 +22,8 @@ struct verb {
     int (*run)(const struct verb *self, int argc, char **argv);
 };
 
-extern const struct verb verb_block_attach, verb_block_detach, verb_block_list, verb_console,
-    verb_create, verb_delete, verb_destroy, verb_dmesg, verb_domid, verb_domname, verb_help,
+extern const struct verb verb_block_attach, verb_block_configure, verb_block_detach,
+    verb_block_list, verb_cd_eject, verb_cd_insert, verb_console, verb_create, verb_delete, verb_destroy, verb_dmesg, verb_domid, verb_domname, verb_help,
     verb_list, verb_mem_max, verb_mem_set, verb_network_attach, verb_network_detach,
     verb_network_list, verb_new, verb_pause, verb_reboot, verb_shutdown, verb_start, verb_sysrq,
     verb_unpause, verb_uptime;

@@ -139,6 +139,40 @@ def test_hotplug(kernels, xm, image, tmp_path, prefix):
     assert result.text().split() == ["plug", "content!", "unplug", "first"], result.text()
 
 
+def test_medium_and_size(kernels, xm, image, tmp_path):
+    """A drive that was empty gets a medium and loses it; a disk grows under the guest."""
+    path, _ = image
+    medium = tmp_path / "medium.iso"
+    medium.write_bytes(b"content!" * 8192)
+    output = bytearray()
+
+    def sink(data):
+        output.extend(data)
+        word = output.split()[-1:]
+        if word == [b"insert"]:
+            run(xm, "cd-insert", machine.name, "xvdc", str(medium))
+        elif word == [b"eject"]:
+            run(xm, "block-configure", machine.name, "", "xvdc:cdrom", "r")
+        elif word == [b"grow"]:
+            os.truncate(path, 96 << 20)
+            run(xm, "block-configure", machine.name, f"file:{path}", "xvda", "w")
+
+    with Machine("xm", kernels(), config=f"disk = ['file:{path},xvda,w', ',xvdc:cdrom,r']\n") as machine:
+        result = machine.run(START + """
+            size() { cat /sys/block/$1/size; }
+            until_size() { n=0; while [ $(size $1) != $2 ] && [ $n -lt 100 ]; do
+                               usleep 50000; n=$((n + 1)); done; }
+            await /dev/xvdc
+            size xvdc; head -c 8 /dev/xvdc
+            echo insert; until_size xvdc 128; head -c 8 /dev/xvdc; echo
+            echo eject; until_size xvdc 0; size xvdc; head -c 8 /dev/xvdc
+            echo grow; until_size xvda 196608; size xvda
+            dd if=/dev/xvda of=/dev/null bs=1M skip=95 2>/dev/null && echo readable
+            """, modules=MODULES, sink=sink)
+    assert result.text().split() == ["0", "insert", "content!", "eject", "0", "grow", "196608",
+                                     "readable"], result.text()
+
+
 @pytest.mark.parametrize("vcpus", [1, 2])
 def test_large_rings(guest, image, vcpus):
     """Rings of 16 pages, a queue for each vCPU, requests of a mebibyte, all at once."""

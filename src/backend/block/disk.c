@@ -60,12 +60,13 @@ int disk_config_parse(struct disk_config *c, const json_t *object, struct err *e
     int rc;
 
     memset(c, 0, sizeof(*c));
+    c->cdrom = json_get_bool(object, "cdrom", false);
     rc = json_need_int(object, "devid", 0, INT32_MAX, &devid, err);
     c->devid = (unsigned int)devid;
     for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(keys); i++) {
         const char *text = json_get_string(object, keys[i], "");
 
-        if (!text[0] && i < 2)
+        if (!text[0] && (i == 0 || (i == 1 && !c->cdrom)))
             rc = err_set(err, EINVAL, "disk: %s is needed", keys[i]);
         else if (!(*to[i] = strdup(text)))
             rc = err_set(err, ENOMEM, "out of memory");
@@ -74,7 +75,6 @@ int disk_config_parse(struct disk_config *c, const json_t *object, struct err *e
         rc = take_mode(c, object, err);
     if (rc == 0 && !is_raw(c) && !qemu_image_knows(c->format))
         rc = err_set(err, EINVAL, "disk: images of format '%s' are unknown", c->format);
-    c->cdrom = json_get_bool(object, "cdrom", false);
     c->discard = json_get_bool(object, "discard", true);
     if (rc < 0)
         disk_config_done(c);
@@ -221,11 +221,35 @@ static int open_failed(const struct disk_config *c, int code, struct err *err)
                    c->mode == DISK_READ ? "reading" : "writing", strerror(code));
 }
 
-int disk_open(struct disk *disk, const struct disk_config *c, const char *run_dir, struct err *err)
+/* A drive without a medium: no sector, so no request gets as far as the image. */
+static void open_nothing(struct disk *disk)
 {
-    CLEANUP_CLOSE int fd = open(c->path, open_flags(c));
+    *disk = (struct disk){.fd = -1, .lock_fd = -1, .physical_sector_size = BLKIF_SECTOR};
+    disk->limits.sector_size = BLKIF_SECTOR;
+}
+
+int disk_measure(struct disk *disk, const struct disk_config *c, struct err *err)
+{
     int rc;
 
+    if (disk->server)
+        return err_set(err, ENOTSUP, "disk %s: only raw images can change their size while in use",
+                       c->name);
+    rc = describe(disk, c, err);
+    if (rc == 0 && !disk->limits.sectors)
+        rc = err_set(err, EINVAL, "disk %s: %s is empty", c->name, c->path);
+    return rc;
+}
+
+int disk_open(struct disk *disk, const struct disk_config *c, const char *run_dir, struct err *err)
+{
+    CLEANUP_CLOSE int fd = c->path[0] ? open(c->path, open_flags(c)) : -1;
+    int rc;
+
+    if (!c->path[0]) {
+        open_nothing(disk);
+        return 0;
+    }
     *disk = (struct disk){.fd = fd, .lock_fd = fd};
     if (fd < 0)
         return open_failed(c, errno, err);

@@ -22,7 +22,7 @@ enum disk_mode {
 struct disk_config {
     char *name;         /* the guest's name for it: "xvda" */
     unsigned int devid; /* its number */
-    char *path;         /* on the host */
+    char *path;         /* on the host; "" = a drive without a medium */
     char *type;         /* "file", "phy", "tap": only shown in the store */
     char *params;       /* likewise */
     char *format;       /* of the image: "raw", or what qemu_image_knows() */
@@ -51,3 +51,5 @@ struct disk {
 int disk_open(struct disk *disk, const struct disk_config *c, const char *run_dir,
               struct err *err) MUST_CHECK;
 void disk_close(struct disk *disk);
+/* Read the size of an open raw image again. 0 or -errno. */
+int disk_measure(struct disk *disk, const struct disk_config *c, struct err *err) MUST_CHECK;

@@ -61,7 +61,7 @@ static int init(struct xenbus_device *dev, void *arg, struct err *err)
                   : 0;
 }
 
-static int publish(struct xenbus_device *dev, struct vbd *v, struct err *err)
+int vbd_publish(struct xenbus_device *dev, struct vbd *v, struct err *err)
 {
     const struct blkif_limits *l = &v->disk.limits;
     unsigned int info =
@@ -138,7 +138,7 @@ static int read_keys(struct xenbus_device *dev, const struct vbd *v, struct fron
 
 /* --- rings and ports (lock held) -------------------------------------------------------- */
 
-static void on_event(struct domain *d, void *arg)
+void vbd_on_event(struct domain *d, void *arg)
 {
     vbd_serve_event(arg);
 }
@@ -201,7 +201,7 @@ static int bind_ports(struct vbd *v, const struct front_keys *k, struct err *err
     for (unsigned int i = 0; i < v->nr_queues; i++) {
         port_t port = (port_t)k->queue[i].port;
 
-        if (evtchn_set_handler(v->d, port, on_event, &v->queue[i]) < 0)
+        if (evtchn_set_handler(v->d, port, vbd_on_event, &v->queue[i]) < 0)
             return err_set(err, EINVAL, "the frontend's event channel %u cannot be bound", port);
         v->queue[i].port = port;
     }
@@ -231,6 +231,7 @@ static void disconnect(struct xenbus_device *dev, void *arg)
 {
     struct vbd *v = arg;
 
+    v->connected = false;
     /* Ports first: their handler wakes what stops next. */
     pthread_mutex_lock(&v->d->lock);
     release_ports(v);
@@ -255,11 +256,12 @@ static int connect(struct xenbus_device *dev, void *arg, struct err *err)
     rc = bind_ports(v, &k, err);
     pthread_mutex_unlock(&v->d->lock);
     if (rc == 0)
-        rc = publish(dev, v, err);
+        rc = vbd_publish(dev, v, err);
     if (rc < 0) {
         disconnect(dev, v);
         return rc;
     }
+    v->connected = true;
     log_guest(LOG_INFO, "backend", "disk %s: %llu queues of %u requests, served by %s",
               v->config.name, (unsigned long long)k.nr_queues, v->queue[0].ring.nr_entries,
               blk_io_name(v->io));

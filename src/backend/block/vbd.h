@@ -20,6 +20,12 @@ int vbd_create(struct vbd **ret, struct disk_config *config, const char *run_dir
 void vbd_destroy(struct vbd *v);
 const struct disk_config *vbd_config(const struct vbd *v);
 
+/* Another medium for a drive: the image that *config names, or none if its path is empty; takes
+ * the content of *config (what is there afterwards is to be released). For other disks *config
+ * must name the image that they have, whose size is read again. The guest is told. 0 or -errno. */
+int vbd_change(struct vbd *v, struct disk_config *config, const char *run_dir,
+               struct err *err) MUST_CHECK;
+
 /* Called when an unplugged disk has left the guest. */
 typedef void vbd_removed_fn(void *arg, struct vbd *v);
 

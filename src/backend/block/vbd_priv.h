@@ -48,7 +48,7 @@ struct vbd_queue {
     bool broken; /* the guest's indices are impossible: served no more */
 };
 
-/* Everything below `removed_arg` is under the domain's lock while the disk is served, except
+/* Everything below `connected` is under the domain's lock while the disk is served, except
  * that io is the thread's own. */
 struct vbd {
     struct disk_config config;
@@ -57,6 +57,7 @@ struct vbd {
     struct domain *d;
     vbd_removed_fn *removed;
     void *removed_arg;
+    bool connected; /* served to a frontend; main thread only */
 
     struct vbd_queue queue[VBD_MAX_QUEUES];
     unsigned int nr_queues;
@@ -70,6 +71,11 @@ struct vbd {
     bool barrier_waits;                      /* for what was taken before it */
 };
 
+/* Write size and kind for the frontend. 0 or -errno. */
+int vbd_publish(struct xenbus_device *dev, struct vbd *v, struct err *err) MUST_CHECK;
+/* Handler of a queue's event channel (arg). Lock held. */
+void vbd_on_event(struct domain *d, void *arg);
+
 /* The guest has signalled a queue. Lock held. */
 void vbd_serve_event(struct vbd_queue *q);
 /* Begin to serve v->queue[0..nr_queues), whose rings are attached. 0 or -errno. */
@@ -81,5 +87,5 @@ void vbd_serve_release(struct vbd *v);
 /* Lock held. Takes back operations that have ended; `take`: looks for new requests. Returns
  * operations to submit; *more: requests may be left. */
 struct blk_op *vbd_serve_turn(struct vbd *v, struct blk_op *ended, bool take, bool *more);
-/* Finish what is under way, and no more. */
+/* Finish what is under way, and no more. Nothing if it was not started. */
 void vbd_serve_stop(struct vbd *v);

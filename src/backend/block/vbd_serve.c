@@ -441,6 +441,8 @@ int vbd_serve_start(struct vbd *v, struct err *err)
 
 void vbd_serve_stop(struct vbd *v)
 {
+    if (!v->io)
+        return;
     __atomic_store_n(&v->stop, true, __ATOMIC_SEQ_CST);
     blk_io_wake(v->io);
     pthread_join(v->thread, NULL);

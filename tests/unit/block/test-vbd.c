@@ -94,19 +94,47 @@ static void make_image(void)
     }
 }
 
-static void attach_disk(const char *mode)
+static void describe_disk(struct disk_config *config, const char *path, const char *mode,
+                          bool cdrom)
 {
-    json_t *object = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "name", "xvda", "devid", 51712,
-                               "path", t.path, "type", "file", "params", t.path, "mode", mode);
+    json_t *object =
+        json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:b}", "name", "xvda", "devid", 51712, "path",
+                  path, "type", "file", "params", path, "mode", mode, "cdrom", (int)cdrom);
+    struct err err = {0};
+
+    assert_int_equal(disk_config_parse(config, object, &err), 0);
+    json_decref(object);
+}
+
+static void attach_device(const char *path, const char *mode, bool cdrom)
+{
     struct disk_config config;
     struct err err = {0};
 
-    assert_int_equal(disk_config_parse(&config, object, &err), 0);
-    json_decref(object);
+    describe_disk(&config, path, mode, cdrom);
     if (vbd_create(&t.vbd, &config, "/tmp", &err) < 0)
         fail_msg("%s", err.msg);
     assert_int_equal(vbd_attach(t.vbd, t.bus, on_removed, NULL, &err), 0);
     store_settle();
+}
+
+static void attach_disk(const char *mode)
+{
+    attach_device(t.path, mode, false);
+}
+
+/* Another medium, or a look at the size. 0 or -errno. */
+static int change_disk(const char *path)
+{
+    struct disk_config config;
+    struct err err = {0};
+    int rc;
+
+    describe_disk(&config, path, "r", path[0] == '\0');
+    rc = vbd_change(t.vbd, &config, "/tmp", &err);
+    disk_config_done(&config);
+    store_settle();
+    return rc;
 }
 
 static int setup(void **state)
@@ -571,6 +599,47 @@ static void test_queues(void **state)
     }
 }
 
+/* The image has become larger: the frontend is told, and gets at what is new. */
+static void test_resize(void **state)
+{
+    attach_disk("w");
+    connect_front();
+    assert_int_equal(request(BLKIF_OP_READ, SECTORS, DATA_REF, 0, 0), BLKIF_RSP_ERROR);
+    assert_int_equal(ftruncate(t.fd, 2 * SECTORS * 512), 0);
+    store_write(BACK "state", "unseen");
+    assert_int_equal(change_disk(t.path), 0);
+    assert_int_equal(atoi(store_read(BACK "sectors")), 2 * SECTORS);
+    assert_string_equal(store_read(BACK "state"), "4");
+    assert_int_equal(request(BLKIF_OP_READ, SECTORS, DATA_REF, 0, 0), BLKIF_RSP_OKAY);
+    assert_int_equal(change_disk("/dev/null"), -EINVAL);
+    assert_int_equal(ftruncate(t.fd, 0), 0);
+    assert_int_equal(change_disk(t.path), -EINVAL);
+}
+
+/* A medium is taken out and another put in; no request is lost over it. */
+static void test_medium(void **state)
+{
+    blkif_request_t late = {.operation = BLKIF_OP_READ, .nr_segments = 1, .id = 77};
+
+    late.seg[0].gref = DATA_REF;
+    attach_device("", "r", true);
+    connect_front();
+    assert_string_equal(store_read(BACK "sectors"), "0");
+    assert_int_equal(request(BLKIF_OP_READ, 0, DATA_REF, 0, 0), BLKIF_RSP_ERROR);
+    put_request(&late); /* without an event: it is found when the disk is looked at again */
+    assert_int_equal(change_disk(t.path), 0);
+    assert_int_equal(get_response().id, 77);
+    assert_int_equal(atoi(store_read(BACK "sectors")), SECTORS);
+    assert_string_equal(store_read(BACK "params"), t.path);
+    assert_int_equal(request(BLKIF_OP_READ, 3, DATA_REF, 0, 0), BLKIF_RSP_OKAY);
+    assert_int_equal(word(DATA_FRAME, 0, 5), 3 << 8 | 5);
+    assert_int_equal(request(BLKIF_OP_WRITE, 3, DATA_REF, 0, 0), BLKIF_RSP_ERROR);
+    assert_int_equal(change_disk("/nowhere/image"), -ENOENT);
+    assert_int_equal(request(BLKIF_OP_READ, 3, DATA_REF, 0, 0), BLKIF_RSP_OKAY);
+    assert_int_equal(change_disk(""), 0);
+    assert_int_equal(request(BLKIF_OP_READ, 3, DATA_REF, 0, 0), BLKIF_RSP_ERROR);
+}
+
 static void test_unplug(void **state)
 {
     attach_disk("w");
@@ -710,13 +779,28 @@ static void refuse_uring(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_properties),      TEST(test_read_write),        TEST(test_refused),
-        TEST(test_readonly),        TEST(test_flush_and_barrier), TEST(test_barrier_orders),
-        TEST(test_indirect),        TEST(test_discard),           TEST(test_host_error),
-        TEST(test_no_room),         TEST(test_runaway_ring),      TEST(test_reconnect),
-        TEST(test_close_in_flight), TEST(test_bad_frontends),     TEST(test_queues),
-        TEST(test_unplug),          TEST(test_sharing),           TEST(test_bad_images),
-        TEST(test_uring),           TEST(test_threads),
+        TEST(test_properties),
+        TEST(test_read_write),
+        TEST(test_refused),
+        TEST(test_readonly),
+        TEST(test_flush_and_barrier),
+        TEST(test_barrier_orders),
+        TEST(test_indirect),
+        TEST(test_discard),
+        TEST(test_host_error),
+        TEST(test_no_room),
+        TEST(test_runaway_ring),
+        TEST(test_reconnect),
+        TEST(test_close_in_flight),
+        TEST(test_bad_frontends),
+        TEST(test_queues),
+        TEST(test_unplug),
+        TEST(test_sharing),
+        TEST(test_bad_images),
+        TEST(test_resize),
+        TEST(test_medium),
+        TEST(test_uring),
+        TEST(test_threads),
     };
 
     int failed = cmocka_run_group_tests_name("with what the host has", tests, NULL, NULL);

@@ -165,7 +165,7 @@ static void test_refusals(void **state)
         {"file:@,xvda,w,driver", "backend domain 'driver'"},
         {"iscsi:iqn.x,xvda,w", "type 'iscsi'"},
         {"tap:ram:64,xvda,w", "type 'ram'"},
-        {",hdc:cdrom,r", "empty drive"},
+        {",xvda,w", "only a cdrom drive can be empty"},
         {"vdev=xvda,vdev=xvdb,target=@", "vdev is given twice"},
         {"@,raw,xvda,rw,target=@", "target is given twice"},
         {"colour=red,vdev=xvda,target=@", "'colour='"},
