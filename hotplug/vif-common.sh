@@ -103,36 +103,78 @@ limit_chain()
     printf 'vif_%s' "$dev" | tr -c 'A-Za-z0-9_' '_'
 }
 
-# limited_to SIGN: the addresses of `ip` of one family as nftables spells a set: with a colon in
-# them (SIGN yes) or not.
-limited_to()
+# addresses 4|6: those of `ip` of one family, one a line.
+addresses()
 {
     for address in $ip; do
-        case $address in
-        *:*) [ "$1" = yes ] && printf ', %s' "$address" ;;
-        *) [ "$1" = no ] && printf ', %s' "$address" ;;
+        case $1:$address in
+        6:*:*:*) echo "$address" ;;
+        4:*:*) ;;
+        4:*) echo "$address" ;;
         esac
     done
-    true
+}
+
+# A list as nftables spells it, each word behind a comma.
+comma_list()
+{
+    sed 's/^/, /' | tr -d '\n'
+}
+
+# Lines ADDRESS[/LEN] to "BITS 0xVALUE": the leading bits of an IPv6 address (whole digits) as a
+# number. nft 1.0.6 has no name for the address in a neighbour advertisement.
+leading_bits()
+{
+    awk -F/ '{
+        length_given = $2 == "" ? 128 : $2
+        halves = split($1, half, "::")
+        left = split(half[1], l, ":")
+        right = halves > 1 ? split(half[2], r, ":") : 0
+        digits = ""
+        for (i = 1; i <= 8; i++) {
+            group = i <= left ? l[i] : i > 8 - right ? r[i - 8 + right] : "0"
+            digits = digits substr("0000" group, length(group) + 1)
+        }
+        count = int(length_given / 4)
+        if (count > 0)
+            print count * 4, "0x" substr(digits, 1, count)
+    }'
+}
+
+# Frames from other addresses, and from none but to ask for one (0.0.0.0, ::).
+address_rules()
+{
+    rule="add rule netdev xen $1"
+    echo "$rule ip saddr 0.0.0.0 udp dport 67 accept"
+    four=$(addresses 4 | comma_list)
+    if [ -n "$four" ]; then
+        echo "$rule ip saddr != { ${four#, } } counter drop"
+    else
+        echo "$rule ether type ip counter drop"
+    fi
+    echo "$rule arp saddr ip != { 0.0.0.0$four } counter drop"
+    echo "$rule ip6 saddr != { ::, fe80::/10$(addresses 6 | comma_list) } counter drop"
+    { echo fe80::/8 && addresses 6; } | leading_bits | while read -r bits value; do
+        echo "$rule icmpv6 type nd-neighbor-advert @th,64,$bits $value accept"
+    done
+    echo "$rule icmpv6 type nd-neighbor-advert counter drop"
+    # Tagged frames and other protocols would go around all that.
+    echo "$rule ether type != { ip, ip6, arp } counter drop"
 }
 
 limit_rules()
 {
+    rule="add rule netdev xen $1"
     echo "add table netdev xen"
     echo "add chain netdev xen $1 { type filter hook ingress device \"$dev\" priority -300; }"
     echo "flush chain netdev xen $1"
-    echo "add rule netdev xen $1 ether saddr != $mac counter drop"
-    echo "add rule netdev xen $1 ether type arp arp saddr ether != $mac counter drop"
-    echo "add rule netdev xen $1 udp sport 67 counter drop"
-    echo "add rule netdev xen $1 icmpv6 type nd-router-advert counter drop"
-    [ -n "$ip" ] || return 0
-    # 0.0.0.0 and ::, because an address has to be asked for before one has it.
-    echo "add rule netdev xen $1 ip saddr 0.0.0.0 udp dport != 67 counter drop"
-    echo "add rule netdev xen $1 ip saddr != { 0.0.0.0$(limited_to no) } counter drop"
-    echo "add rule netdev xen $1 arp saddr ip != { 0.0.0.0$(limited_to no) } counter drop"
-    echo "add rule netdev xen $1 ip6 saddr != { ::, fe80::/10$(limited_to yes) } counter drop"
-    # Tagged frames and other protocols would go around all that.
-    echo "add rule netdev xen $1 ether type != { ip, ip6, arp } counter drop"
+    echo "$rule ether saddr != $mac counter drop"
+    echo "$rule ether type arp arp saddr ether != $mac counter drop"
+    echo "$rule udp sport 67 counter drop"
+    echo "$rule icmpv6 type nd-router-advert counter drop"
+    if [ -n "$ip" ]; then
+        address_rules "$1"
+    fi
 }
 
 # A guest with `ip`, or any with antispoof=yes, sends from its own MAC address only, and is no

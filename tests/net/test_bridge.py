@@ -89,6 +89,20 @@ def test_forged_packets(bridge, guests):
         assert forger.pings("10.9.9.254")
 
 
+def test_limits_as_rules(bridge, guests):
+    """Networks, one family alone, addresses in short form: what nftables makes of them."""
+    for ip, want in (
+            ("10.9.9.0/24 10.8.0.1", ["ip saddr != { 10.8.0.1, 10.9.9.0/24 }"]),
+            ("fd09::/32 2001:db8:1::7", ["ether type ip counter", "@th,64,32 0xfd090000 accept",
+                                         "@th,64,128 0x20010db8000100000000000000000007 accept"])):
+        guest, = guests(f"ip={ip}")
+        rules = bridge.sh("nft list table netdev xen")
+        for text in want:
+            assert text in rules, rules
+        guest.__exit__()
+        bridge.wait_clean()
+
+
 def test_dropping_bridge(host, guests):
     """network-bridge antispoof=yes: the host forwards between ports what vifs' rules allow,
     and no guest uses another's MAC address."""
