@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "config/bootloader_spec.h"
 #include "config/cmdline.h"
 #include "config/console_spec.h"
 #include "config/disk_spec.h"
@@ -187,12 +188,9 @@ static int add_kernel(const struct config *c, json_t *doc, struct err *err)
     int rc;
 
     if (!config_string(c, "kernel", "")[0]) {
-        if (config_string(c, "bootloader", "")[0])
-            return err_set(err, ENOTSUP,
-                           "%s: bootloader = '%s': booting from the guest's own disk is not "
-                           "available yet; name the guest's kernel with kernel= (and ramdisk=)",
-                           config_place(c, "bootloader"), config_string(c, "bootloader", ""));
-        return err_set(err, EINVAL, "%s: no kernel is given; add kernel = \"/path/to/vmlinuz\"",
+        return err_set(err, EINVAL,
+                       "%s: no kernel is given, and no disk that one could be found in; add kernel "
+                       "= \"/path/to/vmlinuz\"",
                        config_path(c));
     }
     rc = add_file(c, doc, "kernel", "Kernel image", err);
@@ -331,9 +329,11 @@ int domain_config_make(struct config *c, json_t **ret, struct err *err)
     if (rc == 0)
         rc = need_pv(c, err);
     if (rc == 0)
-        rc = add_kernel(c, doc, err);
+        rc = bootloader_spec_wanted(c) ? 0 : add_kernel(c, doc, err);
     if (rc == 0)
         rc = disk_spec_add_all(c, doc, err);
+    if (rc == 0 && bootloader_spec_wanted(c))
+        rc = bootloader_spec_add(c, doc, err);
     if (rc == 0)
         rc = vif_spec_add_all(c, doc, err);
     if (rc == 0)

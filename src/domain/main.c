@@ -27,6 +27,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "domain/bootloader.h"
 #include "domain/control.h"
 #include "domain/jail.h"
 #include "domain/process.h"
@@ -124,12 +125,14 @@ static void block_signals(void)
 /* Everything up to a running domain. On failure p holds nothing. */
 static int start(struct process *p, const struct inherited *in, struct err *err)
 {
-    static launcher_fn *const programs[] = {passt_exec, qemu_exec};
+    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)
         return rc;
     rc = log_open(p->options.log_path, err);
+    if (rc == 0)
+        rc = bootloader_prepare(&p->bootloader, &p->options, err);
     if (rc == 0)
         rc = engine_prepare(programs, ARRAY_SIZE(programs), err);
     if (rc == 0)
@@ -140,7 +143,8 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
                 log_msg(LOG_WARN, "domain", "inherited control connection refused");
         /* Before the guest's kernel is looked at: what follows, it could do at any reboot. */
         rc = jail_enter(err);
-        if (rc == 0)
+        /* Who is at the console of a domain with a boot menu has to see it now. */
+        if (rc == 0 && !(in->nr_clients > 0 && bootloader_is_interactive(p->bootloader)))
             rc = process_start(p, err);
         if (rc < 0)
             process_done(p);
@@ -148,6 +152,7 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
     if (rc < 0) {
         log_msg(LOG_ERROR, "domain", "domain %u '%s' does not start: %s", p->options.domid,
                 p->options.name, err->msg);
+        bootloader_destroy(p->bootloader);
         domain_options_done(&p->options);
     }
     return rc;
@@ -181,6 +186,7 @@ int main(int argc, char **argv)
     }
     reason = process_run(p);
     process_done(p);
+    bootloader_destroy(p->bootloader);
     domain_options_done(&p->options);
     return reason == SHUTDOWN_CRASH || reason == SHUTDOWN_WATCHDOG ? EXIT_CRASHED : EXIT_ENDED;
 }

@@ -32,10 +32,14 @@ static int take_strings(struct domain_options *o, const json_t *doc, struct err 
         bool needed;
         char **to;
     } strings[] = {
-        {"name", true, &o->name},           {"kernel", true, &o->kernel},
-        {"ramdisk", false, &o->ramdisk},    {"cmdline", false, &o->cmdline},
-        {"log", true, &o->log_path},        {"console_log", false, &o->console_path},
-        {"socket", false, &o->socket_path}, {"lock", false, &o->lock_path},
+        {"name", true, &o->name},
+        {"kernel", !json_object_get(doc, "bootloader"), &o->kernel},
+        {"ramdisk", false, &o->ramdisk},
+        {"cmdline", false, &o->cmdline},
+        {"log", true, &o->log_path},
+        {"console_log", false, &o->console_path},
+        {"socket", false, &o->socket_path},
+        {"lock", false, &o->lock_path},
         {"status", false, &o->status_path},
     };
 
@@ -111,6 +115,16 @@ static int take_array(const json_t *doc, const char *key, json_t **ret, struct e
     return 0;
 }
 
+static int take_bootloader(const json_t *doc, json_t **ret, struct err *err)
+{
+    json_t *object = json_object_get(doc, "bootloader");
+
+    if (object && !json_is_object(object))
+        return err_set(err, EINVAL, "bootloader: an object is needed");
+    *ret = json_incref(object);
+    return 0;
+}
+
 static int take_numbers(struct domain_options *o, const json_t *doc, struct err *err)
 {
     json_int_t domid, memory, maxmem, vcpus;
@@ -178,6 +192,8 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
         rc = take_array(doc, "disks", &o->disks, err);
     if (rc == 0)
         rc = take_array(doc, "vifs", &o->vifs, err);
+    if (rc == 0)
+        rc = take_bootloader(doc, &o->bootloader, err);
     if (rc < 0)
         domain_options_done(o);
     return rc;
@@ -196,5 +212,6 @@ void domain_options_done(struct domain_options *o)
     free(o->status_path);
     json_decref(o->disks);
     json_decref(o->vifs);
+    json_decref(o->bootloader);
     memset(o, 0, sizeof(*o));
 }

@@ -19,7 +19,7 @@ struct domain_options {
     uint64_t memory_pages, maxmem_pages;
     unsigned int vcpus;
     bool paused;   /* the first life begins with a pause */
-    char *kernel;  /* path */
+    char *kernel;  /* path; with a boot loader each life's own */
     char *ramdisk; /* path, "" = none */
     char *cmdline;
     enum domain_action on_poweroff, on_reboot, on_crash, on_watchdog;
@@ -27,11 +27,12 @@ struct domain_options {
     char *console_path;            /* console log, "" = none */
     uint64_t console_log_size;     /* bytes, then it is rotated; 0 = never */
     unsigned int console_log_keep; /* old files of it */
-    char *socket_path; /* where the inherited control socket is bound; removed at the end */
-    char *lock_path;   /* likewise the lock file that says that we live */
-    char *status_path; /* how the domain ended, "" = not wanted */
-    json_t *disks;     /* array of objects for disk_config_parse(), or NULL */
-    json_t *vifs;      /* likewise for vif_config_parse() */
+    char *socket_path;  /* where the inherited control socket is bound; removed at the end */
+    char *lock_path;    /* likewise the lock file that says that we live */
+    char *status_path;  /* how the domain ended, "" = not wanted */
+    json_t *disks;      /* array of objects for disk_config_parse(), or NULL */
+    json_t *vifs;       /* likewise for vif_config_parse() */
+    json_t *bootloader; /* object for bootloader_prepare(), or NULL */
 };
 
 /* Read and check a document. On failure *o needs no domain_options_done(). 0 or -EINVAL. */

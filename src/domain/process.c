@@ -19,6 +19,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "domain/bootloader.h"
 #include "domain/control.h"
 #include "domain/devices.h"
 #include "domain/pause.h"
@@ -144,6 +145,8 @@ int process_init(struct process *p, int listen_fd, struct err *err)
     }
     if (rc == 0) /* now: later the jail forbids what it takes to find out */
         rc = xs_socket_path(d->store_socket, err);
+    if (rc == 0)
+        rc = xs_connect(&p->store, d->store_socket, err);
     if (rc == 0 && p->options.paused)
         domain_pause(d, PAUSED_BY_ADMIN);
     if (rc == 0)
@@ -159,6 +162,7 @@ void process_done(struct process *p)
 {
     control_destroy(p->control);
     devices_destroy(p->d.devices);
+    xs_close(p->store);
     console_destroy(p->d.console);
     loop_remove(p->signal_watch);
     loop_remove(p->wake_watch);
@@ -173,13 +177,18 @@ void process_done(struct process *p)
 int process_start(struct process *p, struct err *err)
 {
     const struct domain_options *o = &p->options;
-    int rc;
+    int rc = p->bootloader ? bootloader_run(p->bootloader, p, err) : 0;
 
+    if (rc < 0)
+        return rc;
     pthread_mutex_lock(&p->d.lock);
     console_dmesg_printf(p->d.console, "Domain %u '%s': %lu MiB, %u vcpus, kernel %s", o->domid,
                          o->name, o->memory_pages / 256, o->vcpus, o->kernel);
     pthread_mutex_unlock(&p->d.lock);
     rc = life_start(&p->life, &p->d, p->loop, o, &p->first_tsc, err);
+    if (p->bootloader)
+        bootloader_clean(p->bootloader);
+    p->started |= rc == 0;
     if (rc == 0)
         log_msg(LOG_INFO, "domain", "domain %u '%s' runs: %lu MiB, %u vcpus", o->domid, o->name,
                 o->memory_pages / 256, o->vcpus);
@@ -355,11 +364,27 @@ static void remove_files(const struct process *p)
         unlink(lock);
 }
 
+/* Where whoever asked for the domain was not to wait for its boot loader. */
+static bool first_start(struct process *p)
+{
+    struct err err = {0};
+
+    if (process_start(p, &err) == 0)
+        return true;
+    log_msg(LOG_ERROR, "domain", "domain %u '%s' does not start: %s", p->d.domid, p->d.name,
+            err.msg);
+    if (!p->destroy) {
+        p->d.reason = SHUTDOWN_CRASH;
+        snprintf(p->d.reason_text, sizeof(p->d.reason_text), "it does not start: %.480s", err.msg);
+    }
+    return false;
+}
+
 enum shutdown_reason process_run(struct process *p)
 {
-    bool again;
+    bool again = p->started || first_start(p);
 
-    do {
+    while (again) {
         enum domain_action action;
 
         again = false;
@@ -374,7 +399,7 @@ enum shutdown_reason process_run(struct process *p)
             control_life_ended(p->control);
             serve_between(p, 0);
         }
-    } while (again);
+    }
     flush_console(p);
     write_status(p);
     remove_files(p);

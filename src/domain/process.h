@@ -11,17 +11,22 @@
 #include "domain/life.h"
 #include "domain/options.h"
 
+struct bootloader;
 struct control;
+struct xs_client;
 
 struct process {
     struct domain d;
     struct domain_options options;
     struct loop *loop;
+    struct xs_client *store; /* keeps xenstored there between lives, too */
     struct control *control;
+    struct bootloader *bootloader; /* NULL: the kernel is a file of the host */
     struct loop_watch *signal_watch, *wake_watch;
     int signal_fd;
     struct life life;
     struct tsc_sample first_tsc; /* taken as early as possible */
+    bool started;                /* the first life */
     unsigned int restarts;
     unsigned int short_lives; /* in a row */
     bool preserved;           /* the life is over but the domain stays listed (on_*=preserve) */
@@ -33,7 +38,8 @@ struct process {
 int process_init(struct process *p, int listen_fd, struct err *err) MUST_CHECK;
 void process_done(struct process *p);
 
-/* Start the first life. */
+/* Start a life, of which the first may be left to process_run(): then its failure is how the
+ * domain ended. */
 int process_start(struct process *p, struct err *err) MUST_CHECK;
 /* Run until the domain has ended for good; its files are gone then and everybody who waited
  * has an answer. Returns why the last life ended. */

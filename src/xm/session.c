@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/paths.h"
+#include "config/bootloader_spec.h"
 #include "config/domain_config.h"
 #include "config/domain_sxp.h"
 #include "toolstack/client.h"
@@ -204,6 +205,8 @@ int session_start(struct config *c, const struct session_options *o)
 
     session_print_notes(c);
     if (rc == 0) {
+        if (o->console)
+            bootloader_spec_interactive(c, doc);
         if (o->paused)
             json_object_set_new(doc, "paused", json_true());
         s.name = json_get_string(doc, "name", "");

@@ -14,10 +14,12 @@
 
 #include "base/json.h"
 #include "base/types.h"
+#include "config/bootloader_spec.h"
 #include "config/domain_config.h"
 
 /* A file that exists and can be read stands for a kernel. */
 #define KERNEL "kernel = '/proc/self/exe'\n"
+#define DISK "disk = ['file:/proc/self/exe,xvda,r']\n"
 
 static int make(const char *text, json_t **ret, struct config **ret_config, struct err *err)
 {
@@ -89,11 +91,16 @@ static void test_cmdline(void **state)
 static const struct {
     const char *text, *message;
 } refused[] = {
-    {"", "dir/file: no kernel is given; add kernel = \"/path/to/vmlinuz\""},
+    {"", "dir/file: no kernel is given, and no disk that one could be found in"},
     {"kernel = '/nowhere'", "Kernel image does not exist: /nowhere (dir/file:1: kernel)"},
     {"kernel = '/tmp'", "Kernel image is not a file: /tmp"},
     {KERNEL "ramdisk = '/nowhere'", "Ramdisk image does not exist: /nowhere (dir/file:2: ramdisk)"},
-    {"bootloader = '/usr/bin/pygrub'", "dir/file:1: bootloader = '/usr/bin/pygrub': booting from"},
+    {"bootloader = '/usr/bin/pygrub'", "dir/file:1: a bootloader finds the kernel in the guest's "
+                                       "first disk, and there is no disk"},
+    {DISK "bootloader = '/no/such'",
+     "dir/file:2: bootloader = '/no/such': there is no such program"},
+    {DISK "bootloader = 'lilo'", "there is no such program (name it with its path"},
+    {DISK "bootloader = '/etc/passwd'", "Bootloader isn't executable: /etc/passwd (dir/file:2)"},
     {KERNEL "builder = 'hvm'", "dir/file:2: builder = 'hvm': only paravirtualized"},
     {KERNEL "type = 'pvh'", "dir/file:2: type = 'pvh': only paravirtualized"},
     {KERNEL "builder = 'bhyve'", "dir/file:2: builder = 'bhyve' is unknown"},
@@ -153,6 +160,53 @@ static void test_actions(void **state)
     json_decref(doc);
 }
 
+/* What a boot loader is called with: words joined by '|' here. */
+static const struct {
+    const char *text, *args;
+    bool at_console;
+} loaders[] = {
+    {"", "-q", false},
+    {"", "", true},
+    {"bootargs = ''", "", false},
+    {"bootargs = '-q'", "-q", true},
+    {"bootargs = \"--entry='a b' c\\\\ d\"", "--entry=a b|c d", false},
+    {"bootloader_args = ['-x', 'y z']", "-x|y z", false},
+    {"bootloader_args = '-x y'", "-x|y", true},
+    {"bootentry = '3'", "--entry=3|-q", false},
+    {"kernel = '/boot/k'\nramdisk = '/boot/r'\nextra = 'a b'",
+     "--kernel=/boot/k|--ramdisk=/boot/r|--args=a b|-q", false},
+};
+
+static void test_loaders(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(loaders); i++) {
+        char text[500], args[200] = "";
+        struct config *c = NULL;
+        struct err err = {0};
+        json_t *doc = NULL;
+        const json_t *loader, *arg;
+        size_t k;
+
+        snprintf(text, sizeof(text), DISK "bootloader = '/bin/true'\n%s\n", loaders[i].text);
+        if (make(text, &doc, &c, &err) < 0)
+            fail_msg("<%s>: %s", loaders[i].text, err.msg);
+        if (loaders[i].at_console)
+            bootloader_spec_interactive(c, doc);
+        loader = json_object_get(doc, "bootloader");
+        assert_string_equal(json_get_string(loader, "program", ""), "/bin/true");
+        assert_non_null(strstr(json_get_string(loader, "disk", ""), "/test-domain-config"));
+        json_array_foreach(json_object_get(loader, "args"), k, arg)
+        {
+            strcat(args, k ? "|" : "");
+            strcat(args, json_string_value(arg));
+        }
+        assert_string_equal(args, loaders[i].args);
+        assert_null(json_object_get(doc, "kernel"));
+        json_decref(doc);
+        config_free(c);
+    }
+}
+
 /* A PV guest as an installer of 2007 wrote it. */
 static const char pv_file[] =
     "# Automatically generated xen config file\n"
@@ -194,7 +248,7 @@ static void test_files_of_the_field(void **state)
     json_t *doc = NULL;
 
     assert_int_not_equal(make(pv_file, &doc, &c, &err), 0);
-    assert_non_null(strstr(err.msg, "dir/file:7: bootloader"));
+    assert_non_null(strstr(err.msg, "/images/master.img"));
     assert_int_equal(config_list_count(c, "disk"), 2);
     assert_int_equal(config_int(c, "memory", 0), 512);
     assert_int_equal(config_warning_count(c), 0);
@@ -236,10 +290,10 @@ static void test_devices_warn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),           cmocka_unit_test(test_cmdline),
-        cmocka_unit_test(test_refusals),           cmocka_unit_test(test_actions),
-        cmocka_unit_test(test_files_of_the_field), cmocka_unit_test(test_lost_indentation),
-        cmocka_unit_test(test_devices_warn),
+        cmocka_unit_test(test_defaults),         cmocka_unit_test(test_cmdline),
+        cmocka_unit_test(test_loaders),          cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_actions),          cmocka_unit_test(test_files_of_the_field),
+        cmocka_unit_test(test_lost_indentation), cmocka_unit_test(test_devices_warn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
