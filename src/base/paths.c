@@ -15,6 +15,8 @@
 
 #ifndef XENOLITH_LIBEXECDIR
 #define XENOLITH_LIBEXECDIR "/usr/local/libexec/xenolith"
+#define XENOLITH_BINDIR "/usr/local/bin"
+#define XENOLITH_SBINDIR "/usr/local/sbin"
 #endif
 
 static int fill(char buf[static PATHS_MAX], struct err *err, const char *dir, const char *tail)
@@ -120,28 +122,35 @@ int paths_state_dir(char buf[static PATHS_MAX], struct err *err)
     return rc < 0 ? rc : make_dirs(buf, err);
 }
 
+/* `dir`/`program` if that can be run. */
+static bool try_helper(char buf[static PATHS_MAX], const char *dir, const char *program)
+{
+    int len = snprintf(buf, PATHS_MAX, "%s/%s", dir, program);
+
+    return len > 0 && len < PATHS_MAX && access(buf, X_OK) == 0;
+}
+
 int paths_helper(char buf[static PATHS_MAX], const char *program, struct err *err)
 {
+    static const char *const dirs[] = {XENOLITH_LIBEXECDIR, XENOLITH_BINDIR, XENOLITH_SBINDIR};
     char self[PATHS_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     char *slash;
-    int len;
 
     if (n > 0) {
         self[n] = '\0';
         slash = strrchr(self, '/');
         if (slash) {
-            slash[1] = '\0';
-            len = snprintf(buf, PATHS_MAX, "%s%s", self, program);
-            if (len > 0 && len < PATHS_MAX && access(buf, X_OK) == 0)
+            *slash = '\0';
+            if (try_helper(buf, self, program))
                 return 0;
         }
     }
-    len = snprintf(buf, PATHS_MAX, "%s/%s", XENOLITH_LIBEXECDIR, program);
-    if (len > 0 && len < PATHS_MAX && access(buf, X_OK) == 0)
-        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+        if (try_helper(buf, dirs[i], program))
+            return 0;
     return err_set(err, ENOENT,
-                   "program %s is neither beside xm nor in %s; the installation is "
+                   "program %s is neither beside this one nor in %s; the installation is "
                    "incomplete",
                    program, XENOLITH_LIBEXECDIR);
 }

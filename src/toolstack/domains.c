@@ -252,11 +252,21 @@ int domains_collect(char *const *names, int nr_names, json_t **ret, struct err *
     return rc;
 }
 
-static bool runs(const char *uuid, const struct registry_entry *entries, size_t count)
+/* Is it among those that were just found to run? By name, too: the record of one that is just
+ * being started may not be there yet. */
+static bool is_listed(const json_t *list, const json_t *domain)
 {
-    for (size_t i = 0; i < count; i++)
-        if (has_uuid(&entries[i], uuid))
-            return true;
+    static const char *const keys[] = {"uuid", "name"};
+    const json_t *info;
+    size_t i;
+
+    json_array_foreach(list, i, info)
+    {
+        for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
+            if (strcasecmp(json_get_string(info, keys[k], ""),
+                           json_get_string(domain, keys[k], "-")) == 0)
+                return true;
+    }
     return false;
 }
 
@@ -273,17 +283,13 @@ static json_t *halted_info(const json_t *domain)
 
 static int add_halted(json_t *list, struct err *err)
 {
-    CLEANUP_FREE struct registry_entry *entries = NULL;
     json_t *domains = NULL;
-    size_t count = 0;
     int rc = managed_list(&domains, err);
 
-    if (rc == 0)
-        rc = registry_list(&entries, &count, err);
     for (size_t i = 0; rc == 0 && i < json_array_size(domains); i++) {
         const json_t *domain = json_array_get(domains, i);
 
-        if (!runs(json_get_string(domain, "uuid", ""), entries, count))
+        if (!is_listed(list, domain))
             json_array_append_new(list, halted_info(domain));
     }
     json_decref(domains);

@@ -70,7 +70,7 @@ static bool read_entry(int dir_fd, const char *file, struct registry_entry *ret,
 
 static void remove_files(int dir_fd, domid_t domid)
 {
-    static const char *const suffixes[] = {"sock", "config", "lock"};
+    static const char *const suffixes[] = {"sock", "console", "config", "lock.new", "lock"};
     char file[32];
 
     for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
@@ -223,26 +223,33 @@ static int make_socket(int dir_fd, domid_t domid, struct err *err)
     return fd;
 }
 
-/* The domain's own files, under the directory's lock. */
-static int make_files(struct registry_claim *claim, int dir_fd, const char *name, struct err *err)
+/* The domain's own files, under the directory's lock. The lock file gets its name last, locked
+ * and with its content: nobody sees half of a domain. */
+static int make_files(struct registry_claim *claim, int dir_fd, const json_t *record,
+                      struct err *err)
 {
-    char file[32];
-    int rc;
+    const char *name = json_get_string(record, "name", "");
+    char file[32], final[32];
+    int rc = record_write(dir_fd, claim->domid, record, err);
 
-    snprintf(file, sizeof(file), "%u.lock", claim->domid);
-    claim->lock_fd = openat(dir_fd, file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (claim->lock_fd < 0)
-        return err_set(err, errno, "cannot create %s: %s", claim->lock_path, strerror(errno));
-    /* Waits only for a reader that looks whether we are alive. */
-    if (flock(claim->lock_fd, LOCK_EX) < 0)
-        return err_set(err, errno, "cannot lock %s: %s", claim->lock_path, strerror(errno));
-    rc = io_write_all(claim->lock_fd, name, strlen(name));
     if (rc < 0)
-        return err_set(err, -rc, "cannot write %s: %s", claim->lock_path, strerror(-rc));
+        return rc;
     snprintf(file, sizeof(file), "%u.sock", claim->domid);
     unlinkat(dir_fd, file, 0);
     claim->listen_fd = make_socket(dir_fd, claim->domid, err);
-    return claim->listen_fd < 0 ? claim->listen_fd : 0;
+    if (claim->listen_fd < 0)
+        return claim->listen_fd;
+    snprintf(file, sizeof(file), "%u.lock.new", claim->domid);
+    snprintf(final, sizeof(final), "%u.lock", claim->domid);
+    claim->lock_fd = openat(dir_fd, file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (claim->lock_fd < 0)
+        return err_set(err, errno, "cannot create %s: %s", claim->lock_path, strerror(errno));
+    rc = flock(claim->lock_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+    if (rc == 0)
+        rc = io_write_all(claim->lock_fd, name, strlen(name));
+    if (rc == 0 && renameat(dir_fd, file, dir_fd, final) < 0)
+        rc = -errno;
+    return rc < 0 ? err_set(err, -rc, "cannot write %s: %s", claim->lock_path, strerror(-rc)) : 0;
 }
 
 static int claim_locked(struct registry_claim *claim, int dir_fd, int lock_fd, const char *dir,
@@ -260,8 +267,7 @@ static int claim_locked(struct registry_claim *claim, int dir_fd, int lock_fd, c
     if (snprintf(claim->lock_path, PATHS_MAX, "%s/%u.lock", dir, claim->domid) >= PATHS_MAX ||
         snprintf(claim->socket_path, PATHS_MAX, "%s/%u.sock", dir, claim->domid) >= PATHS_MAX)
         return err_set(err, ENAMETOOLONG, "path too long: %s", dir);
-    rc = make_files(claim, dir_fd, json_get_string(record, "name", ""), err);
-    return rc < 0 ? rc : record_write(dir_fd, claim->domid, record, err);
+    return make_files(claim, dir_fd, record, err);
 }
 
 static int lock_dir(int dir_fd, const char *dir, struct err *err)
@@ -288,10 +294,14 @@ void registry_clean(void)
 {
     char dir[PATHS_MAX];
     CLEANUP_CLOSE int dir_fd = open_dir(dir, NULL);
+    CLEANUP_CLOSE int lock_fd = -1;
     struct registry_entry *entries = NULL;
     size_t count;
 
-    if (dir_fd >= 0 && scan(dir_fd, true, &entries, &count, NULL) == 0)
+    if (dir_fd >= 0)
+        lock_fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) == 0 &&
+        scan(dir_fd, true, &entries, &count, NULL) == 0)
         free(entries);
 }
 
@@ -313,7 +323,7 @@ int registry_claim(struct registry_claim *claim, const json_t *record, uint64_t 
         return lock_fd;
     rc = claim_locked(claim, dir_fd, lock_fd, dir, record, keep_kib, err);
     if (rc < 0)
-        registry_claim_done(claim, claim->lock_fd >= 0);
+        registry_claim_done(claim, claim->domid != 0);
     return rc;
 }
 

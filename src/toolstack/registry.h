@@ -53,7 +53,7 @@ int registry_set_record(domid_t domid, const json_t *record, struct err *err) MU
 /* Hold the directory's lock, so that no name is taken meanwhile: a descriptor to be closed, or
  * -errno. */
 int registry_lock(struct err *err) MUST_CHECK;
-/* With that lock: remove the files of dead domains. */
+/* Remove the files of dead domains, unless somebody holds that lock: never waits. */
 void registry_clean(void);
 
 /* Connect to a domain's control socket. Never waits: -EAGAIN when its queue is full. The

@@ -34,20 +34,6 @@ static int add_paths(json_t *doc, const struct registry_claim *claim, struct err
     return 0;
 }
 
-/* vif-script of xend-config.sxp, for interfaces that name no script. */
-static void add_vif_script(json_t *doc)
-{
-    const char *script = xend_config_string(xend_config_own(), "vif-script");
-    json_t *vif;
-    size_t i;
-
-    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
-    {
-        if (!json_object_get(vif, "script") && strcmp(json_get_string(vif, "type", ""), "tap") == 0)
-            json_object_set_new(vif, "script", json_string(script));
-    }
-}
-
 static int launch(const struct start_request *r, const char *program, struct registry_claim *claim,
                   struct err *err)
 {
@@ -62,7 +48,6 @@ static int launch(const struct start_request *r, const char *program, struct reg
     rc = registry_claim(claim, record, keep_mib > 0 ? (uint64_t)keep_mib * 1024 : 0, err);
     json_decref(record);
     if (rc == 0) {
-        add_vif_script(r->doc);
         rc = add_paths(r->doc, claim, err);
         if (rc == 0)
             rc = launch_domain(program, r->doc, claim, r->clients, r->nr_clients, err);

@@ -20,6 +20,7 @@
 #include "toolstack/client.h"
 #include "toolstack/managed.h"
 #include "toolstack/start.h"
+#include "toolstack/xend_client.h"
 #include "xm/attach.h"
 
 /* Two control connections that exist before the domain does, so that -c misses nothing. */
@@ -212,6 +213,8 @@ int session_start(struct config *c, const struct session_options *o)
         s.name = json_get_string(doc, "name", "");
         rc = start(c, doc, &s, o, &domid, &err);
     }
+    if (rc == 0)
+        xend_client_wake();
     if (rc < 0)
         status = verb_error(&err);
     else if (o->console)

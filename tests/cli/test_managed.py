@@ -67,7 +67,10 @@ def test_nothing_is_left_of_a_domain(xm, machine, tmp_path):
     """Neither in the run directory nor in the list."""
     assert call(xm, "create", "-q", machine.config_file).returncode == 0
     assert call(xm, "destroy", machine.name).returncode == 0
-    assert [entry.name for entry in (tmp_path / "run").iterdir() if entry.name[0].isdigit()] == []
+    deadline = time.monotonic() + 10
+    while left := [entry.name for entry in (tmp_path / "run").iterdir() if entry.name[0].isdigit()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
     assert row(xm, machine.name) is None
 
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * instance.c - see instance.h.
+ */
+#define _GNU_SOURCE
+#include "xend/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "toolstack/xend_client.h"
+
+#define LOCK_FILE "xend.lock"
+#define BACKLOG 128
+
+static int open_lock(struct err *err)
+{
+    char dir[PATHS_MAX], path[PATHS_MAX + 16];
+    int rc = paths_run_dir(dir, err), fd;
+
+    if (rc < 0)
+        return rc;
+    snprintf(path, sizeof(path), "%s/%s", dir, LOCK_FILE);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 ? err_set(err, errno, "cannot open %s: %s", path, strerror(errno)) : fd;
+}
+
+int instance_claim(struct err *err)
+{
+    CLEANUP_CLOSE int fd = open_lock(err);
+    char text[16];
+    int n;
+
+    if (fd < 0)
+        return fd;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK
+                   ? err_set(err, EBUSY, "xend runs already")
+                   : err_set(err, errno, "cannot lock %s: %s", LOCK_FILE, strerror(errno));
+    n = snprintf(text, sizeof(text), "%-8d\n", (int)getpid());
+    if (pwrite(fd, text, (size_t)n, 0) != n)
+        return err_set(err, errno, "cannot write %s: %s", LOCK_FILE, strerror(errno));
+    return STEAL_FD(fd);
+}
+
+int instance_pid(struct err *err)
+{
+    CLEANUP_CLOSE int fd = open_lock(err);
+    char text[16] = "";
+
+    if (fd < 0)
+        return fd;
+    if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+        return 0;
+    return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
+}
+
+int instance_listen(struct err *err)
+{
+    CLEANUP_CLOSE int fd = -1;
+    struct xend_address address;
+    int rc;
+
+    if (sd_listen_fds(1) > 0)
+        return SD_LISTEN_FDS_START;
+    rc = xend_client_address(&address, err);
+    if (rc < 0)
+        return rc;
+    unlink(address.path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address.sa, sizeof(address.sa)) < 0 ||
+        listen(fd, BACKLOG) < 0)
+        rc = err_set(err, errno, "cannot listen on %s: %s", address.path, strerror(errno));
+    close(address.dir_fd);
+    return rc < 0 ? rc : STEAL_FD(fd);
+}
+
+void instance_remove_socket(void)
+{
+    struct xend_address address;
+
+    /* systemd's stays: it listens for the next one. */
+    if (sd_listen_fds(0) > 0 || xend_client_address(&address, NULL) < 0)
+        return;
+    unlink(address.path);
+    close(address.dir_fd);
+}
