@@ -6,47 +6,16 @@ it. Each page counts by its share (PSS), so that shared libraries and code are n
 twice; page tables, which are the kernel's memory for the process, are added.
 """
 
-import os
 import re
 
-MARK = "XENOLITH_BENCH"
+from guestkit.family import family, read_proc
+
 GUEST_RAM = "memfd:guest-ram"
 MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)$")
 
 
-def _read(pid, name):
-    """Text of /proc/PID/name; empty for a process that has gone or lets nobody look."""
-    try:
-        with open(f"/proc/{pid}/{name}", "rb") as stream:
-            return stream.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def _parents():
-    """{pid: parent} of all processes."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            # The name in parentheses may hold anything.
-            fields = _read(name, "stat").rpartition(")")[2].split()
-            if fields:
-                found[int(name)] = int(fields[1])
-    return found
-
-
-def _family(nonce):
-    parents = _parents()
-    family = {pid for pid in parents if f"{MARK}={nonce}\0" in _read(pid, "environ")}
-    while True:
-        more = {pid for pid, parent in parents.items() if parent in family} - family
-        if not more:
-            return sorted(family)
-        family |= more
-
-
 def _status_kib(pid, key):
-    found = re.search(rf"^{key}:\s+(\d+) kB", _read(pid, "status"), re.MULTILINE)
+    found = re.search(rf"^{key}:\s+(\d+) kB", read_proc(pid, "status"), re.MULTILINE)
     return int(found.group(1)) if found else 0
 
 
@@ -54,11 +23,11 @@ class Process:
     """Shares of one process in KiB."""
 
     def __init__(self, pid, memory_mib):
-        self.name = _read(pid, "comm").strip()
+        self.name = read_proc(pid, "comm").strip()
         self.pss = self.anonymous = self.guest = 0
         self.tables = _status_kib(pid, "VmPTE")
         is_guest = False
-        for line in _read(pid, "smaps").splitlines():
+        for line in read_proc(pid, "smaps").splitlines():
             if found := MAPPING.match(line):
                 size = int(found.group(2), 16) - int(found.group(1), 16)
                 # QEMU's guest memory has no name, but no other mapping is as large.
@@ -97,4 +66,4 @@ class Footprint:
 
 
 def measure(nonce, memory_mib):
-    return Footprint([Process(pid, memory_mib) for pid in _family(nonce)])
+    return Footprint([Process(pid, memory_mib) for pid in family(nonce)])

@@ -14,6 +14,7 @@ import sys
 import time
 
 from guestkit import BUILD, XM, GuestkitError
+from guestkit.family import prefix
 from guestkit.machine import Machine, explain, fetch_kernel
 
 from . import footprint
@@ -161,7 +162,7 @@ class Guest:
         nonce = secrets.token_hex(8)
         found = []
         with self._machine() as machine:
-            machine.prefix = ["env", f"{footprint.MARK}={nonce}"]
+            machine.prefix = prefix(nonce)
 
             def when_ready(_):
                 if not found:

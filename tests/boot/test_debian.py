@@ -82,7 +82,7 @@ def test_network_and_shutdown(system, xm):
     """ssh from the host; packages from the network; `xm shutdown -w` leaves a clean disk."""
     with Guest(system, free_port(), memory=384) as guest:
         guest.start()
-        guest.wait_for_login()
+        guest.wait()
         check_ssh(guest, "apt-get update 2>&1 && apt-get install -y --no-install-recommends hello 2>&1")
         assert check_ssh(guest, "hello; systemctl --failed --no-legend") == "Hello, world!\n"
         # More than a socket's buffer, both ways.

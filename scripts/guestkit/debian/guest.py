@@ -82,15 +82,20 @@ class Guest(Machine):
         with open(self.console_path, "rb") as stream:
             return stream.read().decode("utf-8", "replace")
 
-    def wait_for_login(self, timeout=120):
-        """Until its console shows the prompt."""
+    def wait(self, timeout=120):
+        """Until its console shows the login prompt and, if it has a network, ssh answers."""
         until = time.monotonic() + timeout
         while "login: " not in self.console_text():
-            if self.process.poll() is not None:
-                raise GuestkitError(f"the guest ended:\n{self.console_text()[-2000:]}")
-            if time.monotonic() > until:
-                raise GuestkitError(f"no login prompt:\n{self.console_text()[-2000:]}")
-            time.sleep(0.1)
+            self._still_there(until)
+        while self.port and self.ssh("true", timeout).returncode:
+            self._still_there(until)
+
+    def _still_there(self, until):
+        if self.process.poll() is not None:
+            raise GuestkitError(f"the guest ended:\n{self.console_text()[-2000:]}")
+        if time.monotonic() > until:
+            raise GuestkitError(f"the guest is not ready in time:\n{self.console_text()[-2000:]}")
+        time.sleep(0.1)
 
     def ssh(self, command, timeout=300, **options):
         """Run shell text in it; a subprocess.CompletedProcess."""

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rounds of: a guest under a writing load, SIGKILL for every process of its domain, and a look
+at what is on the disks.
+
+What the guest had been told was flushed must be there, the file system must need no more than
+its journal, the image's format must be whole, and the next round must get the disks although
+nobody gave them back. The disks go from round to round as they are. `kill-rounds` is the
+command, test_block.py runs a few.
+"""
+
+import os
+import random
+import secrets
+import signal
+import subprocess
+import threading
+
+from guestkit.family import family, prefix
+from guestkit.machine import Machine
+
+MODULES = ("xen-blkfront", "crc32c_generic", "crc32c-intel", "ext4")
+SLOTS = 1024  # records on the disk without a file system
+
+# A record is a line in a file, and a sector of the second disk; both are flushed before its
+# number is told. Beside that, data and directories that nobody waits for.
+LOAD = r"""
+exec 2>&1
+for module in xen-blkfront crc32c_generic crc32c-intel ext4; do modprobe $module; done
+n=0; while [ ! -b /dev/xvdb ] && [ $n -lt 200 ]; do usleep 20000; n=$((n + 1)); done
+mkdir -p /mnt
+mount -t ext4 /dev/xvda /mnt || exit 1
+rm -rf /mnt/log /mnt/noise* /mnt/tree*
+while :; do dd if=/dev/urandom of=/mnt/noise bs=64k count=48; mv /mnt/noise /mnt/noise2; done 2>/dev/null &
+while :; do mkdir -p /mnt/tree/a/b/c; cp /init /mnt/tree/a/b; rm -rf /mnt/tree2
+            mv /mnt/tree /mnt/tree2; done 2>/dev/null &
+i=0
+while :; do
+    i=$((i + 1))
+    echo "ROUND.$i" | dd of=/mnt/log oflag=append conv=notrunc,fsync 2>/dev/null || exit 2
+    printf '%-511s\n' "ROUND.$i" | dd of=/dev/xvdb bs=512 seek=$((i % SLOTS)) conv=notrunc,fsync 2>/dev/null || exit 3
+    echo $i
+done
+"""
+
+
+class LostData(Exception):
+    """A round that ended with less than was promised."""
+
+
+def call(*words, allowed=(0,)):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode not in allowed:
+        raise LostData(f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Disks:
+    """The two disks of a series of rounds, in `directory`."""
+
+    def __init__(self, directory, form):
+        self.directory, self.form = directory, form
+        self.paths = [os.path.join(directory, f"disk{i}.{form}") for i in range(2)]
+        raw = self._raw(0)
+        call("mke2fs", "-q", "-F", "-t", "ext4", raw, "64M")
+        with open(self._raw(1), "wb") as stream:
+            stream.truncate(SLOTS * 512)
+        if form != "raw":
+            for i in range(2):
+                call("qemu-img", "convert", "-O", form, self._raw(i), self.paths[i])
+
+    def _raw(self, i):
+        return os.path.join(self.directory, f"disk{i}.raw")
+
+    def config(self):
+        kind = "file" if self.form == "raw" else f"tap:{self.form}"
+        return f"disk = ['{kind}:{self.paths[0]},xvda,w', '{kind}:{self.paths[1]},xvdb,w']\n"
+
+    def check(self, number, told):
+        """`told`: how many records the guest of round `number` had been told are safe."""
+        if self.form != "raw":
+            for i in range(2):
+                # 3: clusters that nobody uses, which is no damage.
+                call("qemu-img", "check", "-q", "-f", self.form, self.paths[i], allowed=(0, 3))
+                call("qemu-img", "convert", "-O", "raw", self.paths[i], self._raw(i))
+        call("e2fsck", "-fp", self._raw(0), allowed=(0, 1))
+        lines = call("debugfs", "-R", "cat /log", self._raw(0)).split()
+        wanted = [f"{number}.{i}" for i in range(1, told + 1)]
+        if lines[:told] != wanted:
+            raise LostData(f"the log has {len(lines)} lines, {told} were safe; it ends with {lines[-3:]}")
+        with open(self._raw(1), "rb") as stream:
+            sectors = stream.read()
+        for i in range(max(1, told - SLOTS + 1), told + 1):
+            slot = i % SLOTS
+            found = sectors[slot * 512:slot * 512 + 512].split()[0].decode()
+            # A later one may have been under way to the same place.
+            if found not in (f"{number}.{i}", f"{number}.{i + SLOTS}"):
+                raise LostData(f"sector {slot} has record {found}, {number}.{i} was safe")
+
+
+class Round:
+    """One guest's life."""
+
+    def __init__(self, kernel_dir, disks, number, after):
+        self._nonce = secrets.token_hex(8)
+        self._after = after  # seconds from the first record to the kill
+        self._output = bytearray()
+        self._timer = None
+        self._disks, self._number = disks, number
+        self._kernel_dir = kernel_dir
+
+    def _kill(self):
+        """All at once, as far as there is such a thing; and who was born meanwhile."""
+        while pids := [pid for pid in family(self._nonce) if pid != os.getpid()]:
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
+            if all(self._is_dead(pid) for pid in pids):
+                return
+
+    @staticmethod
+    def _is_dead(pid):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+                return stream.read().rpartition(")")[2].split()[0] in "ZX"
+        except OSError:
+            return True
+
+    def _sink(self, data):
+        self._output += data
+        if self._timer is None and b"\n" in self._output:
+            self._timer = threading.Timer(self._after, self._kill)
+            self._timer.start()
+
+    def run(self):
+        """How many records were told; raises LostData."""
+        command = LOAD.replace("ROUND", str(self._number)).replace("SLOTS", str(SLOTS))
+        with Machine("xm", self._kernel_dir, memory=96, config=self._disks.config(),
+                     prefix=prefix(self._nonce)) as machine:
+            result = machine.run(command, modules=MODULES, sink=self._sink, timeout=120)
+        if self._timer is None:
+            raise LostData(f"the guest wrote nothing:\n{result.console_text()[-1500:]}")
+        self._timer.join()
+        told = [int(line) for line in self._output.split(b"\n")[:-1] if line.strip().isdigit()]
+        if result.status is not None or told != list(range(1, len(told) + 1)):
+            raise LostData(f"the guest ended by itself:\n{result.text()[-1500:]}")
+        self._disks.check(self._number, len(told))
+        return len(told)
+
+
+def rounds(kernel_dir, directory, form, count, seed, report=None):
+    """`count` rounds on the same disks; records that were checked. Raises LostData."""
+    chance = random.Random(seed)
+    disks = Disks(directory, form)
+    total = 0
+    for number in range(1, count + 1):
+        told = Round(kernel_dir, disks, number, chance.uniform(0, 1.5)).run()
+        total += told
+        if report:
+            report(number, told)
+    return total
