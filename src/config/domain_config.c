@@ -20,6 +20,7 @@
 #include "config/console_spec.h"
 #include "config/disk_spec.h"
 #include "config/options.h"
+#include "config/vcpu_spec.h"
 #include "config/vif_spec.h"
 
 static int add_string(json_t *doc, const char *key, const char *text, struct err *err)
@@ -84,30 +85,13 @@ static int take_int(const struct config *c, const char *name, int64_t otherwise,
     return 0;
 }
 
-/* Shares of CPU time. A cap is in percent of one CPU. */
-static int check_shares(const struct config *c, int64_t vcpus, struct err *err)
-{
-    int64_t n;
-    int rc = take_int(c, "cpu_weight", 256, 1, 65535, &n, err);
-
-    if (rc == 0)
-        rc = take_int(c, "cpu_cap", 0, 0, 100 * vcpus, &n, err);
-    return rc < 0 ? rc : take_int(c, "cap", 0, 0, 100 * vcpus, &n, err);
-}
-
 static int add_sizes(struct config *c, json_t *doc, struct err *err)
 {
-    int64_t memory, maxmem, vcpus, most;
+    int64_t memory, maxmem;
     int rc = take_int(c, "memory", 128, 8, DOMAIN_CONFIG_MAX_MEMORY, &memory, err);
 
     if (rc == 0)
         rc = take_int(c, "maxmem", memory, 0, DOMAIN_CONFIG_MAX_MEMORY, &maxmem, err);
-    if (rc == 0)
-        rc = take_int(c, "vcpus", 1, 1, DOMAIN_CONFIG_MAX_VCPUS, &vcpus, err);
-    if (rc == 0)
-        rc = take_int(c, "maxvcpus", vcpus, vcpus, DOMAIN_CONFIG_MAX_VCPUS, &most, err);
-    if (rc == 0)
-        rc = check_shares(c, most, err);
     if (rc < 0)
         return rc;
     if (maxmem < memory)
@@ -115,8 +99,7 @@ static int add_sizes(struct config *c, json_t *doc, struct err *err)
                        config_place(c, "maxmem"), (long long)maxmem, (long long)memory);
     json_object_set_new(doc, "memory", json_integer(memory));
     json_object_set_new(doc, "maxmem", json_integer(maxmem));
-    json_object_set_new(doc, "vcpus", json_integer(vcpus));
-    return 0;
+    return vcpu_spec_add(c, doc, DOMAIN_CONFIG_MAX_VCPUS, err);
 }
 
 /* The option that says what kind of guest this is, xl's first; NULL: neither is set. */

@@ -155,25 +155,36 @@ static void format_uuid(const uint8_t u[16], char out[static 37])
              u[14], u[15]);
 }
 
+static unsigned int count_online(const struct domain *d)
+{
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < d->nr_vcpus; i++)
+        n += d->vcpus[i].up;
+    return n;
+}
+
 static void verb_info(struct connection *cn, const json_t *request)
 {
     struct process *p = cn->control->process;
     const struct domain_options *o = &p->options;
     char state[7], uuid[37];
     json_int_t memory;
+    int online;
 
     pthread_mutex_lock(&p->d.lock);
     state_letters(p, state);
+    online = (int)count_online(&p->d);
     memory = (json_int_t)((p->d.ram.base ? p->d.ram.nr_allocated : o->memory_pages) / 256);
     pthread_mutex_unlock(&p->d.lock);
     format_uuid(p->d.uuid, uuid);
-    control_answer(cn,
-                   json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:i, s:s, s:f, s:i, s:i, s:s, s:s}",
-                             "ok", 1, "domid", p->d.domid, "name", p->d.name, "uuid", uuid,
-                             "memory", memory, "maxmem", (json_int_t)(o->maxmem_pages / 256),
-                             "vcpus", (int)o->vcpus, "state", state, "cpu_time",
-                             (double)cputime_session_ns() / 1e9, "pid", (int)getpid(), "restarts",
-                             (int)p->restarts, "log", o->log_path, "console_log", o->console_path));
+    control_answer(
+        cn, json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:s, s:f, s:i, s:i, s:s, s:s}",
+                      "ok", 1, "domid", p->d.domid, "name", p->d.name, "uuid", uuid, "memory",
+                      memory, "maxmem", (json_int_t)(o->maxmem_pages / 256), "vcpus", (int)o->vcpus,
+                      "online_vcpus", online, "state", state, "cpu_time",
+                      (double)cputime_ns() / 1e9, "pid", (int)getpid(), "restarts",
+                      (int)p->restarts, "log", o->log_path, "console_log", o->console_path));
 }
 
 static void verb_dmesg(struct connection *cn, const json_t *request)
@@ -326,6 +337,9 @@ static const struct {
     {"network-detach", verb_network_detach},
     {"pause", control_pause},
     {"unpause", control_unpause},
+    {"vcpu-list", control_vcpu_list},
+    {"vcpu-pin", control_vcpu_pin},
+    {"vcpu-set", control_vcpu_set},
     {"mem-set", control_mem_set},
     {"mem-max", control_mem_max},
 };

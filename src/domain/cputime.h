@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * cputime.h - host CPU time that a domain has used: its domain process and all processes of
- * its engine. They share a session, which the domain process leads.
+ * its engine, which descend from it.
  */
 #pragma once
 
 #include "base/types.h"
 
-/* Nanoseconds used so far by living processes and reaped children of this session. */
-uint64_t cputime_session_ns(void);
+/* Nanoseconds used so far by this process, its living descendants, and those that were waited
+ * for. */
+uint64_t cputime_ns(void);

@@ -63,6 +63,7 @@ struct domain {
     uint8_t uuid[16];
     struct ram ram;
     unsigned int nr_vcpus;
+    uint32_t vcpu_avail; /* bit per vCPU that the guest is to have online */
     struct engine *engine;
     struct dom_shared *shared; /* engine_shared() */
     struct evtchn_table *evtchn;

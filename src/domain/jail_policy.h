@@ -99,6 +99,9 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"its name", SYS_prctl, {BPF_ARG_EQ(0, PR_SET_NAME)}},
     {"how much memory is there? asks the C library to sort a table", SYS_sysinfo, {{0}}},
     {"how many CPUs are there?", SYS_sched_getaffinity, {{0}}},
+    {"xm vcpu-pin: where vCPU processes and stubs run; of other processes of the same user, too",
+     SYS_sched_setaffinity,
+     {{0}}},
 
     /* Files: kernel and initrd at a restart, the cache of unpacked kernels, rotated logs, the
      * last status, disks that are plugged in, CPU times of the domain's processes in /proc. */

@@ -3,8 +3,10 @@
  * life.c - see life.h. The order of life_start(): memory, kernel (which covers the baseline
  * of the TSC measurement), engine, hypercall state, console, first vCPU, threads.
  */
+#define _GNU_SOURCE
 #include "domain/life.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -107,6 +109,20 @@ static int load_kernel(struct domain *d, const struct domain_options *o,
     return 0;
 }
 
+static int place_vcpus(struct domain *d, const struct domain_options *o, struct err *err)
+{
+    char text[CPULIST_MAX];
+
+    for (unsigned int i = 0; i < d->nr_vcpus; i++) {
+        if (CPU_COUNT(&o->cpus[i]) == CPU_SETSIZE ||
+            engine_vcpu_place(d->engine, i, &o->cpus[i]) == 0)
+            continue;
+        cpulist_format(&o->cpus[i], text);
+        return err_set(err, EINVAL, "vCPU %u cannot run on any of this host's CPUs %s", i, text);
+    }
+    return 0;
+}
+
 /* Everything but threads; what fails leaves what it made to release(). */
 static int build(struct domain *d, struct loop *loop, const struct domain_options *o,
                  const struct tsc_sample *first, struct err *err)
@@ -118,6 +134,8 @@ static int build(struct domain *d, struct loop *loop, const struct domain_option
         rc = load_kernel(d, o, &kernel, err);
     if (rc == 0)
         rc = create_engine(d, first, err);
+    if (rc == 0)
+        rc = place_vcpus(d, o, err);
     if (rc == 0)
         rc = domain_abi_init(d, err);
     if (rc == 0)
@@ -157,6 +175,7 @@ int life_start(struct life *l, struct domain *d, struct loop *loop, const struct
 
     memset(l, 0, sizeof(*l));
     d->nr_vcpus = o->vcpus;
+    d->vcpu_avail = o->vcpu_avail;
     d->reason = SHUTDOWN_NONE;
     d->reason_text[0] = '\0';
     memset(d->cpu_time_ns, 0, sizeof(d->cpu_time_ns));

@@ -127,21 +127,18 @@ static int take_bootloader(const json_t *doc, json_t **ret, struct err *err)
 
 static int take_numbers(struct domain_options *o, const json_t *doc, struct err *err)
 {
-    json_int_t domid, memory, maxmem, vcpus;
+    json_int_t domid, memory, maxmem;
     int rc = json_need_int(doc, "domid", 1, 0x7fef, &domid, err);
 
     if (rc == 0)
         rc = json_need_int(doc, "memory", 1, 256 * 1024, &memory, err);
     if (rc == 0)
         rc = json_need_int(doc, "maxmem", memory, 256 * 1024, &maxmem, err);
-    if (rc == 0)
-        rc = json_need_int(doc, "vcpus", 1, DOMAIN_MAX_VCPUS, &vcpus, err);
     if (rc)
         return rc;
     o->domid = (domid_t)domid;
     o->memory_pages = (uint64_t)memory * PAGES_PER_MIB;
     o->maxmem_pages = (uint64_t)maxmem * PAGES_PER_MIB;
-    o->vcpus = (unsigned int)vcpus;
     o->paused = json_get_bool(doc, "paused", false);
     return 0;
 }
@@ -168,6 +165,42 @@ static int take_console_log(struct domain_options *o, const json_t *doc, struct 
     return 0;
 }
 
+/* Sets of the host's CPUs, one for each vCPU; what is not named is any. */
+static int take_cpus(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    const json_t *sets = json_object_get(doc, "cpus"), *set;
+    size_t i;
+
+    for (i = 0; i < DOMAIN_MAX_VCPUS; i++)
+        memset(&o->cpus[i], 0xff, sizeof(o->cpus[i]));
+    if (sets && (!json_is_array(sets) || json_array_size(sets) > DOMAIN_MAX_VCPUS))
+        return err_set(err, EINVAL, "cpus: an array of at most %d is needed", DOMAIN_MAX_VCPUS);
+    json_array_foreach(sets, i, set)
+    {
+        if (!json_is_string(set) || cpulist_parse(json_string_value(set), &o->cpus[i]) < 0)
+            return err_set(err, EINVAL, "cpus: %zu is no list of CPUs", i);
+    }
+    return 0;
+}
+
+static int take_vcpus(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    json_int_t vcpus, online = 0;
+    int rc = json_need_int(doc, "vcpus", 1, DOMAIN_MAX_VCPUS, &vcpus, err);
+
+    if (rc < 0)
+        return rc;
+    o->vcpus = (unsigned int)vcpus;
+    o->vcpu_avail = (1u << vcpus) - 1;
+    if (json_object_get(doc, "vcpu_avail")) {
+        rc = json_need_int(doc, "vcpu_avail", 1, o->vcpu_avail, &online, err);
+        if (rc < 0)
+            return rc;
+        o->vcpu_avail = (uint32_t)online | 1;
+    }
+    return take_cpus(o, doc, err);
+}
+
 int domain_options_parse(struct domain_options *o, const json_t *doc, struct err *err)
 {
     int rc;
@@ -176,6 +209,8 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
     rc = take_strings(o, doc, err);
     if (rc == 0)
         rc = take_numbers(o, doc, err);
+    if (rc == 0)
+        rc = take_vcpus(o, doc, err);
     if (rc == 0)
         rc = take_console_log(o, doc, err);
     if (rc == 0)

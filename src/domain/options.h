@@ -6,9 +6,11 @@
  */
 #pragma once
 
+#include "base/cpulist.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/types.h"
+#include "domain/domain.h"
 
 enum domain_action { ACTION_DESTROY, ACTION_RESTART, ACTION_PRESERVE };
 
@@ -18,9 +20,11 @@ struct domain_options {
     domid_t domid;
     uint64_t memory_pages, maxmem_pages;
     unsigned int vcpus;
-    bool paused;   /* the first life begins with a pause */
-    char *kernel;  /* path; with a boot loader each life's own */
-    char *ramdisk; /* path, "" = none */
+    uint32_t vcpu_avail;              /* bit per vCPU that is to be online */
+    cpu_set_t cpus[DOMAIN_MAX_VCPUS]; /* of the host, that each may use; all = any */
+    bool paused;                      /* the first life begins with a pause */
+    char *kernel;                     /* path; with a boot loader each life's own */
+    char *ramdisk;                    /* path, "" = none */
     char *cmdline;
     enum domain_action on_poweroff, on_reboot, on_crash, on_watchdog;
     char *log_path;                /* this process's log */

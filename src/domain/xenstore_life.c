@@ -110,15 +110,21 @@ static void put_vm(struct seed *s, const char *name, uint64_t value)
     put(s, path, "%" PRIu64, value);
 }
 
+static void put_availability(struct seed *s)
+{
+    char path[64];
+
+    for (unsigned int i = 0; i < s->d->nr_vcpus; i++) {
+        snprintf(path, sizeof(path), "cpu/%u/availability", i);
+        put(s, path, "%s", s->d->vcpu_avail >> i & 1 ? "online" : "offline");
+    }
+}
+
 static void put_resources(struct seed *s)
 {
     const struct domain *d = s->d;
-    char path[64];
 
-    for (unsigned int i = 0; i < d->nr_vcpus; i++) {
-        snprintf(path, sizeof(path), "cpu/%u/availability", i);
-        put(s, path, "%s", "online");
-    }
+    put_availability(s);
     put(s, "memory/static-max", "%" PRIu64, d->ram.max_pages * KIB_PER_PAGE);
     put(s, "memory/target", "%" PRIu64, d->ram.nr_pages * KIB_PER_PAGE);
     put(s, "memory/videoram", "%d", 0);
@@ -239,6 +245,21 @@ int xenstore_put_vm(const struct domain *d, const char *name, const char *value,
 
     snprintf(path, sizeof(path), "%s/%s", vm_path(d, vm), name);
     return xenstore_put(d, path, value, err);
+}
+
+int xenstore_put_vcpus(const struct domain *d, struct err *err)
+{
+    struct seed s = {.d = d, .tx = XS_NO_TX};
+    int rc;
+
+    if (!d->store)
+        return 0;
+    rc = xs_connect(&s.store, d->store_socket, err);
+    if (rc < 0)
+        return rc;
+    put_availability(&s);
+    xs_close(s.store);
+    return s.rc < 0 ? err_set(err, -s.rc, "cannot write to xenstore: %s", strerror(-s.rc)) : 0;
 }
 
 void xenstore_detach(struct domain *d)

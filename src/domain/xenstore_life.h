@@ -22,3 +22,5 @@ int xenstore_put(const struct domain *d, const char *path, const char *value,
                  struct err *err) MUST_CHECK;
 int xenstore_put_vm(const struct domain *d, const char *name, const char *value,
                     struct err *err) MUST_CHECK;
+/* The same for cpu/N/availability of all vCPUs, as d->vcpu_avail has it. */
+int xenstore_put_vcpus(const struct domain *d, struct err *err) MUST_CHECK;

@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <sched.h>
+
 #include "base/err.h"
 #include "base/launcher.h"
 #include "cpu/vcpu.h"
@@ -47,6 +49,11 @@ struct run *engine_run_page(struct engine *e, unsigned int vcpu);
 /* Let the vCPU run until it exits. Returns 0 with run->exit_reason set, or -ECANCELED when
  * the engine was destroyed or its process died (err says how). */
 int engine_vcpu_run(struct engine *e, unsigned int vcpu, struct err *err);
+/* Let it run on these CPUs of the host only. 0 or -errno: -EINVAL if none of them is there. */
+int engine_vcpu_place(struct engine *e, unsigned int vcpu, const cpu_set_t *cpus) MUST_CHECK;
+/* Nanoseconds of CPU time that its processes have used, and the host's CPU that it was on last, -1
+ * = not known. */
+uint64_t engine_vcpu_time(const struct engine *e, unsigned int vcpu, int *ret_cpu);
 /* Does it sleep until an event comes? As the guest says. */
 bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu);
 /* Make the vCPU notice run->request, pending events and new timers soon. */

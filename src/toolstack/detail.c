@@ -38,7 +38,7 @@ static const struct {
     {"nomigrate", NULL, NULL},
     {"start_time", "start_time", NULL},
     {"cpu_time", "cpu_time", NULL},
-    {"online_vcpus", "vcpus", NULL},
+    {"online_vcpus", "online_vcpus", NULL},
 };
 
 /* xend's numbers of what a domain is doing. */

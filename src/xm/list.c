@@ -56,7 +56,8 @@ static void print_row(const json_t *info)
     if (json_object_get(info, "domid"))
         snprintf(id, sizeof(id), "%lld", (long long)json_get_int(info, "domid", -1));
     printf("%-40s %5s %5lld %5lld %10s %8.1f\n", json_get_string(info, "name", "??"), id,
-           (long long)json_get_int(info, "memory", -1), (long long)json_get_int(info, "vcpus", -1),
+           (long long)json_get_int(info, "memory", -1),
+           (long long)json_get_int(info, "online_vcpus", json_get_int(info, "vcpus", -1)),
            json_get_string(info, "state", "??"),
            json_number_value(json_object_get(info, "cpu_time")));
 }

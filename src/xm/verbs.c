@@ -21,6 +21,9 @@ const struct verb *const verbs[] = {
     &verb_destroy,
     &verb_mem_set,
     &verb_mem_max,
+    &verb_vcpu_list,
+    &verb_vcpu_pin,
+    &verb_vcpu_set,
     &verb_pause,
     &verb_unpause,
     &verb_uptime,
@@ -46,6 +49,7 @@ static const struct {
     const char *old, *now;
 } renamed[] = {
     {"balloon", "mem-set"},
+    {"set-vcpus", "vcpu-set"},
     {"vif-list", "network-list"},
     {"vbd-list", "block-list"},
     {"vbd-create", "block-attach"},

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -51,7 +52,12 @@ class Shell:
         return done.stderr if status else done.stdout
 
     def info(self):
-        return json.loads(self.xm_call("list", "--json"))[0]
+        """On a busy host a list does not wait for everybody."""
+        for _ in range(50):
+            info = json.loads(self.xm_call("list", "--json"))[0]
+            if "pid" in info:
+                return info
+        raise AssertionError("the domain does not answer")
 
     def close(self):
         self.child.close(force=True)
@@ -212,3 +218,91 @@ def test_amounts(xm, amount):
     done = subprocess.run([xm, "mem-set", "no-such-domain", amount], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 1 and "is not an amount of memory" in done.stderr
+
+
+def vcpu_rows(guest):
+    """Lines of xm vcpu-list without the domain's name and id."""
+    lines = guest.xm_call("vcpu-list").splitlines()
+    assert lines[0] == "%-32s %5s %5s %5s %5s %9s %s" % ("Name", "ID", "VCPU", "CPU", "State",
+                                                         "Time(s)", "CPU Affinity")
+    rows = []
+    for line in lines[1:]:
+        head = "%-32s %5d " % (guest.name, guest.info()["domid"])
+        assert line.startswith(head)
+        found = re.fullmatch(r"([ \d]{5}) ([ \d-]{5}) ([ rbp-]{5})  ([ \d]{6}\.\d) (.*)",
+                             line[len(head):])
+        assert found, line
+        rows.append((int(found[1]), found[2].strip(), found[3].strip(), found[5]))
+    return rows
+
+
+def online(guest):
+    return guest.do("cat /sys/devices/system/cpu/online")
+
+
+def test_vcpu_set(shell):
+    guest = shell(vcpus=3)
+    assert online(guest) == "0-2"
+    guest.xm_call("vcpu-set", "1")
+    wait_for(lambda: online(guest) == "0")
+    assert store(guest, "cpu/0/availability") == "online"
+    assert store(guest, "cpu/2/availability") == "offline"
+    wait_for(lambda: guest.info()["online_vcpus"] == 1)
+    assert [row[1:3] for row in vcpu_rows(guest)][1:] == [("-", "--p"), ("-", "--p")]
+    guest.xm_call("vcpu-set", "2")
+    # A CPU that came back waits for somebody to bring it online, udev as a rule.
+    wait_for(lambda: guest.do("echo 1 >/sys/devices/system/cpu/cpu1/online; echo $?") == "0")
+    assert online(guest) == "0-1"
+    wait_for(lambda: guest.info()["online_vcpus"] == 2)
+    assert "greater than max vcpus" in guest.xm_call("vcpu-set", "4", status=1)
+    assert "Zero or less VCPUs is invalid" in guest.xm_call("vcpu-set", "0", status=1)
+    assert "is not a number" in guest.xm_call("vcpu-set", "x", status=1)
+
+
+def test_vcpu_avail(shell):
+    guest = shell(vcpus=1, config="maxvcpus = 2\n")
+    wait_for(lambda: online(guest) == "0")
+    assert [row[0] for row in vcpu_rows(guest)] == [0, 1]
+
+
+def allowed_cpus(guest):
+    """CPUs that the host lets the processes use that run guest code."""
+    leader, sets = guest.info()["pid"], set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
+                name, rest = stream.read().rsplit(")", 1)
+            if rest.split()[3] == str(leader) and "memfd" in name:
+                sets.add(tuple(sorted(os.sched_getaffinity(int(pid)))))
+    return sets
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the host has one CPU")
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_vcpu_pin(shell, vcpus):
+    everywhere = tuple(sorted(os.sched_getaffinity(0)))
+    one, other = everywhere[:2]
+    guest = shell(vcpus=vcpus, config=f"cpus = '{one}'\n")
+    assert allowed_cpus(guest) == {(one,)}
+    assert {row[3] for row in vcpu_rows(guest)} == {str(one)}
+    assert {row[1] for row in vcpu_rows(guest)} == {str(one)}
+    guest.xm_call("vcpu-pin", "0", str(other))
+    assert vcpu_rows(guest)[0][3] == str(other)
+    guest.do("for i in 1 2 3 4 5; do sha256sum /bin/busybox >/dev/null & done; wait")
+    assert allowed_cpus(guest) == {(one,), (other,)} if vcpus > 1 else {(other,)}
+    assert vcpu_rows(guest)[0][1] == str(other)
+    guest.xm_call("vcpu-pin", "all", "all")
+    guest.do("for i in 1 2 3 4 5; do sha256sum /bin/busybox >/dev/null & done; wait")
+    assert {row[3] for row in vcpu_rows(guest)} == {"any cpu"}
+    assert everywhere in allowed_cpus(guest)
+    assert "none of these CPUs" in guest.xm_call("vcpu-pin", "0", "1000", status=1)
+    assert "is no list of CPUs" in guest.xm_call("vcpu-pin", "0", "x", status=1)
+    assert "vcpu" in guest.xm_call("vcpu-pin", "7", "0", status=1)
+
+
+def test_vcpu_list_of_the_host(xm):
+    done = subprocess.run([xm, "vcpu-list", "Domain-0"], capture_output=True, text=True, check=True)
+    rows = done.stdout.splitlines()[1:]
+    assert len(rows) == os.cpu_count()
+    assert rows[0].startswith("%-32s %5d %5d %5d %5s  " % ("Domain-0", 0, 0, 0, "r--"))
+    assert rows[0].endswith(" any cpu")

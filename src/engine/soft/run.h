@@ -28,10 +28,13 @@ enum exit_reason {
 #define RUN_REQ_PAUSE 1u /* report EXIT_PAUSED and wait */
 #define RUN_REQ_AREAS 2u /* another vCPU registered areas for it: take run.areas, clear the bit */
 #define RUN_REQ_NMI 4u   /* another vCPU sent an NMI: set pv.nmi_pending, clear the bit */
+#define RUN_REQ_CPUS 8u  /* other CPUs of the host are to be used: take run.cpus, clear the bit */
 
 /* Records that a vCPU keeps up to date where the guest wants them, by virtual and by machine
  * address. */
 enum vcpu_area { AREA_RUNSTATE_VA, AREA_RUNSTATE_PA, AREA_TIME_VA, AREA_TIME_PA, VCPU_AREAS };
+
+#define RUN_CPUS 1024 /* of the host; others are not used once a vCPU was pinned */
 
 /* run.stats[] and run.trace[].what. */
 enum run_stat { STAT_EXITS, STAT_TRANSLATIONS, STAT_EMULATED, STAT_HYPERCALLS, STAT_USER_RUNS };
@@ -56,6 +59,10 @@ struct run {
     /* RUN_REQ_AREAS: those that have their bit, 1 << enum vcpu_area, set. */
     uint64_t areas[VCPU_AREAS];
     uint32_t areas_set;
+
+    /* RUN_REQ_CPUS: bit per CPU of the host that the vCPU and its stubs may use. D has put V on
+     * them already. */
+    uint8_t cpus[RUN_CPUS / 8];
 
     struct vcpu state; /* at start (D to V), at EXIT_PAUSED and EXIT_CRASH (V to D) */
 

@@ -24,9 +24,11 @@
 #include <unistd.h>
 
 #include "base/launcher.h"
+#include "base/proc.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/zygote.h"
 
+#define MAX_STUBS 128      /* of a vCPU: more than its maker makes */
 #define WATCH_NS 200000000 /* how often a waiting thread looks whether V still lives */
 
 extern const uint8_t vcpu_blob[], vcpu_blob_end[];
@@ -397,6 +399,58 @@ void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
     /* While it is D's turn V looks at events before it runs guest code again anyway. */
     else if (__atomic_load_n(&s->run->turn, __ATOMIC_SEQ_CST) == TURN_V)
         syscall(SYS_pidfd_send_signal, s->pidfd, SIGUSR1, NULL, 0);
+}
+
+/* V, the maker of its stubs, and the stubs, which are the maker's children: those that are just
+ * being made follow it. */
+static int place_processes(const struct soft_vcpu *s, const cpu_set_t *cpus)
+{
+    pid_t v = proc_pid(s->pidfd), maker = proc_pid(s->zygote.pidfd), stubs[MAX_STUBS];
+    unsigned int n;
+
+    if (v < 0 || maker < 0)
+        return -ESRCH;
+    if (sched_setaffinity(v, sizeof(*cpus), cpus) < 0 ||
+        sched_setaffinity(maker, sizeof(*cpus), cpus) < 0)
+        return -errno;
+    n = proc_children(maker, stubs, MAX_STUBS);
+    for (unsigned int i = 0; i < n && i < MAX_STUBS; i++)
+        if (sched_setaffinity(stubs[i], sizeof(*cpus), cpus) < 0 && errno != ESRCH)
+            return -errno;
+    return 0;
+}
+
+int engine_vcpu_place(struct engine *e, unsigned int vcpu, const cpu_set_t *cpus)
+{
+    struct run *run = e->vcpu[vcpu].run;
+    uint8_t bits[RUN_CPUS / 8] = {0};
+    int rc = place_processes(&e->vcpu[vcpu], cpus);
+
+    if (rc < 0)
+        return rc;
+    for (size_t cpu = 0; cpu < RUN_CPUS; cpu++)
+        if (CPU_ISSET(cpu, cpus))
+            bits[cpu / 8] |= (uint8_t)(1u << cpu % 8);
+    memcpy(run->cpus, bits, sizeof(bits));
+    __atomic_fetch_or(&run->request, RUN_REQ_CPUS, __ATOMIC_SEQ_CST);
+    engine_vcpu_kick(e, vcpu);
+    return 0;
+}
+
+uint64_t engine_vcpu_time(const struct engine *e, unsigned int vcpu, int *ret_cpu)
+{
+    const struct soft_vcpu *s = &e->vcpu[vcpu];
+    struct proc_usage usage = {.cpu = -1}, more;
+    pid_t stubs[MAX_STUBS];
+    unsigned int n = proc_children(proc_pid(s->zygote.pidfd), stubs, MAX_STUBS);
+
+    if (proc_usage(proc_pid(s->pidfd), &usage) < 0)
+        usage = (struct proc_usage){.cpu = -1};
+    for (unsigned int i = 0; i < n && i < MAX_STUBS; i++)
+        if (proc_usage(stubs[i], &more) == 0)
+            usage.ns += more.ns;
+    *ret_cpu = usage.cpu;
+    return usage.ns;
 }
 
 bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)

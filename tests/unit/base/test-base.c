@@ -11,18 +11,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/cpulist.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/paths.h"
+#include "base/proc.h"
 
 static void test_err_wrap_keeps_a_long_cause(void **state)
 {
@@ -191,6 +196,71 @@ static void test_loop_removal(void **state)
     }
 }
 
+static void test_cpulist(void **state)
+{
+    static const struct {
+        const char *text, *canonical, *shown; /* on a host with CPUs 0-3 */
+    } good[] = {
+        {"0", "0", "0"},
+        {" 0 - 2 , 5 ", "0-2,5", "0-2"},
+        {"0-7,^1", "0,2-7", "0,2-3"},
+        {"all", "0-1023", "any cpu"},
+        {"0-3", "0-3", "any cpu"},
+        {"all,^2", "0-1,3-1023", "0-1,3"},
+        {"7", "7", "no cpus"},
+    };
+    static const char *const bad[] = {"",    " ",    ",",      "0,",   "x",  "-1",  "3-1",
+                                      "1-x", "1024", "0-9999", "0,^0", "^0", "0 1", "alle"};
+    char buf[CPULIST_MAX];
+    cpu_set_t set, host;
+
+    assert_int_equal(cpulist_parse("0-3", &host), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        assert_int_equal(cpulist_parse(good[i].text, &set), 0);
+        cpulist_format(&set, buf);
+        assert_string_equal(buf, good[i].canonical);
+        cpulist_describe(&set, &host, buf);
+        assert_string_equal(buf, good[i].shown);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        if (cpulist_parse(bad[i], &set) == 0)
+            fail_msg("<%s> was accepted", bad[i]);
+    /* As many pieces as there can be: cut off, not overrun. */
+    CPU_ZERO(&set);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu += 2)
+        CPU_SET(cpu, &set);
+    cpulist_format(&set, buf);
+    assert_int_equal(strlen(buf), CPULIST_MAX - 1);
+}
+
+static void test_proc(void **state)
+{
+    struct proc_usage usage = {.cpu = -1};
+    pid_t children[2] = {0}, pid = fork();
+    int pidfd;
+
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    assert_true(pidfd >= 0);
+    assert_int_equal(proc_pid(pidfd), pid);
+    assert_int_equal(proc_children(getpid(), children, 2), 1);
+    assert_int_equal(children[0], pid);
+    assert_int_equal(proc_children(getpid(), children, 0), 1);
+    assert_int_equal(proc_usage(pid, &usage), 0);
+    assert_true(usage.cpu >= 0 && usage.ns < 1000000000);
+    while (usage.ns < 50000000)
+        assert_int_equal(proc_usage(getpid(), &usage), 0);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(proc_pid(pidfd), -1);
+    assert_int_equal(proc_children(getpid(), children, 2), 0);
+    assert_true(proc_usage(pid, &usage) < 0);
+    close(pidfd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +271,8 @@ int main(void)
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_loop_removal),
+        cmocka_unit_test(test_cpulist),
+        cmocka_unit_test(test_proc),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,6 +117,9 @@ static const struct {
     {KERNEL "cpu_weight = 0", "dir/file:2: cpu_weight = 0 is not within 1..65535"},
     {KERNEL "vcpus = 2\ncpu_cap = 300", "dir/file:3: cpu_cap = 300 is not within 0..200"},
     {KERNEL "cap = -1", "dir/file:2: cap = -1 is not within 0..100"},
+    {KERNEL "vcpus = 2\nvcpu_avail = 2", "dir/file:3: vcpu_avail: virtual CPU 0 must be online"},
+    {KERNEL "cpus = '0-x'", "dir/file:2: cpus: '0-x' is no list of CPUs"},
+    {KERNEL "vcpus = 2\ncpus = ['0', '^0']", "dir/file:3: cpus: '^0' is no list of CPUs"},
     {KERNEL "uuid = '123'", "dir/file:2: uuid '123': 32 hexadecimal digits"},
     {KERNEL "on_crash = 'explode'", "dir/file:2: on_crash = 'explode' is none of"},
     {KERNEL "restart = 'perhaps'", "restart = 'perhaps' is none of"},
@@ -136,6 +139,47 @@ static void test_refusals(void **state)
             fail_msg("<%s> was accepted", refused[i].text);
         if (!strstr(err.msg, refused[i].message))
             fail_msg("<%s>: <%s>", refused[i].text, err.msg);
+    }
+}
+
+static const struct {
+    const char *text;
+    int vcpus, avail;
+    const char *cpus; /* sets, a blank between */
+} vcpus[] = {
+    {"", 1, 1, ""},
+    {"vcpus = 4", 4, 15, ""},
+    {"vcpus = 4\nvcpu_avail = 5", 4, 5, ""},
+    {"vcpus = 4\nvcpu_avail = 0xffffff", 4, 15, ""},
+    {"vcpus = 1\nmaxvcpus = 3", 3, 1, ""},
+    {"vcpus = 2\ncpus = '0-3,^1'", 2, 3, "0,2-3 0,2-3 "},
+    {"vcpus = 2\ncpus = ['0', '0-1']", 2, 3, "0 0-1 "},
+    {"vcpus = 2\ncpus = [0]", 2, 3, "0 "},
+    {"vcpus = 2\ncpus = ['0', '0', '0']", 2, 3, "0 0 "},
+    {"vcpus = 2\ncpu = 0", 2, 3, "0 "},
+    {"vcpus = 2\ncpu = -1", 2, 3, ""},
+    {"vcpus = 2\ncpus = ''", 2, 3, ""},
+};
+
+static void test_vcpus(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(vcpus); i++) {
+        json_t *doc = NULL;
+        const json_t *set;
+        char text[200], cpus[200] = "";
+        size_t k;
+
+        snprintf(text, sizeof(text), KERNEL "%s\n", vcpus[i].text);
+        assert_int_equal(make(text, &doc, NULL, NULL), 0);
+        assert_int_equal(json_get_int(doc, "vcpus", 0), vcpus[i].vcpus);
+        assert_int_equal(json_get_int(doc, "vcpu_avail", 0), vcpus[i].avail);
+        json_array_foreach(json_object_get(doc, "cpus"), k, set)
+        {
+            strcat(cpus, json_string_value(set));
+            strcat(cpus, " ");
+        }
+        assert_string_equal(cpus, vcpus[i].cpus);
+        json_decref(doc);
     }
 }
 
@@ -290,10 +334,15 @@ static void test_devices_warn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),         cmocka_unit_test(test_cmdline),
-        cmocka_unit_test(test_loaders),          cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_actions),          cmocka_unit_test(test_files_of_the_field),
-        cmocka_unit_test(test_lost_indentation), cmocka_unit_test(test_devices_warn),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_cmdline),
+        cmocka_unit_test(test_loaders),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_files_of_the_field),
+        cmocka_unit_test(test_lost_indentation),
+        cmocka_unit_test(test_devices_warn),
+        cmocka_unit_test(test_vcpus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * test-domain-options.c - the document that a domain process reads: what the tools send is
  * understood, and everything wrong with it gets a sentence.
  */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -63,6 +64,26 @@ static void expect_refusal(const char *key, json_t *value)
     json_decref(doc);
 }
 
+static void test_vcpus(void **state)
+{
+    json_t *doc = document();
+    struct domain_options o;
+    struct err err = {0};
+
+    assert_int_equal(domain_options_parse(&o, doc, &err), 0);
+    assert_int_equal(o.vcpu_avail, 3);
+    assert_int_equal(CPU_COUNT(&o.cpus[1]), CPU_SETSIZE);
+    domain_options_done(&o);
+    json_object_set_new(doc, "vcpu_avail", json_integer(1));
+    json_object_set_new(doc, "cpus", json_pack("[s]", "0,2"));
+    assert_int_equal(domain_options_parse(&o, doc, &err), 0);
+    assert_int_equal(o.vcpu_avail, 1);
+    assert_true(CPU_COUNT(&o.cpus[0]) == 2 && CPU_ISSET(2, &o.cpus[0]));
+    assert_int_equal(CPU_COUNT(&o.cpus[1]), CPU_SETSIZE);
+    domain_options_done(&o);
+    json_decref(doc);
+}
+
 static void test_bad(void **state)
 {
     static const char *const needed[] = {"name", "kernel", "log",    "domid",
@@ -84,6 +105,11 @@ static void test_bad(void **state)
     expect_refusal("maxmem", json_integer(63));
     expect_refusal("vcpus", json_integer(0));
     expect_refusal("vcpus", json_integer(9));
+    expect_refusal("vcpu_avail", json_integer(0));
+    expect_refusal("vcpu_avail", json_integer(4)); /* of two */
+    expect_refusal("cpus", json_string("0"));
+    expect_refusal("cpus", json_pack("[s]", "x"));
+    expect_refusal("cpus", json_pack("[i]", 0));
     expect_refusal("uuid", json_string("734f2dbb934eba83d45def656ecfbef"));
     expect_refusal("uuid", json_string("734f2dbb934eba83d45def656ecfbefcc"));
     expect_refusal("uuid", json_string("734f2dbb934eba83d45def656ecfbefg"));
@@ -94,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
+        cmocka_unit_test(test_vcpus),
         cmocka_unit_test(test_bad),
     };
 

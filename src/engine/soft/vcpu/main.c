@@ -21,6 +21,7 @@
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/start.h"
 #include "engine/soft/vcpu/step.h"
+#include "engine/soft/vcpu/stubs.h"
 #include "engine/soft/vcpu/translate.h"
 #include "engine/soft/vcpu/trap.h"
 #include "engine/soft/vcpu/user.h"
@@ -321,6 +322,8 @@ static void service(struct vcpu *v)
         v->pv.nmi_pending = true;
     if (request & RUN_REQ_AREAS)
         take_areas(v);
+    if (request & RUN_REQ_CPUS)
+        stub_run_set_cpus(run->cpus);
     if (request & RUN_REQ_PAUSE) {
         pv_runstate_change(v, RUNSTATE_offline);
         run->state = *v;

@@ -35,6 +35,8 @@ static volatile bool kick_pending;
 static struct handover handover;
 static uint8_t all_cpus[Q_CPUS_SIZE];
 
+_Static_assert(RUN_CPUS / 8 == Q_CPUS_SIZE, "run.h");
+
 int stub_signal(int pidfd, int sig)
 {
     return (int)sys_call(__NR_pidfd_send_signal, pidfd, sig, 0, 0);
@@ -72,6 +74,19 @@ void stub_run_init(void)
 
     memcpy(all_cpus, cpus, sizeof(all_cpus));
     handover_init(&handover, shared->tsc_khz / 1000, nr_cpus > 1 ? SPIN_US : 0);
+}
+
+void stub_run_set_cpus(const uint8_t *cpus)
+{
+    const struct dom_shared *shared = (const struct dom_shared *)V_SHARED;
+    unsigned int n = 0;
+
+    memcpy(all_cpus, cpus, sizeof(all_cpus));
+    for (unsigned int cpu = 0; cpu < 8 * sizeof(all_cpus); cpu++)
+        n += all_cpus[cpu / 8] >> (cpu % 8) & 1;
+    handover_init(&handover, shared->tsc_khz / 1000, n > 1 ? SPIN_US : 0);
+    for (unsigned int i = 0; i < STUB_MAX; i++)
+        stubs[i].beside = STUB_MISPLACED;
 }
 
 /* ---- kick ---- */
@@ -281,7 +296,7 @@ enum stub_outcome stub_run(struct stub *s)
     bool ok, woken;
     uint32_t n = 0;
 
-    if (handover.budget && s->x->sleep)
+    if ((handover.budget && s->x->sleep) || s->beside == STUB_MISPLACED)
         choose_cpus(s);
     if (s->nops) {
         if (stub_park(s))

@@ -21,6 +21,8 @@ enum stub_state {
     STUB_BOUND,
 };
 
+#define STUB_MISPLACED 0xffff /* it may run where it must not any more */
+
 enum stub_outcome {
     STUB_HAS_STOPPED, /* x says why */
     STUB_HAS_DIED,    /* or did not stop when it had to, and has been killed */
@@ -34,7 +36,7 @@ struct stub {
     volatile bool kicked;       /* a kick was sent since it was last released */
     bool failed;                /* operations were lost: its memory is in an unknown state */
     bool cleaning;              /* DIRTY, and the unmapping has been ordered */
-    uint16_t beside;            /* it keeps off this CPU; + 1, 0 = none */
+    uint16_t beside;            /* it keeps off this CPU; + 1, 0 = none, or STUB_MISPLACED */
     int fd;                     /* pidfd */
     uint32_t pid;
     uint32_t nops, maps;  /* queued operations, and how many of them may be STUB_OP_MAP */
@@ -78,6 +80,8 @@ void stub_sync_begin(struct stub *s, bool reset);
 void stub_run_init(void);
 /* The stub is about to go. */
 void stub_run_forget(const struct stub *s);
+/* From now on stubs run on these CPUs, bit per CPU, as many as Q has room for. */
+void stub_run_set_cpus(const uint8_t *cpus);
 /* Let the stub carry out its queue, and go on from x->regs, until it stops. */
 enum stub_outcome stub_run(struct stub *s);
 /* Is it parked? If not, ask it to; it will be by the next time or so. */

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * proc.c - see proc.h. All of it is the host kernel's word but the name of a process, which is
+ * its own.
+ */
+#define _GNU_SOURCE
+#include "base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define NS_PER_S 1000000000ull
+
+/* A small file, as a string. 0 or -errno. */
+static int read_text(const char *path, char *buf, size_t size)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+    if (n < 0)
+        return -errno;
+    buf[n] = '\0';
+    return 0;
+}
+
+pid_t proc_pid(int pidfd)
+{
+    static const char key[] = "\nPid:";
+    char path[64], text[512];
+    const char *line;
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    if (read_text(path, text, sizeof(text)) < 0)
+        return -1;
+    line = strstr(text, key);
+    return line ? (pid_t)strtol(line + strlen(key), NULL, 10) : -1;
+}
+
+unsigned int proc_children(pid_t pid, pid_t *ret, unsigned int max)
+{
+    char path[64], text[4096];
+    unsigned int n = 0;
+    char *p = text, *end;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+    if (read_text(path, text, sizeof(text)) < 0)
+        return 0;
+    for (long child = strtol(p, &end, 10); end != p; child = strtol(p, &end, 10)) {
+        if (n < max)
+            ret[n] = (pid_t)child;
+        n++;
+        p = end;
+    }
+    return n;
+}
+
+int proc_usage(pid_t pid, struct proc_usage *ret)
+{
+    const uint64_t tick = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
+    unsigned long utime, stime;
+    long cutime, cstime;
+    char path[64], text[1024];
+    const char *after_name;
+    int rc;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    rc = read_text(path, text, sizeof(text));
+    if (rc < 0)
+        return rc;
+    after_name = strrchr(text, ')');
+    /* Fields 14 to 17, and 39; the one behind the name is the third. */
+    if (!after_name ||
+        sscanf(after_name + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %*d %*d %*u "
+               "%*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
+               &utime, &stime, &cutime, &cstime, &ret->cpu) != 5)
+        return -EPROTO;
+    ret->ns = (utime + stime) * tick;
+    ret->reaped_ns = (uint64_t)(cutime + cstime) * tick;
+    return 0;
+}
