@@ -54,6 +54,16 @@ def test_arithmetic(guest):
     assert text.endswith("abc\n")
 
 
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_threads_32bit(guest, build_dir, vcpus):
+    program = os.path.join(build_dir, "tests", "boot-threads32")
+    if not os.path.exists(program):
+        pytest.skip("the compiler makes no 32-bit programs (gcc-multilib)")
+    result = guest("for i in 1 2 3; do /test/threads32 || exit 1; done", vcpus=vcpus,
+                   files=[(program, "test/threads32")])
+    assert result.text() == "threads32 ok\n" * 3
+
+
 def test_modules(guest):
     """Loading code into the kernel, with SIMD self-tests, and taking it out again."""
     result = guest("modprobe raid6_pq && lsmod | grep -c raid6_pq && dmesg | grep -c 'raid6: using'; "

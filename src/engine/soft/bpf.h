@@ -5,8 +5,9 @@
  * Jumps counted by hand were wrong four times; here nobody counts.
  *
  * A rule allows one system call number if all its conditions hold. Rules are tried in order
- * (put hot ones first); what no rule allows gets the table's default action, as does every
- * architecture but x86-64. x32 numbers have bit 30 set and so match no rule.
+ * (put hot ones first); what no rule allows gets the table's default action. Numbers are those of
+ * x86-64, and with BPF_IA32 those of 32-bit calls (int 0x80). x32 numbers have bit 30 set and so
+ * match no rule.
  */
 #pragma once
 
@@ -18,6 +19,7 @@
 
 #define BPF_MAX_CONDS 7
 #define BPF_IP 6 /* in place of an argument: address behind the system call instruction */
+#define BPF_IA32 0x80000000u
 #define BPF_MAX_INSNS 256
 
 enum bpf_test {
@@ -126,7 +128,7 @@ static inline void bpf_rule_emit(struct bpf_prog *p, const struct bpf_rule *r)
     size_t start = p->len;
 
     /* The accumulator holds the system call number here. */
-    bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 255, r->nr);
+    bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 255, r->nr & ~BPF_IA32);
     for (unsigned int i = 0; i < BPF_MAX_CONDS && r->conds[i].test != BPF_END; i++)
         bpf_cond_emit(p, &r->conds[i]);
     bpf_emit(p, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
@@ -145,18 +147,33 @@ static inline void bpf_rule_emit(struct bpf_prog *p, const struct bpf_rule *r)
         bpf_emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, nr));
 }
 
+/* The rules of one kind, for calls of `arch`; others go on behind. */
+static inline void bpf_arch_emit(struct bpf_prog *p, uint32_t arch, const struct bpf_rule *rules,
+                                 size_t nr_rules, uint32_t default_action)
+{
+    uint32_t kind = arch == AUDIT_ARCH_I386 ? BPF_IA32 : 0;
+    size_t test = p->len + 1;
+
+    bpf_emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, arch));
+    bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, arch);
+    bpf_emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
+    bpf_emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < nr_rules; i++)
+        if ((rules[i].nr & BPF_IA32) == kind)
+            bpf_rule_emit(p, &rules[i]);
+    bpf_emit(p, BPF_RET | BPF_K, 0, 0, default_action);
+    if (p->len <= p->max)
+        p->insns[test + 1].k = (uint32_t)(p->len - test - 2);
+}
+
 /* Write the program for `rules` to insns[0..max). Returns its length, 0 if it does not fit. */
 static inline size_t bpf_build(struct sock_filter *insns, size_t max, const struct bpf_rule *rules,
                                size_t nr_rules, uint32_t default_action)
 {
     struct bpf_prog p = {insns, max, 0};
 
-    bpf_emit(&p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, arch));
-    bpf_emit(&p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, AUDIT_ARCH_X86_64);
-    bpf_emit(&p, BPF_RET | BPF_K, 0, 0, default_action);
-    bpf_emit(&p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offsetof(struct seccomp_data, nr));
-    for (size_t i = 0; i < nr_rules; i++)
-        bpf_rule_emit(&p, &rules[i]);
+    bpf_arch_emit(&p, AUDIT_ARCH_X86_64, rules, nr_rules, default_action);
+    bpf_arch_emit(&p, AUDIT_ARCH_I386, rules, nr_rules, default_action);
     bpf_emit(&p, BPF_RET | BPF_K, 0, 0, default_action);
     return p.len <= p.max ? p.len : 0;
 }

@@ -36,6 +36,9 @@
 #define M2P_GUEST 0xffff880600000000  /* V_M2P - KERNEL_OFFSET */
 #define M2P_XEN_VA 0xffff800000000000 /* where guests that do not ask expect it */
 
+/* V has one argument, its name; another one if the host takes 32-bit system calls. */
+#define V_ARGC_PLAIN 1
+
 /* Descriptors V is started with. */
 #define V_FD_RAM 3
 #define V_FD_M2P 4

@@ -12,6 +12,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 #include "base/launcher.h"
 #include "base/proc.h"
 #include "engine/soft/layout.h"
+#include "engine/soft/stub/stub_layout.h"
 #include "engine/soft/zygote.h"
 
 #define MAX_STUBS 128      /* of a vCPU: more than its maker makes */
@@ -140,12 +142,45 @@ static void limit_log(int fd)
     signal(SIGXFSZ, SIG_IGN);
 }
 
+static sigjmp_buf probe_failed;
+
+static void on_probe_fault(int sig)
+{
+    siglongjmp(probe_failed, sig);
+}
+
+/* Has the host kernel 32-bit system calls, set_thread_area among them? It may have been built
+ * without, or something around us forbids them. */
+static bool host_has_tls(void)
+{
+    struct sigaction sa = {.sa_handler = on_probe_fault}, old[2];
+    uint32_t *desc = mmap(NULL, STUB_USER_DESC_SIZE, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    long r = -1;
+
+    if (desc == MAP_FAILED)
+        return false;
+    desc[0] = STUB_TLS_FIRST;
+    desc[3] = 0x28; /* absent and read-only: an empty one */
+    sigaction(SIGSEGV, &sa, &old[0]);
+    sigaction(SIGSYS, &sa, &old[1]);
+    if (!sigsetjmp(probe_failed, 1))
+        __asm__ volatile("int $0x80"
+                         : "=a"(r)
+                         : "a"(STUB_IA32_SET_THREAD_AREA), "b"(desc)
+                         : "r8", "r9", "r10", "r11", "memory");
+    sigaction(SIGSEGV, &old[0], NULL);
+    sigaction(SIGSYS, &old[1], NULL);
+    return (int)r == 0;
+}
+
 /* In the new process, which is given the blob, what layout.h lists before V_FD_PEERS, and the
  * peers' socket if there are any: exactly the descriptors of layout.h, no others, then the
  * blob. Only async-signal-safe calls: the parent may have threads. */
 static void exec_vcpu(const int *fds, unsigned int nr_fds)
 {
-    static char *const none[] = {(char *)"xenolith-vcpu", NULL};
+    static char name[] = "xenolith-vcpu";
+    char *const none[] = {NULL}, *const args[] = {name, host_has_tls() ? name : NULL, NULL};
     int all[V_FD_PEERS - V_FD_RAM + RUN_MAX_VCPUS], n = V_FD_PEERS - V_FD_RAM, exe;
 
     if (nr_fds < 1 + (unsigned int)n)
@@ -166,7 +201,7 @@ static void exec_vcpu(const int *fds, unsigned int nr_fds)
     if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS)) {
         /* Fine: seccomp allows no call that these would confine. */
     }
-    fexecve(exe, none, none + 1);
+    fexecve(exe, args, none);
     _exit(127);
 }
 

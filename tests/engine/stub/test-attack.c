@@ -71,8 +71,9 @@ static bool is_fault(enum user_stop stop, uint8_t vector)
 
 static void test_reach(void)
 {
-    static const char *const inside[] = {"sleep",    "released",   "next",     "mapped", "unmap",
-                                         "unmapped", "stub_start", "stub_die", "die",    "proven"};
+    static const char *const inside[] = {"sleep", "released", "next",       "mapped",
+                                         "unmap", "unmapped", "stub_start", "stub_die",
+                                         "die",   "proven",   "tls"};
     unsigned int good = 0;
 
     for (unsigned int i = 0; i < ARRAY_SIZE(inside); i++) {

@@ -70,6 +70,9 @@ static int64_t run(const struct program *p, const struct seccomp_data *d)
         case BPF_MISC | BPF_TAX:
             x = a;
             break;
+        case BPF_JMP | BPF_JA:
+            pc += f->k;
+            break;
         case BPF_JMP | BPF_JGE | BPF_K:
             pc += a >= f->k ? f->jt : f->jf;
             break;
@@ -274,6 +277,32 @@ static void check_numbers(const char *name, const struct program *p, const uint3
     ok(!wrong, "%s: no number passes that should not", name);
 }
 
+/* 32-bit calls: one only, with what V wrote. */
+static void check_ia32(const char *name, const struct program *p)
+{
+    static const struct {
+        uint64_t arg;
+        bool allowed;
+    } places[] = {{STUB_Q + Q_OPS, true}, {STUB_Q + Q_OPS + 8, true},    {STUB_R - 16, true},
+                  {STUB_R - 15, false},   {STUB_Q + Q_OPS - 1, false},   {STUB_X, false},
+                  {0x400000, false},      {HIGH + STUB_Q + Q_OPS, false}};
+    uint64_t args[6] = {0};
+    unsigned int wrong = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        args[0] = places[i].arg;
+        wrong += (ask(p, AUDIT_ARCH_I386, STUB_IA32_SET_THREAD_AREA, args, 0) == ALLOW) !=
+                 places[i].allowed;
+        wrong += ask(p, AUDIT_ARCH_X86_64, STUB_IA32_SET_THREAD_AREA, args, 0) != TRAP;
+        wrong +=
+            ask(p, 0xc0000028 /* another machine */, STUB_IA32_SET_THREAD_AREA, args, 0) != TRAP;
+        for (uint32_t nr = 0; nr < NR_CALLS; nr++)
+            wrong +=
+                nr != STUB_IA32_SET_THREAD_AREA && ask(p, AUDIT_ARCH_I386, nr, args, 0) != TRAP;
+    }
+    ok(!wrong, "%s: of 32-bit calls only set_thread_area passes, on orders", name);
+}
+
 /* ---- the kernel itself ---- */
 
 /* A child under the filter makes call nr with all arguments -1. Was it stopped by the filter? */
@@ -358,6 +387,8 @@ int main(void)
     ok(s.len && z.len && v.len, "programs fit: %zu %zu %zu instructions", s.len, z.len, v.len);
     CHECK("stub", s, stub_calls, none, TRAP);
     CHECK("vcpu", v, vcpu_calls, vcpu, KILL);
+    check_ia32("stub", &s);
+    check_ia32("zygote", &z);
     check_numbers("zygote", &z, zygote, ARRAY_SIZE(zygote), TRAP);
     check_kernel("vcpu", &v, vcpu, ARRAY_SIZE(vcpu));
     printf("1..%d\n", tests);

@@ -239,6 +239,8 @@ mapped:	/* Was that an order? rbx may be anything. */
 	jmp	next
 unmap:	cmpl	$STUB_OP_PLACE, (%rbx)
 	je	place
+	cmpl	$STUB_OP_TLS, (%rbx)
+	je	tls
 	mov	$SYS_munmap, %eax
 	jmp	STUB_GATE_UNMAP - STUB_BASE + _start
 unmapped:
@@ -252,6 +254,11 @@ place:	mov	$SYS_sched_setaffinity, %eax
 	mov	$Q(CPUS), %edx
 	syscall /* where the host refuses, we run where we did */
 	add	$32, %rbx
+	jmp	next
+tls:	mov	$STUB_IA32_SET_THREAD_AREA, %eax
+	add	$8, %rbx
+	int	$0x80
+	add	$24, %rbx
 	jmp	next
 done:	mov	Q(STAY), %eax
 	test	%eax, %eax

@@ -16,6 +16,10 @@
 
 #define POLICY_MAP (MAP_SHARED | MAP_FIXED)
 
+/* The 64-bit call of that name is not there. */
+#define __NR_ia32_set_thread_area (BPF_IA32 | STUB_IA32_SET_THREAD_AREA)
+#define POLICY_TLS BPF_ARG_GE(0, STUB_Q + Q_OPS), BPF_ARG_LE(0, STUB_R - STUB_USER_DESC_SIZE)
+
 #define POLICY_AT(gate) BPF_ARG_EQ(BPF_IP, (gate) + STUB_GATE_LEN)
 
 static const struct bpf_rule policy_stub[] = {
@@ -50,6 +54,9 @@ static const struct bpf_rule policy_stub[] = {
     {"run beside V, not in its place",
      __NR_sched_setaffinity,
      {BPF_ARG_EQ(0, 0), BPF_ARG_EQ(1, Q_CPUS_SIZE), BPF_ARG_EQ(2, STUB_Q + Q_CPUS)}},
+    {"a thread-local segment, as V describes it",
+     __NR_ia32_set_thread_area,
+     {POLICY_TLS}},
     {"tell a sleeping V that it is proven",
      __NR_futex,
      {BPF_ARG_EQ(0, STUB_R), BPF_ARG_EQ(1, FUTEX_WAKE)}},
@@ -79,6 +86,7 @@ static const struct bpf_rule policy_zygote[] = {
     {"stub: its filter", __NR_seccomp, {{0}}},
     {"stub: hand-over", __NR_futex, {{0}}},
     {"stub: where to run", __NR_sched_setaffinity, {BPF_ARG_EQ(0, 0)}},
+    {"stub: thread-local segments", __NR_ia32_set_thread_area, {POLICY_TLS}},
     {"number of the first run; stub: proof", __NR_pwrite64, {{0}}},
     {"end", __NR_exit_group, {{0}}},
 };

@@ -122,6 +122,13 @@
 #define STUB_OP_MAP 1
 #define STUB_OP_UNMAP 2
 #define STUB_OP_PLACE 3 /* run on Q.cpus from now on */
+#define STUB_OP_TLS 4   /* thread-local segment: addr and len are a struct user_desc */
+
+/* The host's entries for them in the GDT, which are Linux' own numbers in the guest, too. */
+#define STUB_TLS_FIRST 12
+#define STUB_TLS_ENTRIES 3
+#define STUB_IA32_SET_THREAD_AREA 243 /* number of the 32-bit call */
+#define STUB_USER_DESC_SIZE 16
 
 /* FPU components that S and V save and load: x87, SSE, AVX, AVX-512. Not PKRU, which would
  * lock the stub out of its own pages. */

@@ -22,6 +22,7 @@
 	.globl _start
 _start:
 	xor %ebp, %ebp
+	mov (%rsp), %rdi		/* argc */
 	mov $start_stack_top, %esp
 	call start_main
 	ud2

@@ -25,6 +25,7 @@
 #include "engine/soft/vcpu/translate.h"
 #include "engine/soft/vcpu/trap.h"
 #include "engine/soft/vcpu/user.h"
+#include "engine/soft/vcpu/user_segment.h"
 #include "engine/soft/vcpu/vtlb.h"
 
 #include <xen/vcpu.h>
@@ -40,7 +41,7 @@ struct dom_shared *const shared = (struct dom_shared *)V_SHARED;
 uint8_t start_stack[64 * 1024] __attribute__((aligned(64)));
 extern uint8_t start_stack_top[]; /* linker script: end of start_stack */
 
-void start_main(void);
+void start_main(uint64_t argc);
 
 static bool run_page_mapped;
 static bool left_by_iret; /* guest code last stopped at an iret hypercall */
@@ -375,10 +376,11 @@ static void deliver_events(struct vcpu *v)
     }
 }
 
-void start_main(void)
+void start_main(uint64_t argc)
 {
     struct vcpu *v = &vcpu;
 
+    user_segment_host_has_tls = argc > V_ARGC_PLAIN;
     map_shared_memory();
     /* The initial stack, vDSO and vvar go: that range must fault (layout.h). */
     sys_unmap(0x780000000000, 0x7ffffffff000 - 0x780000000000);

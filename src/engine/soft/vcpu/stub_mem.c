@@ -90,10 +90,19 @@ void stub_place(struct stub *s)
     *o = (struct stub_op){STUB_OP_PLACE, 0, 0, 0, 0};
 }
 
+void stub_tls(struct stub *s, uint64_t number_and_base, uint64_t limit_and_flags)
+{
+    struct stub_op *o = op_new(s);
+
+    *o = (struct stub_op){STUB_OP_TLS, 0, number_and_base, limit_and_flags, 0};
+}
+
 void stub_unmap_all(struct stub *s)
 {
     s->nops = s->maps = 0;
     s->failed = false;
+    for (unsigned int i = 0; i < STUB_TLS_ENTRIES; i++)
+        s->tls[i] = s->tls[i] ? ~0ull : 0; /* what was queued is lost: like no descriptor */
     stub_unmap(s, 0, STUB_BASE);
     stub_unmap(s, STUB_END, STUB_USER_END - STUB_END);
 }

@@ -41,6 +41,7 @@ struct stub {
     uint32_t pid;
     uint32_t nops, maps;  /* queued operations, and how many of them may be STUB_OP_MAP */
     uint64_t dirty_since; /* order in which stubs became dirty */
+    uint64_t tls[STUB_TLS_ENTRIES]; /* descriptors that it has, 0 = none; user_segment.c */
     struct stub_op ops[Q_MAX_OPS];
 };
 
@@ -66,7 +67,9 @@ void stub_map(struct stub *s, uint64_t va, uint64_t len, uint64_t ram_offset, ui
 void stub_unmap(struct stub *s, uint64_t va, uint64_t len);
 /* Queue a change of the CPUs that it runs on, to those in q->cpus at the release. */
 void stub_place(struct stub *s);
-/* Instead of what was queued; clears s->failed. */
+/* Queue another thread-local segment: the two words of a struct user_desc. */
+void stub_tls(struct stub *s, uint64_t number_and_base, uint64_t limit_and_flags);
+/* Instead of what was queued, but for segments; clears s->failed. */
 void stub_unmap_all(struct stub *s);
 /* Have the queue carried out now, without running the program. `reset`: for another program.
  * 0, -EIO: an operation failed and the address space is in an unknown state (unmap all), -ESRCH:

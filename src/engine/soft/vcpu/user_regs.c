@@ -4,13 +4,15 @@
  *
  * Selectors: the guest's flat ring-3 segments exist on the host under the same numbers (0x33,
  * 0x2b, compat 0x23) or are Xen's (0xe033, 0xe02b, 0xe023), which the host has not. Data
- * selectors that the host does not know are replaced by a flat one and shown unchanged.
+ * selectors that the host does not know are replaced by a flat one and shown unchanged;
+ * thread-local ones of 32-bit programs are known to it (user_segment.c).
  */
 #include "engine/soft/vcpu/user_regs.h"
 
 #include "cpu/pv/pv.h"
 #include "cpu/pv/segment.h"
 #include "engine/soft/vcpu/patch.h"
+#include "engine/soft/vcpu/user_segment.h"
 
 #define HOST_CS64 0x33
 #define HOST_CS32 0x23
@@ -35,11 +37,11 @@ static uint16_t host_cs(struct vcpu *v)
     }
 }
 
-static uint16_t host_data(uint16_t guest)
+static uint16_t host_data(const struct stub *s, uint16_t guest)
 {
     if (guest <= 3 || guest == HOST_DS || guest == HOST_CS32 || guest == HOST_CS64)
         return guest;
-    return HOST_DS;
+    return user_segment_is_mirrored(s, guest) ? guest : HOST_DS;
 }
 
 static uint64_t canonical(uint64_t va)
@@ -62,13 +64,16 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
 {
     struct stub_x *x = sp->stub->x;
     struct stub_regs *r = &x->regs;
-    uint16_t ds = host_data(v->ds), es = host_data(v->es);
-    uint16_t fs = host_data(v->fs), gs = host_data(v->gs);
-    uint16_t cs = host_cs(v);
+    uint16_t ds, es, fs, gs, cs = host_cs(v);
     uint32_t mode = 0;
 
     if (!rip_is_possible(v->rip, f))
         return false;
+    user_segment_mirror(v, sp->stub, cs == HOST_CS32);
+    ds = host_data(sp->stub, v->ds);
+    es = host_data(sp->stub, v->es);
+    fs = host_data(sp->stub, v->fs);
+    gs = host_data(sp->stub, v->gs);
     for (int i = 0; i < 16; i++)
         r->gpr[i] = v->gpr[i];
     r->rip = patch_rip_enter(sp, v->rip);
@@ -96,9 +101,9 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
 }
 
 /* What the guest sees: its own number, unless the program has loaded another. */
-static uint16_t guest_data(uint16_t guest, uint16_t host)
+static uint16_t guest_data(const struct stub *s, uint16_t guest, uint16_t host)
 {
-    return host_data(guest) == host || (guest <= 3 && host == HOST_DS) ? guest : host;
+    return host_data(s, guest) == host || (guest <= 3 && host == HOST_DS) ? guest : host;
 }
 
 void user_regs_load(struct vcpu *v, const struct space *sp)
@@ -117,8 +122,8 @@ void user_regs_load(struct vcpu *v, const struct space *sp)
         v->cs = cs == HOST_CS32 ? HOST_CS32 : HOST_CS64;
     if (v->ss != HOST_DS && v->ss != XEN_DS)
         v->ss = HOST_DS;
-    v->ds = guest_data(v->ds, r.ds);
-    v->es = guest_data(v->es, r.es);
-    v->fs = guest_data(v->fs, r.fs);
-    v->gs = guest_data(v->gs, r.gs);
+    v->ds = guest_data(sp->stub, v->ds, r.ds);
+    v->es = guest_data(sp->stub, v->es, r.es);
+    v->fs = guest_data(sp->stub, v->fs, r.fs);
+    v->gs = guest_data(sp->stub, v->gs, r.gs);
 }

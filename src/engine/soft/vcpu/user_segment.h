@@ -5,6 +5,14 @@
 #pragma once
 
 #include "cpu/env.h"
+#include "engine/soft/vcpu/stubs.h"
+
+/* The host has 32-bit system calls, and with them thread-local segments for stubs. */
+extern bool user_segment_host_has_tls;
+/* Have the stub's thread-local segments be the guest's, or not be there. Queued. */
+void user_segment_mirror(struct vcpu *v, struct stub *s, bool wanted);
+/* Is the selector one of them, which can be loaded in the stub? */
+bool user_segment_is_mirrored(const struct stub *s, uint16_t sel);
 
 /* User code at v->rip got #GP with this error code. If that is because the host does not know a
  * selector of the guest's GDT or LDT (thread-local storage of 32-bit programs), load it as the
