@@ -51,18 +51,16 @@ is_up()
 
 # --- iptables -----------------------------------------------------------------------------------
 
-# frob_iptable RULE...: allow what comes from the guest and matches.
+# frob_iptable RULE...: allow what comes from the guest and matches. A rule that is there twice
+# goes altogether.
 frob_iptable()
 {
     if is_up; then
-        frob_action=-I
+        iptables -w 10 -I FORWARD "$@" -j ACCEPT ||
+            log err "iptables setup failed. This may affect guest networking."
     else
-        frob_action=-D
+        while iptables -w 10 -D FORWARD "$@" -j ACCEPT 2>/dev/null; do :; done
     fi
-    iptables -w 10 "$frob_action" FORWARD "$@" -j ACCEPT 2>/dev/null || {
-        is_up && log err "iptables setup failed. This may affect guest networking."
-        true
-    }
 }
 
 # handle_iptable bridged|routed: rules in FORWARD as xend had them. On bridges they need

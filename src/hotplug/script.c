@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -170,6 +171,7 @@ static _Noreturn void exec_script(const struct script *s, const char *command,
 
     memcpy(&argv[2], s->args, s->nr_args * sizeof(argv[0]));
     setsid(); /* so that all of it can be killed */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     signals_reset();
     if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
         syscall(SYS_close_range, 3, ~0u, 0) < 0 || chdir("/") < 0)

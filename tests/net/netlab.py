@@ -180,14 +180,15 @@ class Guest:
         return int(self.child.match.group(1)), self.child.before.replace("\r", "")
 
     def address(self, address, more=""):
-        self.run(f"ip addr add {address} dev eth0; ip link set eth0 up; {more}")
+        self.run("echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip link set eth0 up; "
+                 f"ip addr add {address} dev eth0; {more}")
         return self
 
     def pings(self, to, options=""):
-        """An answer within a few tries; the first may have to wait for ARP."""
+        """An answer at the second try at the latest; the first may have to wait for ARP."""
         tool = "ping6" if ":" in to else "ping"
-        return self.run(f"for i in 1 2 3; do {tool} -c 1 -W 1 {options} {to} >/dev/null 2>&1 && break; "
-                        "[ $i != 3 ]; done")[0] == 0
+        return self.run(f"for i in 1 2; do {tool} -c 1 -W 1 {options} {to} >/dev/null 2>&1 && break; "
+                        "[ $i != 2 ]; done")[0] == 0
 
     def domid(self):
         return int(self.host.xm("domid", self.name).stdout)

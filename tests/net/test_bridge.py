@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from guestkit import BUILD
 from netlab import guests, host  # noqa: F401 # pylint: disable=unused-import
 
 # pylint: disable=redefined-outer-name
@@ -63,7 +64,7 @@ def test_forged_packets(bridge, guests):
     """A guest with ip= sends from its own addresses only; one without may do what it likes,
     which shows that the forged packets would get through."""
     limited, free = guests(f"mac={MAC[0]}, ip=10.9.9.1 fd09::1", f"mac={MAC[1]}")
-    limited.address("10.9.9.1/24").address("fd09::1/64", "sleep 2")
+    limited.address("10.9.9.1/24").address("fd09::1/64")
     free.address("10.9.9.2/24")
     for forger, other, mac, passes in ((limited, "10.9.9.2", MAC[0], False),
                                        (free, "10.9.9.1", MAC[1], True)):
@@ -77,7 +78,7 @@ def test_forged_packets(bridge, guests):
         forger.run("arping -c 2 -w 2 -I eth0 -s 10.9.9.77 10.9.9.254")
         assert ("10.9.9.77" in bridge.sh("ip neigh show dev br0")) == passes
         # IPv6.
-        forger.address("fd09::77/64", "sleep 2")
+        forger.address("fd09::77/64")
         assert forger.pings("fd09::254", "-I fd09::77") == passes
         # Another's MAC address.
         forger.run("ip addr del 10.9.9.77/24 dev eth0")
@@ -89,18 +90,25 @@ def test_forged_packets(bridge, guests):
         assert forger.pings("10.9.9.254")
 
 
-def test_limits_as_rules(bridge, guests):
-    """Networks, one family alone, addresses in short form: what nftables makes of them."""
-    for ip, want in (
-            ("10.9.9.0/24 10.8.0.1", ["ip saddr != { 10.8.0.1, 10.9.9.0/24 }"]),
-            ("fd09::/32 2001:db8:1::7", ["ether type ip counter", "@th,64,32 0xfd090000 accept",
-                                         "@th,64,128 0x20010db8000100000000000000000007 accept"])):
-        guest, = guests(f"ip={ip}")
-        rules = bridge.sh("nft list table netdev xen")
-        for text in want:
-            assert text in rules, rules
-        guest.__exit__()
-        bridge.wait_clean()
+@pytest.mark.parametrize("addresses, want", [
+    ("10.9.9.0/24 10.8.0.1", ["ip saddr != { 10.8.0.1, 10.9.9.0/24 }"]),
+    ("fd09::/32 2001:db8:1::7", ["ether type ip counter", "@th,64,32 0xfd090000 accept",
+                                 "@th,64,128 0x20010db8000100000000000000000007 accept"]),
+])
+def test_limits_as_rules(bridge, addresses, want):
+    """Networks, one family alone, addresses in short form: what nftables makes of them. By the
+    script alone, once more, and undone."""
+    bridge.sh(f"{BUILD}/xenolith-xenstored --on-demand; ip tuntap add mode tap name vif1.0\n"
+              f"{BUILD}/xenstore-write backend/vif/1/0/ip '{addresses}' backend/vif/1/0/mac {MAC[0]}")
+    script = (f"PATH=$PATH:{BUILD} XENSTORED_PATH={bridge.run_dir}/xenstored.sock vif=vif1.0 "
+              f"XENBUS_PATH=backend/vif/1/0 {BUILD}/hotplug/vif-bridge ")
+    bridge.sh(script + "online")
+    bridge.sh(script + "online")
+    rules = bridge.sh("nft list table netdev xen")
+    for text in want:
+        assert rules.count(text) == 1, rules
+    bridge.sh(script + "offline; ip link del vif1.0")
+    assert bridge.traces() == []
 
 
 def test_dropping_bridge(host, guests):
@@ -146,7 +154,7 @@ def test_guests_own_bridge(host, guests):
 def test_network_bridge(host):
     """The script by itself: addresses and routes move to the bridge and back, for a bridge of
     the interface's name and for one of another."""
-    script = os.path.join(os.environ.get("XENOLITH_BUILD", "build"), "hotplug", "network-bridge")
+    script = os.path.join(BUILD, "hotplug", "network-bridge")
     host.sh("ip link add eth0 type veth peer name wire; ip link set wire up; ip addr add 10.9.9.3/24 brd + dev eth0\n"
             "ip addr add 10.9.10.3/24 dev eth0; ip -6 addr add fd09::3/64 dev eth0 nodad\n"
             "ip link set eth0 up mtu 1400; ip route add default via 10.9.9.1\n"
@@ -202,6 +210,44 @@ def test_slow_script(host, kernels, tmp_path):
     assert host.traces() == []
 
 
+def test_killed_half_way(bridge, kernels, tmp_path):
+    """What runs the script is killed: the next sweep undoes what had been done."""
+    config = tmp_path / "guest.cfg"
+    config.write_text(f"name='x'\nkernel='{kernels()}/vmlinuz'\nmemory=128\nvif=['']\n")
+    bridge.configure("(vif-script vif-killer)\n")
+    dir_ = os.path.join(BUILD, "hotplug")
+    bridge.script("vif-killer", f"#!/bin/sh\n[ $1 = offline ] || {dir_}/vif-bridge $*\n"
+                                "[ $1 = offline ] || kill -9 $PPID\n"
+                                f"{dir_}/vif-bridge $*\n")
+    done = bridge.xm("create", str(config), check=False)
+    assert done.returncode == 1 and "died while it started" in done.stdout
+    assert bridge.traces() != []
+    bridge.hotplug("sweep")
+    assert bridge.traces() == []
+
+
+def test_domain_that_does_not_start(bridge, kernels, tmp_path):
+    """Its networks were ready already."""
+    config = tmp_path / "guest.cfg"
+    config.write_text(f"name='x'\nkernel='{kernels()}/vmlinuz'\nmemory=20\nvif=['']\n")
+    done = bridge.xm("create", str(config), check=False)
+    assert done.returncode == 1 and "set memory to more" in done.stdout
+    assert "vif-bridge online" in bridge.log()
+    bridge.wait_clean()
+
+
+def test_reboot(bridge, guests):
+    """The guest comes back on the same interface; no script runs for that."""
+    guest, = guests("", config="on_reboot = 'restart'\n")
+    guest.address("10.9.9.1/24")
+    assert guest.pings("10.9.9.254")
+    said = bridge.log()
+    guest.child.sendline("reboot -f")
+    guest.ready().address("10.9.9.1/24")
+    assert guest.pings("10.9.9.254")
+    assert bridge.log() == said
+
+
 OWN = """#!/bin/bash
 dir=BUILD/hotplug
 . "$dir/vif-common.sh"
@@ -221,7 +267,7 @@ def test_own_script(bridge, guests, kernels, tmp_path):
     """An administrator's script that sources Xen's files gets what Xen's got: arguments,
     environment, keys. Its own sentence is what xm says."""
     record = tmp_path / "record"
-    text = OWN.replace("BUILD", os.environ.get("XENOLITH_BUILD", os.path.abspath("build")))
+    text = OWN.replace("BUILD", os.path.abspath(BUILD))
     bridge.script("vif-own", text.replace("RECORD", str(record)))
     bridge.configure("(vif-script 'vif-own mode=good')\n")
     guest, = guests(f"mac={MAC[0]}, gatewaydev=br0")
