@@ -6,6 +6,7 @@
  * soon as it is done. bench/run starts it, collects the lines and compares.
  *
  *     guest [--rows A,B] [--ms MILLISECONDS] [--reps N] [--list]
+ *     guest --serve     the host's end of the rows about the network
  */
 #include <sched.h>
 #include <stdbool.h>
@@ -26,7 +27,8 @@
 const char *row_self;
 volatile uint64_t row_sink;
 
-static const struct row *const row_tables[] = {system_rows, process_rows, memory_rows, cpu_rows};
+static const struct row *const row_tables[] = {system_rows, process_rows, memory_rows,
+                                               cpu_rows,    disk_rows,    net_rows};
 #define TABLES (sizeof(row_tables) / sizeof(row_tables[0]))
 
 static cpu_set_t unpinned;
@@ -215,6 +217,8 @@ int main(int argc, char **argv)
         rows_list();
         return 0;
     }
+    if (argc == 2 && !strcmp(argv[1], "--serve"))
+        return net_serve();
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc)
             return usage();

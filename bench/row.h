@@ -29,6 +29,11 @@ extern const struct row system_rows[];
 extern const struct row process_rows[];
 extern const struct row memory_rows[];
 extern const struct row cpu_rows[];
+extern const struct row disk_rows[];
+extern const struct row net_rows[];
+
+/* The host's end of net_rows: prints its port and serves until it is killed. Exit status. */
+int net_serve(void);
 
 /* Path of this program, which fork+exec starts with ROW_NOTHING as its argument. */
 extern const char *row_self;

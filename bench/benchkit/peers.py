@@ -94,8 +94,10 @@ def program_arguments(rows, args):
 class Command:
     """The program as a process of this host, perhaps through another program."""
 
-    def __init__(self, name, prefix=()):
+    def __init__(self, name, devices, prefix=()):
         self.name = name
+        # In a sandbox the host's devices are not its own.
+        self._devices = None if prefix else devices
         self._prefix = list(prefix)
 
     def round(self, rows, args, last):
@@ -105,8 +107,9 @@ class Command:
         options = program_arguments(rows, args)
         if options is None:
             return outcome
+        environment = self._devices.environment() if self._devices else {}
         with subprocess.Popen(self._prefix + [GUEST] + options, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE) as process:
+                              stdout=subprocess.PIPE, env={**os.environ, **environment}) as process:
             while data := os.read(process.stdout.fileno(), 65536):
                 outcome.feed(data)
         if process.returncode:
@@ -124,12 +127,15 @@ class Command:
 class Guest:
     """The program in a machine with a Debian kernel and the busybox initramfs."""
 
-    def __init__(self, name, kind, kernel, memory):
+    def __init__(self, name, devices, kind, kernel, memory):
         self.name = name
-        self._kind, self._kernel, self._memory = kind, kernel, memory
+        self._kind, self._memory = kind, memory
+        self._kernel_dir, self._kernel = kernel
+        self._devices = devices
 
-    def _machine(self):
-        return Machine(self._kind, kernel=self._kernel, memory=self._memory, vcpus=1)
+    def _machine(self, **options):
+        return Machine(self._kind, self._kernel_dir, self._kernel, memory=self._memory, vcpus=1,
+                       **options)
 
     def round(self, rows, args, last):
         outcome = Outcome()
@@ -141,12 +147,12 @@ class Guest:
         return outcome
 
     def _program(self, rows, options, outcome):
-        command = INIT_TIME
+        command = INIT_TIME + self._devices.setup(self._kind, self._kernel_dir)
         if options is not None:
             command += f"\n{IN_GUEST} {' '.join(options)}"
-        with self._machine() as machine:
+        with self._machine(**self._devices.machine(self._kind)) as machine:
             result = machine.run(command, files=[(GUEST, IN_GUEST)], timeout=TIMEOUT,
-                                 sink=outcome.feed)
+                                 modules=self._devices.modules(self._kind), sink=outcome.feed)
         if reason := explain(result, self._kind):
             outcome.problems.append(reason)
         elif result.status:
@@ -180,19 +186,21 @@ class Guest:
             print(f"bench: {self.name}: {found[0].text()}", file=sys.stderr)
 
 
-def kernel_image(text):
+def kernel_files(text):
+    """(directory with modules or None, image)"""
     if os.path.sep in text:
         if not os.path.exists(text):
             raise GuestkitError(f"no such kernel image: {text}")
-        return text
-    return os.path.join(fetch_kernel(text), "vmlinuz")
+        return None, text
+    directory = fetch_kernel(text)
+    return directory, os.path.join(directory, "vmlinuz")
 
 
-def make_peers(args):
+def make_peers(args, devices):
     """The host first, then those wanted that are here."""
     wanted = [] if args.peers == "none" else args.peers.split(",")
     programs = {"xenolith": XM, "tcg": "qemu-system-x86_64", "gvisor": "runsc"}
-    peers = [Command("native")]
+    peers = [Command("native", devices)]
     for name in wanted:
         if name not in PEERS:
             raise GuestkitError(f"no peer {name!r}; there are: {', '.join(PEERS)}")
@@ -202,8 +210,8 @@ def make_peers(args):
             flags = ["--network=none", "--platform=ptrace"]
             if os.geteuid():
                 flags.append("--rootless")
-            peers.append(Command(name, ["runsc", *flags, "do"]))
+            peers.append(Command(name, devices, ["runsc", *flags, "do"]))
         else:
             kind = "xm" if name == "xenolith" else "qemu"
-            peers.append(Guest(name, kind, kernel_image(args.kernel), args.memory))
+            peers.append(Guest(name, devices, kind, kernel_files(args.kernel), args.memory))
     return peers

@@ -55,7 +55,8 @@ class Machine:
     """One guest to be started. Its temporary files go with close()."""
 
     def __init__(self, kind="xm", kernel_dir=None, kernel=None, memory=512, vcpus=1, extra="",
-                 image=None, name=None, prefix=(), config="", xm_args=(), directory=None):
+                 image=None, name=None, prefix=(), config="", xm_args=(), directory=None,
+                 qemu_args=()):
         self.kind = kind
         self.kernel_dir = kernel_dir
         self.kernel = kernel or os.path.join(kernel_dir or fetch_kernel(), "vmlinuz")
@@ -63,7 +64,7 @@ class Machine:
         self.image = image
         self.name = name or f"run-{os.getpid()}-{secrets.token_hex(2)}"
         self.prefix = list(prefix)
-        self.config, self.xm_args = config, list(xm_args)
+        self.config, self.xm_args, self.qemu_args = config, list(xm_args), list(qemu_args)
         self.directory = directory or tempfile.mkdtemp(prefix="xenolith-run-")
         self.ramdisk = os.path.join(self.directory, "initramfs")
         self.process = None
@@ -94,7 +95,8 @@ class Machine:
             return self.prefix + [
                 "qemu-system-x86_64", "-accel", "tcg", "-m", str(self.memory), "-smp",
                 str(self.vcpus), "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio",
-                "-kernel", self.kernel, "-initrd", self.ramdisk, "-append", line]
+                "-kernel", self.kernel, "-initrd", self.ramdisk, "-append", line,
+                *self.qemu_args]
         path = os.path.join(self.directory, "guest.cfg")
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(f"name = {self.name!r}\nkernel = {self.kernel!r}\n"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian from its own disk, as mkguest makes it and `make run` boots it."""
 
+import contextlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +53,9 @@ def check_ssh(guest, command, timeout=300):
     return done.stdout
 
 
+GRUB = "/usr/lib/grub-xen/grub-x86_64-xen.bin"
+
+
 @needs_passt
 def test_make_run(system):
     """What a person does: log in, look around, power off; the status is 0 and nothing is left."""
@@ -91,3 +94,69 @@ def test_network_and_shutdown(system, xm):
                               text=True, timeout=120, check=False)
         assert done.stdout == data, done.stderr
         shut_down(xm, guest)
+
+
+@pytest.mark.skipif(not os.path.exists(GRUB), reason="grub-xen-host is not installed")
+def test_grub(system, xm):
+    """GRUB as the kernel: its menu, kernel and initramfs are those on the guest's disk."""
+    with Guest(system, kernel=GRUB, memory=256) as guest:
+        guest.start()
+        guest.wait()
+        assert "Debian GNU/Linux (rescue)" in guest.console_text()
+        shut_down(xm, guest)
+
+
+LOADS = """
+set -e
+export DEBIAN_FRONTEND=noninteractive
+apt-get update 2>&1
+apt-get install -y --no-install-recommends fio iperf3 lvm2 2>&1
+"""
+FIO = ("cd /srv; fio --minimal --directory=/srv --size=24M --bs=4k --ioengine=libaio --iodepth=16 --direct=1 "
+       "--verify=crc32c --verify_fatal=1 --name=randwrite --rw=randwrite "
+       "--name=write --bs=256k --rw=write --name=randread --rw=randread --verify=0 >/tmp/fio")
+
+
+@needs_passt
+@needs_qemu
+@pytest.mark.slow
+def test_disks_under_load(system, xm, tmp_path):
+    """fio --verify, dd and fsck on the root, a raw disk, a qcow2 disk and LVM in a file."""
+    raw, qcow2 = tmp_path / "raw.img", tmp_path / "more.qcow2"
+    raw.write_bytes(b"")
+    os.truncate(raw, 256 << 20)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", qcow2, "256M"], check=True)
+    disks = [f"file:{raw},xvdb,w", f"tap:qcow2:{qcow2},xvdc,w"]
+    with Guest(system, free_port(), disks, memory=512, vcpus=2) as guest:
+        guest.start()
+        guest.wait(240)
+        check_ssh(guest, LOADS, 900)
+        check_ssh(guest, FIO, 300)
+        for device in ("/dev/xvdb", "/dev/xvdc", "/dev/vg/lv"):
+            if device == "/dev/vg/lv":
+                check_ssh(guest, "pvcreate -ffy /dev/xvdb && vgcreate vg /dev/xvdb && "
+                                 "lvcreate -y -n lv -L 200M vg")
+            check_ssh(guest, f"mkfs.ext4 -q -F {device} && mount {device} /srv")
+            check_ssh(guest, FIO, 300)
+            check_ssh(guest, f"umount /srv && e2fsck -fn {device}")
+        assert check_ssh(guest, "dmesg -l err | grep -v -i mce || true") == ""
+        shut_down(xm, guest)
+    subprocess.run(["qemu-img", "check", "-q", qcow2], check=True)
+
+
+@needs_passt
+@pytest.mark.slow
+def test_ten_guests(system, xm):
+    """Ten at once, each with its own disk and network, all shut down cleanly."""
+    with contextlib.ExitStack() as stack:
+        guests = []
+        for _ in range(10):
+            guests.append(stack.enter_context(Guest(system, free_port(), memory=192)))
+            guests[-1].start()
+        for guest in guests:
+            guest.wait(900)
+        for number, guest in enumerate(guests):
+            check_ssh(guest, f"hostnamectl --static hostname guest-{number} || hostname guest-{number}")
+        assert [check_ssh(guest, "hostname").strip() for guest in guests] == [
+            f"guest-{number}" for number in range(10)]
+        shut_down(xm, *guests)

@@ -13,18 +13,21 @@ from .. import GuestkitError
 from ..machine import Machine
 
 FIRST, LAST = 2222, 2321  # where ports for ssh are looked for
+_given = set()
 
 
 def free_port():
-    """A TCP port of the loopback that nobody listens on just now."""
-    for port in range(FIRST, LAST + 1):
+    """A TCP port of the loopback that nobody listens on just now; each one once, as a guest
+    that is being started does not listen yet."""
+    for port in sorted(set(range(FIRST, LAST + 1)) - _given):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
     raise GuestkitError(f"no port from {FIRST} to {LAST} is free for ssh")
 
 
@@ -43,10 +46,11 @@ def _scratch():
 
 
 class Guest(Machine):
-    """Boots the kernel of the system directly. `port`: of the loopback, for its ssh; None for
-    no network. `disks`: more entries for disk=[]. `form`: of its own disk, raw or qcow2."""
+    """Boots the kernel of the system directly, or `kernel`, such as GRUB, which finds the rest on
+    the disk. `port`: of the loopback, for its ssh; None for no network. `disks`: more entries
+    for disk=[]. `form`: of its own disk, raw or qcow2."""
 
-    def __init__(self, system, port=None, disks=(), form="raw", config="", **options):
+    def __init__(self, system, port=None, disks=(), form="raw", kernel=None, config="", **options):
         self.system, self.port = system, port
         directory = _scratch()
         self.disk = os.path.join(directory, "disk.img")
@@ -57,9 +61,10 @@ class Guest(Machine):
         if port:
             config += f"vif = ['type=user,hostfwd={port}:22']\n"
         extra = "root=LABEL=root ro systemd.show_status=1 " + options.pop("extra", "")
-        super().__init__("xm", kernel=os.path.join(system, "vmlinuz"), config=config,
+        super().__init__("xm", kernel=kernel or os.path.join(system, "vmlinuz"), config=config,
                          extra=extra.strip(), directory=directory, **options)
-        self.ramdisk = os.path.join(system, "initrd.img")
+        if not kernel:
+            self.ramdisk = os.path.join(system, "initrd.img")
         source = os.path.join(system, "disk.img")
         if form == "raw":
             copy_disk(source, self.disk)
