@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-#define LAUNCHER_MAX_FDS 16
+#define LAUNCHER_MAX_FDS 64
 
 /* The new process, with copies of the descriptors that were given, close-on-exec. Must not
  * return. Async-signal-safe calls only: it may come from a process with threads. */

@@ -16,12 +16,15 @@
 #include "base/json.h"
 #include "base/paths.h"
 #include "config/value.h"
+#include "config/domain_config.h"
 
 #define OWN_PROGRAM "pygrub"
 #define QUIET "-q"
 
 bool bootloader_spec_wanted(const struct config *c)
 {
+    if (domain_config_is_hvm(c)) /* its firmware does that */
+        return false;
     if (config_string(c, "bootloader", "")[0])
         return true;
     return !config_string(c, "kernel", "")[0] && config_list_count(c, "disk") > 0;

@@ -19,6 +19,7 @@
 #include "config/cmdline.h"
 #include "config/console_spec.h"
 #include "config/disk_spec.h"
+#include "config/hvm_config.h"
 #include "config/options.h"
 #include "config/vcpu_spec.h"
 #include "config/vif_spec.h"
@@ -132,18 +133,17 @@ static int check_type(const struct config *c, struct err *err)
                    config_place(c, option), option, value);
 }
 
-/* Only paravirtualized guests for now: say so in the words of the option that asks for more. */
-static int need_pv(const struct config *c, struct err *err)
+/* xl's third kind: say so in the words of the option that asks for it. */
+static int refuse_pvh(const struct config *c, struct err *err)
 {
     const char *option = type_option(c);
-    const char *value = option ? config_string(c, option, "") : "pv";
 
-    if (strcmp(value, "hvm") != 0 && strcmp(value, "pvh") != 0)
+    if (!option || strcmp(config_string(c, option, ""), "pvh") != 0)
         return 0;
     return err_set(err, ENOTSUP,
-                   "%s: %s = '%s': only paravirtualized (PV) guests can run yet, not fully "
-                   "virtualized ones",
-                   config_place(c, option), option, value);
+                   "%s: %s = 'pvh': there are paravirtualized ('pv') and fully virtualized ('hvm') "
+                   "guests, PVH ones are not available",
+                   config_place(c, option), option);
 }
 
 /* A path of ours, absolute, of a file that can be read. */
@@ -263,11 +263,13 @@ static int add_actions(struct config *c, json_t *doc, struct err *err)
 /* One line for each option that asks for something that is not there yet. */
 static void warn_later(struct config *c)
 {
+    bool hvm = domain_config_is_hvm(c);
+
     for (size_t i = 0; i < option_count; i++) {
         const struct option_info *o = &option_table[i];
         bool asks = config_is_set(c, o->name);
 
-        if (o->status != OPTION_LATER || !asks)
+        if (o->status != OPTION_LATER || !asks || (hvm && hvm_config_uses(o->name)))
             continue;
         if (o->type == OPTION_LIST)
             asks = config_list_count(c, o->name) > 0;
@@ -310,9 +312,11 @@ int domain_config_make(struct config *c, json_t **ret, struct err *err)
     int rc = domain_config_check(c, &doc, err);
 
     if (rc == 0)
-        rc = need_pv(c, err);
+        rc = refuse_pvh(c, err);
     if (rc == 0)
-        rc = bootloader_spec_wanted(c) ? 0 : add_kernel(c, doc, err);
+        rc = domain_config_is_hvm(c)     ? hvm_config_add(c, doc, err)
+             : bootloader_spec_wanted(c) ? 0
+                                         : add_kernel(c, doc, err);
     if (rc == 0)
         rc = disk_spec_add_all(c, doc, err);
     if (rc == 0 && bootloader_spec_wanted(c))

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "config/domain_config.h"
 #include "config/vif_fallback.h"
 
 #define SPEC_MAX 1024
@@ -221,6 +222,22 @@ static int take_vifname(struct spec *s, const char *value, struct err *err)
     return set_text(s, "ifname", value, err);
 }
 
+/* The card that a fully virtualized guest sees; others have no use for it. */
+static int take_model(struct spec *s, const char *value, struct err *err)
+{
+    static const char *const models[] = {"rtl8139", "e1000",     "e1000e",  "ne2k_pci",
+                                         "pcnet",   "i82551",    "i82557b", "i82559er",
+                                         "virtio",  "virtio-net"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(models); i++)
+        if (strcmp(value, models[i]) == 0)
+            return set_text(s, "model", value, err);
+    return err_set(err, EINVAL,
+                   "model=%s is none of rtl8139, e1000, e1000e, ne2k_pci, pcnet, i82551, i82557b, "
+                   "i82559er, virtio",
+                   value);
+}
+
 /* Only this host has networks to offer. */
 static int take_backend(const char *value, struct err *err)
 {
@@ -230,7 +247,7 @@ static int take_backend(const char *value, struct err *err)
 }
 
 /* Accepted for the configs' sake: what they are for does not exist here, or not yet. */
-static const char *const ignored[] = {"model", "accel",   "uuid",      "policy",    "label",
+static const char *const ignored[] = {"accel", "uuid",    "policy",    "label",
                                       "vlan",  "trusted", "untrusted", "forwarddev"};
 
 static int take_key(struct spec *s, const char *key, const char *value, struct err *err)
@@ -251,6 +268,8 @@ static int take_key(struct spec *s, const char *key, const char *value, struct e
         return take_backend(value, err);
     else if (strcmp(key, "gatewaydev") == 0 || strcmp(key, "netdev") == 0)
         return set_text(s, "gatewaydev", value, err);
+    else if (strcmp(key, "model") == 0)
+        return take_model(s, value, err);
     else if (strcmp(key, "bridge") == 0 || strcmp(key, "script") == 0 || strcmp(key, "ip") == 0)
         return set_text(s, key, value, err);
     else {
@@ -354,6 +373,8 @@ static int add_one(struct config *c, json_t *vifs, const char *text, struct err 
     rc = vif_spec_parse(text, (unsigned int)json_array_size(vifs), &identity, &vif, &unused, err);
     if (rc < 0)
         return err_wrap(err, "%s: vif '%s'", config_place(c, "vif"), text);
+    if (!domain_config_is_hvm(c) && json_object_get(vif, "model"))
+        unused = "model";
     if (unused)
         config_warn(c, "%s: vif '%s': %s has no effect", config_place(c, "vif"), text, unused);
     if (strcmp(json_get_string(vif, "type", ""), "tap") == 0 &&

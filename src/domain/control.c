@@ -23,6 +23,7 @@
 #include "domain/cputime.h"
 #include "domain/devices.h"
 #include "domain/process.h"
+#include "hvm/hvm.h"
 
 #define REQUEST_MAX 4096
 #define MAX_CONNECTIONS 64
@@ -344,6 +345,17 @@ static const struct {
     {"mem-max", control_mem_max},
 };
 
+/* A fully virtualized guest's own verbs come first; the others are those of any domain. */
+static bool answer_hvm(struct connection *cn, const char *verb, const json_t *request)
+{
+    struct hvm *hvm = cn->control->process->hvm;
+    json_t *answer = hvm ? hvm_request(hvm, verb, request) : NULL;
+
+    if (answer)
+        control_answer(cn, answer);
+    return answer != NULL;
+}
+
 static void handle_request(struct connection *cn, const char *line, size_t len)
 {
     struct err err = {0};
@@ -355,6 +367,10 @@ static void handle_request(struct connection *cn, const char *line, size_t len)
         return;
     }
     verb = json_get_string(request, "verb", "");
+    if (answer_hvm(cn, verb, request)) {
+        json_decref(request);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
         if (strcmp(verb, verbs[i].name) == 0) {
             verbs[i].fn(cn, request);

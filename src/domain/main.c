@@ -32,6 +32,7 @@
 #include "domain/jail.h"
 #include "domain/process.h"
 #include "engine/engine.h"
+#include "hvm/model.h"
 
 #define CONFIG_MAX (1024 * 1024)
 #define MAX_CLIENTS 8
@@ -125,7 +126,7 @@ static void block_signals(void)
 /* Everything up to a running domain. On failure p holds nothing. */
 static int start(struct process *p, const struct inherited *in, struct err *err)
 {
-    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec};
+    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec, hvm_exec};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)

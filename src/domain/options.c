@@ -27,13 +27,14 @@ static int take_string(const json_t *doc, const char *key, bool needed, char **r
 
 static int take_strings(struct domain_options *o, const json_t *doc, struct err *err)
 {
+    bool is_pv = !json_object_get(doc, "hvm");
     const struct {
         const char *key;
         bool needed;
         char **to;
     } strings[] = {
         {"name", true, &o->name},
-        {"kernel", !json_object_get(doc, "bootloader"), &o->kernel},
+        {"kernel", is_pv && !json_object_get(doc, "bootloader"), &o->kernel},
         {"ramdisk", false, &o->ramdisk},
         {"cmdline", false, &o->cmdline},
         {"log", true, &o->log_path},
@@ -229,6 +230,8 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
         rc = take_array(doc, "vifs", &o->vifs, err);
     if (rc == 0)
         rc = take_bootloader(doc, &o->bootloader, err);
+    if (rc == 0)
+        o->hvm = json_incref(json_object_get(doc, "hvm"));
     if (rc < 0)
         domain_options_done(o);
     return rc;
@@ -248,5 +251,6 @@ void domain_options_done(struct domain_options *o)
     json_decref(o->disks);
     json_decref(o->vifs);
     json_decref(o->bootloader);
+    json_decref(o->hvm);
     memset(o, 0, sizeof(*o));
 }

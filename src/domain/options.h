@@ -37,6 +37,7 @@ struct domain_options {
     json_t *disks;      /* array of objects for disk_config_parse(), or NULL */
     json_t *vifs;       /* likewise for vif_config_parse() */
     json_t *bootloader; /* object for bootloader_prepare(), or NULL */
+    json_t *hvm;        /* object for hvm_spec_parse(): fully virtualized; NULL = not */
 };
 
 /* Read and check a document. On failure *o needs no domain_options_done(). 0 or -EINVAL. */

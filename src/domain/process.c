@@ -24,6 +24,7 @@
 #include "domain/devices.h"
 #include "domain/pause.h"
 #include "domain/sched_op.h"
+#include "hvm/hvm.h"
 #include "xenstore/client.h"
 
 #define FLUSH_MS 2000
@@ -149,7 +150,9 @@ int process_init(struct process *p, int listen_fd, struct err *err)
         rc = xs_connect(&p->store, d->store_socket, err);
     if (rc == 0 && p->options.paused)
         domain_pause(d, PAUSED_BY_ADMIN);
-    if (rc == 0)
+    if (rc == 0 && p->options.hvm)
+        rc = hvm_create(&p->hvm, p->loop, d, &p->options, err);
+    else if (rc == 0)
         rc = devices_create(&d->devices, p->loop, &p->options, err);
     if (rc == 0)
         rc = control_create(&p->control, p, listen_fd, err);
@@ -163,6 +166,7 @@ void process_done(struct process *p)
     control_destroy(p->control);
     devices_destroy(p->d.devices);
     xs_close(p->store);
+    hvm_destroy(p->hvm);
     console_destroy(p->d.console);
     loop_remove(p->signal_watch);
     loop_remove(p->wake_watch);
@@ -174,6 +178,25 @@ void process_done(struct process *p)
     pthread_mutex_destroy(&p->d.lock);
 }
 
+static int start_life(struct process *p, struct err *err)
+{
+    int rc;
+
+    if (!p->hvm)
+        return life_start(&p->life, &p->d, p->loop, &p->options, &p->first_tsc, err);
+    rc = hvm_start(p->hvm, err);
+    p->life.started_ns = monotonic_ns();
+    return rc;
+}
+
+static void end_life(struct process *p)
+{
+    if (p->hvm)
+        hvm_end(p->hvm);
+    else
+        life_end(&p->life, &p->d);
+}
+
 int process_start(struct process *p, struct err *err)
 {
     const struct domain_options *o = &p->options;
@@ -183,9 +206,10 @@ int process_start(struct process *p, struct err *err)
         return rc;
     pthread_mutex_lock(&p->d.lock);
     console_dmesg_printf(p->d.console, "Domain %u '%s': %lu MiB, %u vcpus, kernel %s", o->domid,
-                         o->name, o->memory_pages / 256, o->vcpus, o->kernel);
+                         o->name, o->memory_pages / 256, o->vcpus,
+                         o->kernel[0] ? o->kernel : "found by the firmware");
     pthread_mutex_unlock(&p->d.lock);
-    rc = life_start(&p->life, &p->d, p->loop, o, &p->first_tsc, err);
+    rc = start_life(p, err);
     if (p->bootloader)
         bootloader_clean(p->bootloader);
     p->started |= rc == 0;
@@ -211,6 +235,15 @@ static int earlier(int a, int b)
     return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+/* What only vCPUs of our own need. Lock held. Milliseconds until it is to be called again, -1 =
+ * when woken. */
+static int tick_vcpus(struct process *p)
+{
+    sched_watchdog_check(&p->d);
+    vcpu_threads_wake(p->life.threads);
+    return p->d.state == DOMAIN_DYING ? -1 : watchdog_timeout(&p->d);
+}
+
 /* Serve everybody until the running life ends. */
 static void serve_life(struct process *p)
 {
@@ -218,14 +251,14 @@ static void serve_life(struct process *p)
     bool over = false;
 
     while (!over) {
-        int timeout = -1;
+        int timeout = p->hvm ? hvm_tick(p->hvm) : -1;
 
         pthread_mutex_lock(&d->lock);
-        sched_watchdog_check(d);
-        vcpu_threads_wake(p->life.threads);
+        if (!p->hvm)
+            timeout = tick_vcpus(p);
         over = d->state == DOMAIN_DYING;
         if (!over)
-            timeout = earlier(console_tick(d->console), watchdog_timeout(d));
+            timeout = earlier(console_tick(d->console), timeout);
         pthread_mutex_unlock(&d->lock);
         if (!over)
             loop_run_once(p->loop, timeout);
@@ -389,7 +422,7 @@ enum shutdown_reason process_run(struct process *p)
 
         again = false;
         serve_life(p);
-        life_end(&p->life, &p->d);
+        end_life(p);
         log_end(p);
         action = choose_action(p);
         if (action == ACTION_RESTART) {

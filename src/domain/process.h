@@ -14,6 +14,7 @@
 struct bootloader;
 struct control;
 struct xs_client;
+struct hvm; /* hvm/hvm.h */
 
 struct process {
     struct domain d;
@@ -24,7 +25,8 @@ struct process {
     struct bootloader *bootloader; /* NULL: the kernel is a file of the host */
     struct loop_watch *signal_watch, *wake_watch;
     int signal_fd;
-    struct life life;
+    struct life life;            /* of a paravirtualized guest; started_ns of any */
+    struct hvm *hvm;             /* NULL: the guest is paravirtualized */
     struct tsc_sample first_tsc; /* taken as early as possible */
     bool started;                /* the first life */
     unsigned int restarts;

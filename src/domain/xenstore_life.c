@@ -181,7 +181,8 @@ static int seed_once(struct seed *s)
     s->rc = 0;
     put_identity(s);
     put_resources(s);
-    put_rings(s);
+    if (s->d->ram.base) /* else nobody in there knows of rings */
+        put_rings(s);
     put_guest_areas(s);
     rc = xs_transaction_end(s->store, s->tx, s->rc == 0);
     return s->rc < 0 ? s->rc : rc;
@@ -200,8 +201,7 @@ static int introduce(struct xs_client *store, const struct domain *d, struct err
                   : 0;
 }
 
-/* The guest's connection, and the domain introduced. */
-static int connect_domain(const struct domain *d, struct err *err)
+int xenstore_introduce(const struct domain *d, struct err *err)
 {
     struct xs_client *store;
     int rc = xs_connect(&store, d->store_socket, err), fd;
@@ -218,7 +218,7 @@ static int connect_domain(const struct domain *d, struct err *err)
 
 int xenstore_attach(struct domain *d, struct loop *loop, struct err *err)
 {
-    int fd = connect_domain(d, err);
+    int fd = xenstore_introduce(d, err);
 
     return fd < 0 ? fd : xenstore_ring_create(d, loop, fd, err);
 }

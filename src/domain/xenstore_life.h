@@ -8,9 +8,12 @@
 #include "base/loop.h"
 #include "domain/domain.h"
 
-/* Introduce the domain to this instance's xenstored, with what xl writes before a PV domU
- * starts and nothing that promises a device (ABI section 12.3), and connect its ring. Main
- * thread, without the lock; event channels exist. 0 or -errno. */
+/* Introduce the domain to this instance's xenstored, with what xl writes before a domU starts
+ * and nothing that promises a device (ABI section 12.3). The domain is there until the last copy
+ * of the descriptor that is returned is closed. Or -errno. */
+int xenstore_introduce(const struct domain *d, struct err *err) MUST_CHECK;
+/* The same for a paravirtualized domain, whose ring is connected to xenstored. Main thread,
+ * without the lock; event channels exist. 0 or -errno. */
 int xenstore_attach(struct domain *d, struct loop *loop, struct err *err) MUST_CHECK;
 /* Release it: xenstored removes all that was the domain's. Nothing happens if it was not
  * attached. */

@@ -94,10 +94,9 @@ def test_hvm_parses(create, tmp_path):
                  "(acpi 0)", "(vnclisten 0.0.0.0)", "(boot c)"):
         assert f"    {line}\n" in done.stdout
     assert "(device (vbd (uname file:/iso/x.iso) (dev hdd:cdrom) (mode r)))" in done.stdout
-    # It cannot run yet, and says why.
     done = create("-q", "hvm")
     assert done.returncode == 1
-    assert "hvm:8: builder = 'hvm': only paravirtualized" in done.stderr
+    assert "Disk image does not exist: /images/disk1.img" in done.stderr
 
 
 def test_lost_indentation(create, tmp_path):

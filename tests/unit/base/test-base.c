@@ -28,6 +28,7 @@
 #include "base/loop.h"
 #include "base/paths.h"
 #include "base/proc.h"
+#include "base/virt.h"
 
 static void test_err_wrap_keeps_a_long_cause(void **state)
 {
@@ -261,6 +262,32 @@ static void test_proc(void **state)
     close(pidfd);
 }
 
+/* --- virt --------------------------------------------------------------------------------- */
+
+static void test_virt_flags(void **state)
+{
+    assert_true(virt_flags_have_hvm("processor\t: 0\nflags\t\t: fpu vmx sse\n"));
+    assert_true(virt_flags_have_hvm("flags : svm\n"));
+    assert_true(virt_flags_have_hvm("flags: fpu svm"));
+    assert_false(virt_flags_have_hvm("flags\t: fpu sse\nvmx flags\t: vnmi\nbugs\t: svm\n"));
+    assert_false(virt_flags_have_hvm("flags : vmxx nosvm\n"));
+    assert_false(virt_flags_have_hvm("flags :"));
+    assert_false(virt_flags_have_hvm(""));
+}
+
+static void test_virt_choose(void **state)
+{
+    enum virt_cpu cpu = VIRT_KVM;
+    struct err err = {0};
+
+    assert_int_equal(virt_choose("always", &cpu, &err), 0);
+    assert_int_equal(cpu, VIRT_EMULATED);
+    assert_int_equal(virt_choose("auto", &cpu, &err), 0);
+    assert_int_equal(cpu, virt_has_kvm() ? VIRT_KVM : VIRT_EMULATED);
+    assert_int_equal(virt_choose("never", &cpu, &err), virt_has_kvm() ? 0 : -ENOTSUP);
+    assert_int_equal(virt_choose("", &cpu, &err), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +300,8 @@ int main(void)
         cmocka_unit_test(test_loop_removal),
         cmocka_unit_test(test_cpulist),
         cmocka_unit_test(test_proc),
+        cmocka_unit_test(test_virt_flags),
+        cmocka_unit_test(test_virt_choose),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@
 #include "config/domain_config.h"
 
 /* A file that exists and can be read stands for a kernel. */
+#define HVM "builder = 'hvm'\n"
 #define KERNEL "kernel = '/proc/self/exe'\n"
 #define DISK "disk = ['file:/proc/self/exe,xvda,r']\n"
 
@@ -101,8 +102,25 @@ static const struct {
      "dir/file:2: bootloader = '/no/such': there is no such program"},
     {DISK "bootloader = 'lilo'", "there is no such program (name it with its path"},
     {DISK "bootloader = '/etc/passwd'", "Bootloader isn't executable: /etc/passwd (dir/file:2)"},
-    {KERNEL "builder = 'hvm'", "dir/file:2: builder = 'hvm': only paravirtualized"},
-    {KERNEL "type = 'pvh'", "dir/file:2: type = 'pvh': only paravirtualized"},
+    {KERNEL "type = 'pvh'", "dir/file:2: type = 'pvh': there are paravirtualized"},
+    {HVM "boot = 'cx'", "dir/file:2: boot = 'cx': letters of a"},
+    {HVM "boot = 'cc'", "each once"},
+    {HVM "serial = 'stdio'", "dir/file:2: serial = 'stdio': up to four of pty"},
+    {HVM "serial = ['pty', 7]", "dir/file:2: serial: a string is needed"},
+    {HVM "usbdevice = 'host:1:2'", "only tablet, mouse and keyboard"},
+    {HVM "soundhw = 'gus'", "dir/file:2: soundhw = 'gus'"},
+    {HVM "vga = 'vmware'", "dir/file:2: vga = 'vmware'"},
+    {HVM "videoram = 1000", "videoram = 1000 is not within 0..256"},
+    {HVM "keymap = 'de,x'", "dir/file:2: keymap = 'de,x': no keyboard layout"},
+    {HVM "vnc = 1\nvnclisten = 'a,b'", "dir/file:3: vnclisten = 'a,b': no address"},
+    {HVM "vnc = 1\nvncdisplay = 60000", "dir/file:3: vncdisplay = 60000"},
+    {HVM "timer_mode = 4", "dir/file:2: timer_mode: a number from 0 to 3"},
+    {HVM "timer_mode = 'never'", "timer_mode: a number from 0 to 3"},
+    {HVM "rtc_timeoffset = 10000000000", "is more than 200 years"},
+    {HVM "fda = '/nowhere'", "dir/file:2: fda: there is no file /nowhere"},
+    {HVM "kernel = '/nowhere'", "dir/file:2: kernel: there is no file /nowhere"},
+    {HVM "apic = 0\nvcpus = 2", "a guest with more than one CPU needs its APIC"},
+    {HVM "hvm_emulation = 'sometimes'", "none of auto, never, always"},
     {KERNEL "builder = 'bhyve'", "dir/file:2: builder = 'bhyve' is unknown"},
     {KERNEL "name = 'a b'", "dir/file:2: name 'a b': only letters, digits"},
     {KERNEL "name = ''", "1 to 63 characters"},
@@ -298,10 +316,74 @@ static void test_files_of_the_field(void **state)
     assert_int_equal(config_warning_count(c), 0);
     config_free(c);
     assert_int_not_equal(make(hvm_file, &doc, &c, &err), 0);
-    assert_non_null(strstr(err.msg, "dir/file:9: builder = 'hvm'"));
+    assert_non_null(strstr(err.msg, "Disk image does not exist: /images/disk1.img"));
     assert_string_equal(config_list_item(c, "disk", 1), "file:/iso/x.iso,hdd:cdrom,r");
-    assert_int_equal(config_warning_count(c), 0);
     config_free(c);
+}
+
+static void test_hvm_defaults(void **state)
+{
+    json_t *doc = NULL, *hvm;
+
+    assert_int_equal(make(HVM "hvm_emulation = 'always'", &doc, NULL, NULL), 0);
+    hvm = json_object_get(doc, "hvm");
+    assert_string_equal(json_get_string(doc, "type", ""), "hvm");
+    assert_null(json_object_get(doc, "kernel"));
+    assert_string_equal(json_get_string(hvm, "cpu", ""), "tcg");
+    assert_string_equal(json_get_string(hvm, "boot", ""), "c");
+    assert_string_equal(json_get_string(hvm, "vga", ""), "cirrus");
+    assert_true(json_get_bool(hvm, "acpi", false) && json_get_bool(hvm, "apic", false));
+    assert_true(json_get_bool(hvm, "pae", false) && json_get_bool(hvm, "nx", false));
+    assert_false(json_get_bool(hvm, "hpet", true) || json_get_bool(hvm, "usb", true) ||
+                 json_get_bool(hvm, "localtime", true) || json_get_bool(hvm, "viridian", true));
+    assert_int_equal(json_get_int(hvm, "timer_mode", 0), 1);
+    assert_int_equal(json_array_size(json_object_get(hvm, "serial")), 0);
+    assert_null(json_object_get(hvm, "vnc"));
+    json_decref(doc);
+}
+
+static void test_hvm_options(void **state)
+{
+    struct config *c = NULL;
+    json_t *doc = NULL, *hvm, *vnc;
+
+    assert_int_equal(make(HVM "hvm_emulation = 'always'\nkernel = '/usr/lib/xen/boot/hvmloader'\n"
+                              "sdl = 1\nvnclisten = '0.0.0.0:3'\nvncpasswd = 'too long for VNC'\n"
+                              "serial = ['none', 'pty']\nusbdevice = 'tablet'\nstdvga = 1\n"
+                              "timer_mode = 'no_missed_ticks_pending'\nviridian = ['all']\n"
+                              "enable_audio = 1\nmaxvcpus = 4\nfda = '/proc/self/exe'\n"
+                              "vif = ['type=user, model=e1000']\ndisk = [',hdc:cdrom,r']",
+                          &doc, &c, NULL),
+                     0);
+    hvm = json_object_get(doc, "hvm");
+    vnc = json_object_get(hvm, "vnc");
+    assert_null(json_object_get(doc, "kernel"));
+    assert_string_equal(json_get_string(vnc, "listen", ""), "0.0.0.0");
+    assert_int_equal(json_get_int(vnc, "display", 0), 3);
+    assert_int_equal(json_array_size(json_object_get(hvm, "serial")), 2);
+    assert_int_equal(json_array_size(json_object_get(hvm, "usbdevice")), 1);
+    assert_string_equal(json_get_string(hvm, "vga", ""), "stdvga");
+    assert_int_equal(json_get_int(hvm, "timer_mode", 0), 2);
+    assert_true(json_get_bool(hvm, "viridian", false));
+    assert_string_equal(json_get_string(hvm, "soundhw", ""), "sb16");
+    assert_int_equal(json_get_int(doc, "vcpus", 0), 4);
+    assert_string_equal(
+        json_get_string(json_array_get(json_object_get(doc, "vifs"), 0), "model", ""), "e1000");
+    /* Emulation, SDL, the password's length; what has its effect is not called without. */
+    assert_int_equal(config_warning_count(c), 3);
+    json_decref(doc);
+    config_free(c);
+}
+
+/* A kernel that is no firmware is started directly. */
+static void test_hvm_kernel(void **state)
+{
+    json_t *doc = NULL;
+
+    assert_int_equal(make(HVM KERNEL "root = '/dev/sda1'\nextra = 'ro'", &doc, NULL, NULL), 0);
+    assert_int_equal(json_get_string(doc, "kernel", "")[0], '/');
+    assert_string_equal(json_get_string(doc, "cmdline", ""), "root=/dev/sda1 ro");
+    json_decref(doc);
 }
 
 /* The lost indentation of a copied file gets a line number and a reason. */
@@ -343,6 +425,9 @@ int main(void)
         cmocka_unit_test(test_lost_indentation),
         cmocka_unit_test(test_devices_warn),
         cmocka_unit_test(test_vcpus),
+        cmocka_unit_test(test_hvm_defaults),
+        cmocka_unit_test(test_hvm_options),
+        cmocka_unit_test(test_hvm_kernel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

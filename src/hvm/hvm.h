@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * hvm.h - a fully virtualized guest inside its domain process: what it has on the host (drives,
+ * network interfaces), kept over reboots, and one life of it, which is one process of the
+ * device model. What happens at a life's end is domain/process.c's, as for other guests.
+ *
+ * All functions are for the main thread, without the domain's lock.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "domain/domain.h"
+#include "domain/options.h"
+
+struct hvm;
+
+/* Open what the configuration names. `o` is kept. 0 or -errno. */
+int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
+               const struct domain_options *o, struct err *err) MUST_CHECK;
+void hvm_destroy(struct hvm *h); /* NULL is fine */
+
+/* Start a life: the machine is switched on, unless d->paused. On failure all is as before. */
+int hvm_start(struct hvm *h, struct err *err) MUST_CHECK;
+/* End it, whatever state it is in. */
+void hvm_end(struct hvm *h);
+/* Something moves on by time: call again after so many ms, -1 = never. */
+int hvm_tick(struct hvm *h);
+
+/* A request of the control socket (docs/internals/control-protocol.md). A new answer, or NULL:
+ * it is one that the domain process answers for every guest. */
+json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * hvm_priv.h - what the files behind hvm.h share.
+ */
+#pragma once
+
+#include "backend/block/disk.h"
+#include "backend/net/link.h"
+#include "backend/net/vif_config.h"
+#include "hvm/args.h"
+#include "hvm/hvm.h"
+#include "hvm/model.h"
+#include "hvm/qmp.h"
+
+struct xs_client;
+
+struct hvm_drive {
+    struct disk_config config;
+    struct disk disk; /* of an empty drive: nothing open */
+    bool empty;
+    enum hvm_bus bus;
+    unsigned int unit;
+    int set; /* fdset of a medium that was put in during this life, 0 = none */
+};
+
+struct hvm_nic {
+    struct vif_config config;
+    char model[16], ifname[16];
+    struct net_link *tap; /* NULL: passt, started anew for each life */
+};
+
+/* The console's serial port: a socket to the device model. */
+struct hvm_serial_port {
+    int fd;
+    struct loop_watch *watch;
+    bool waiting; /* for a client of the console that is behind */
+};
+
+/* This life in xenstored. */
+struct hvm_store {
+    struct xs_client *client;
+    struct loop_watch *watch;
+    int domain_fd; /* the domain is there as long as this is open */
+};
+
+struct hvm {
+    struct loop *loop;
+    struct domain *d;
+    const struct domain_options *o;
+    struct hvm_spec spec;
+    char run_dir[PATHS_MAX];
+    struct hvm_drive drives[HVM_MAX_DRIVES];
+    unsigned int nr_drives;
+    struct hvm_nic nics[HVM_MAX_NICS];
+    unsigned int nr_nics;
+
+    /* A life. */
+    struct model *model;
+    struct qmp *qmp;
+    struct loop_watch *qmp_watch;
+    struct hvm_serial_port serial;
+    struct hvm_store store;
+    unsigned int vnc_port; /* 0 = none */
+    char vnc_address[64];
+    uint64_t balloon_mib; /* what the guest was asked to have */
+    bool reboot_wanted;   /* the power button was pressed for a reboot */
+    int next_set;         /* the next free fdset */
+};
+
+/* drives.c: open what the document has; the drives and their descriptors for a life. */
+int hvm_drives_open(struct hvm *h, const json_t *disks, struct err *err) MUST_CHECK;
+void hvm_drives_close(struct hvm *h);
+int hvm_drives_describe(struct hvm *h, struct hvm_machine *m, struct hvm_fds *fds,
+                        struct err *err) MUST_CHECK;
+json_t *hvm_drives_list(const struct hvm *h);
+/* Change the medium of a CD drive; `object` NULL: take it out. */
+int hvm_drives_change(struct hvm *h, const char *name, const json_t *object,
+                      struct err *err) MUST_CHECK;
+
+/* nics.c: likewise. */
+int hvm_nics_open(struct hvm *h, const json_t *vifs, struct err *err) MUST_CHECK;
+void hvm_nics_close(struct hvm *h);
+int hvm_nics_describe(struct hvm *h, struct hvm_machine *m, struct hvm_fds *fds,
+                      struct err *err) MUST_CHECK;
+json_t *hvm_nics_list(const struct hvm *h);
+
+/* serial.c: the port that is the console; the device model's end is added to fds. */
+int hvm_serial_open(struct hvm *h, struct hvm_fds *fds, int *ret_number,
+                    struct err *err) MUST_CHECK;
+void hvm_serial_close(struct hvm *h);
+int hvm_serial_tick(struct hvm *h);
+
+/* store.c: show this life to xenstored, and listen to what is asked of the guest there. */
+int hvm_store_open(struct hvm *h, struct err *err) MUST_CHECK;
+void hvm_store_close(struct hvm *h);
+
+/* hvm.c: a command of the device model. */
+int hvm_command(struct hvm *h, const char *command, json_t *arguments, struct err *err) MUST_CHECK;
+/* Press the power button; the guest's end then counts as a reboot if `reboot`. */
+int hvm_press_power(struct hvm *h, bool reboot, struct err *err) MUST_CHECK;
+/* Press Alt, SysRq and a letter. */
+int hvm_press_sysrq(struct hvm *h, char letter, struct err *err) MUST_CHECK;

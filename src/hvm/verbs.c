@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * verbs.c - requests of the control socket that a machine answers.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "domain/pause.h"
+#include "hvm/hvm_priv.h"
+
+#define DUMP_PATIENCE_MS 600000
+
+/* 0, or -errno with a sentence. `answer` is an object that says ok already. */
+typedef int verb_fn(struct hvm *h, const json_t *request, json_t *answer, struct err *err);
+
+static int block_list(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    return json_object_set_new(answer, "disks", hvm_drives_list(h)) < 0
+               ? err_set(err, ENOMEM, "out of memory")
+               : 0;
+}
+
+static int network_list(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    return json_object_set_new(answer, "vifs", hvm_nics_list(h)) < 0
+               ? err_set(err, ENOMEM, "out of memory")
+               : 0;
+}
+
+/* Only media come and go: the drives of a PC are soldered in. */
+static int block_configure(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    const json_t *disk = json_object_get(request, "disk");
+
+    if (!json_is_object(disk))
+        return err_set(err, EINVAL, "disk: an object is needed");
+    return hvm_drives_change(h, json_get_string(disk, "name", ""),
+                             json_get_string(disk, "path", "")[0] ? disk : NULL, err);
+}
+
+static int refuse_disks(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    return err_set(err, ENOTSUP,
+                   "the drives of a fully virtualized guest stay as they are while it runs; xm "
+                   "cd-insert and cd-eject exchange the media of its CD drives");
+}
+
+static int trigger(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    const char *event = json_get_string(request, "event", "");
+
+    if (strcmp(event, "nmi") == 0)
+        return hvm_command(h, "inject-nmi", NULL, err);
+    if (strcmp(event, "reset") == 0)
+        return hvm_command(h, "system_reset", NULL, err);
+    if (strcmp(event, "power") == 0)
+        return hvm_press_power(h, false, err);
+    if (strcmp(event, "s3resume") == 0)
+        return hvm_command(h, "system_wakeup", NULL, err);
+    return err_set(err, EINVAL, "trigger '%.40s' is none of nmi, reset, power, s3resume", event);
+}
+
+static int set_paused(struct hvm *h, bool paused, struct err *err)
+{
+    pthread_mutex_lock(&h->d->lock);
+    if (paused)
+        domain_pause(h->d, PAUSED_BY_ADMIN);
+    else
+        domain_unpause(h->d, PAUSED_BY_ADMIN);
+    pthread_mutex_unlock(&h->d->lock);
+    /* Between two lives it counts from the next one on. */
+    return h->qmp ? hvm_command(h, paused ? "stop" : "cont", NULL, err) : 0;
+}
+
+static int pause_machine(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    return set_paused(h, true, err);
+}
+
+static int unpause_machine(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    return set_paused(h, false, err);
+}
+
+static int sysrq(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    return hvm_press_sysrq(h, json_get_string(request, "key", "")[0], err);
+}
+
+static int open_output(const json_t *request, struct err *err)
+{
+    const char *path = json_get_string(request, "path", "");
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    return fd < 0 ? err_set(err, errno, "%s cannot be written: %s", path, strerror(errno)) : fd;
+}
+
+/* The picture goes to a descriptor, since the device model can write no files. */
+static int screenshot(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    CLEANUP_CLOSE int fd = open_output(request, err);
+    char file[32];
+    int set = h->next_set++, rc;
+
+    if (fd < 0)
+        return fd;
+    if (!h->qmp)
+        return err_set(err, EAGAIN, "the machine is not there at the moment");
+    snprintf(file, sizeof(file), "/dev/fdset/%d", set);
+    rc = qmp_execute(h->qmp, "add-fd", json_pack("{s:i}", "fdset-id", set), fd, QMP_PATIENCE_MS,
+                     NULL, err);
+    if (rc < 0)
+        return rc;
+    rc = hvm_command(h, "screendump", json_pack("{s:s, s:s}", "filename", file, "format", "png"),
+                     err);
+    if (hvm_command(h, "remove-fd", json_pack("{s:i}", "fdset-id", set), NULL) < 0)
+        log_msg(LOG_DEBUG, "hvm", "the descriptor of a screenshot stays open");
+    return rc;
+}
+
+static int dump_core(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    CLEANUP_CLOSE int fd = open_output(request, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    if (!h->qmp)
+        return err_set(err, EAGAIN, "the machine is not there at the moment");
+    rc = qmp_execute(h->qmp, "getfd", json_pack("{s:s}", "fdname", "core"), fd, QMP_PATIENCE_MS,
+                     NULL, err);
+    if (rc < 0)
+        return rc;
+    return qmp_execute(h->qmp, "dump-guest-memory",
+                       json_pack("{s:b, s:s}", "paging", 0, "protocol", "fd:core"), -1,
+                       DUMP_PATIENCE_MS, NULL, err);
+}
+
+static const struct {
+    const char *name;
+    verb_fn *fn;
+} verbs[] = {
+    {"block-list", block_list},
+    {"network-list", network_list},
+    {"block-configure", block_configure},
+    {"block-attach", refuse_disks},
+    {"block-detach", refuse_disks},
+    {"trigger", trigger},
+    {"sysrq", sysrq},
+    {"pause", pause_machine},
+    {"unpause", unpause_machine},
+    {"screenshot", screenshot},
+    {"dump-core", dump_core},
+};
+
+/* Those of any domain, which the domain process answers by itself; mem-set and mem-max by way of
+ * the store (store.c). */
+static const char *const common[] = {"info",    "dmesg",   "destroy", "wait",
+                                     "console", "mem-set", "mem-max"};
+
+static json_t *refuse(const char *text)
+{
+    return json_pack("{s:b, s:s}", "ok", 0, "error", text);
+}
+
+json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request)
+{
+    struct err err = {0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        json_t *answer;
+
+        if (strcmp(verb, verbs[i].name) != 0)
+            continue;
+        answer = json_pack("{s:b}", "ok", 1);
+        if (answer && verbs[i].fn(h, request, answer, &err) < 0) {
+            json_decref(answer);
+            answer = refuse(err.msg);
+        }
+        if (h->qmp)
+            (void)qmp_dispatch(h->qmp); /* events that came in between */
+        return answer;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(common); i++)
+        if (strcmp(verb, common[i]) == 0)
+            return NULL;
+    /* The rest is about what only other guests have. */
+    return refuse("this is not available for a fully virtualized guest");
+}

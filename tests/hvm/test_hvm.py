@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fully virtualized guests, the short set: a guest of one sector (boot.S) shows the firmware,
+disks, serial port, screen, keyboard and each way in which a machine's life can end."""
+
+import os
+import stat
+import subprocess
+import time
+
+import pytest
+
+from hvmkit import Domain, boot_sector, call, kill, read_png, run_dir, write_disk
+
+HELLO = "Boot sector here."
+
+
+@pytest.fixture(scope="module")
+def sector(tmp_path_factory):
+    return boot_sector(str(tmp_path_factory.mktemp("boot")))
+
+
+@pytest.fixture
+def disk(sector, tmp_path):
+    """Path of a disk whose text is "This is disk one."."""
+    path = tmp_path / "disk.img"
+    write_disk(path, sector, "This is disk one.")
+    return path
+
+
+@pytest.fixture
+def start(xm, tmp_path, disk):
+    """Function: a domain that boots the disk, with this added to its config."""
+    domains = []
+
+    def run(config="", disks=None, **options):
+        disks = [f"file:{disk},hda,w"] if disks is None else disks
+        domains.append(Domain(xm, tmp_path, f"disk = {disks!r}\n{config}", **options))
+        return domains[-1]
+    yield run
+    for domain in domains:
+        domain.__exit__()
+
+
+def test_boots_and_powers_off(start):
+    domain = start()
+    console = domain.attach()
+    console.wait_for(HELLO)
+    console.wait_for("This is disk one.")
+    info = domain.info()
+    assert (info["memory"], info["vcpus"]) == (32, 1)
+    console.send("abq")
+    console.wait_for("<a>\r\n<b>\r\n<q>")
+    domain.wait_gone()
+    assert "powered off: the guest switched its machine off" in domain.log()
+    assert "CPU: emulated" in domain.log()
+
+
+def test_create_with_console(xm, tmp_path, disk):
+    """xm create -c shows all of it, and ends with the domain."""
+    config = tmp_path / "one"
+    config.write_text(f"builder = 'hvm'\nhvm_emulation = 'always'\nmemory = 32\n"
+                      f"disk = ['file:{disk},hda,w']\n")
+    with subprocess.Popen([xm, "create", "-q", "-c", config], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        seen = b""
+        while b"disk one" not in seen:
+            data = process.stdout.read1(4096)
+            assert data, (seen, process.stderr.read())
+            seen += data
+        process.stdin.write(b"q")
+        process.stdin.flush()
+        assert process.wait(30) == 0
+        assert b"the guest's CPU is emulated" in process.stderr.read()
+
+
+def test_reset_is_a_reboot(start):
+    """The guest starts again under its id, its console stays."""
+    domain = start()
+    console = domain.attach()
+    console.wait_for("disk one")
+    before = domain.info()
+    console.send("r")
+    console.wait_for("<r>")
+    console.wait_for(HELLO)
+    after = domain.info()
+    assert (after["domid"], after["restarts"]) == (before["domid"], before["restarts"] + 1)
+
+
+def test_reset_with_on_reboot_destroy(start):
+    domain = start("on_reboot = 'destroy'")
+    console = domain.attach()
+    console.wait_for("disk one")
+    console.send("r")
+    domain.wait_gone()
+    assert "reboots: the guest reset its machine" in domain.log()
+
+
+def test_triple_fault_is_a_crash(start):
+    domain = start("on_crash = 'preserve'\non_reboot = 'destroy'")
+    console = domain.attach()
+    console.wait_for("disk one")
+    console.send("t")
+    deadline = time.monotonic() + 30
+    while "triple fault" not in domain.log():
+        assert time.monotonic() < deadline, domain.log()
+        time.sleep(0.1)
+    assert domain.info()["state"][4] == "c"
+    assert domain.model_pid() is None
+
+
+def test_shutdown_presses_the_power_button(xm, start):
+    domain = start()
+    console = domain.attach()
+    console.wait_for("disk one")
+    assert call(xm, "shutdown", "-w", domain.name).returncode == 0
+    console.wait_for("Power button.")
+    assert domain.info() is None
+
+
+def test_reboot_presses_it_and_starts_again(xm, start):
+    domain = start()
+    console = domain.attach()
+    console.wait_for("disk one")
+    assert call(xm, "reboot", domain.name).returncode == 0
+    console.wait_for("Power button.")
+    console.wait_for(HELLO)
+    assert domain.info()["restarts"] == 1
+
+
+def test_end_of_the_device_model_is_a_crash(start):
+    domain = start("on_crash = 'destroy'")
+    domain.attach().wait_for("disk one")
+    kill(domain.model_pid())
+    domain.wait_gone()
+    assert "crashed: the device model ended unexpectedly" in domain.log()
+
+
+def test_no_device_model_without_domain_process(start):
+    domain = start()
+    domain.attach().wait_for("disk one")
+    pid = domain.model_pid()
+    kill(domain.info()["pid"])
+    domain.wait_model_gone(pid)
+    assert domain.info() is None
+
+
+def test_destroy(xm, start):
+    domain = start()
+    domain.attach().wait_for("disk one")
+    pid = domain.model_pid()
+    assert call(xm, "destroy", domain.name).returncode == 0
+    domain.wait_gone()
+    domain.wait_model_gone(pid)
+
+
+def test_the_device_model_has_no_rights(start):
+    """Nobody's process, which can gain nothing and has only what it needs open."""
+    domain = start()
+    domain.attach().wait_for("disk one")
+    pid = domain.model_pid()
+    with open(f"/proc/{pid}/status", encoding="ascii") as stream:
+        status = dict(line.split(":\t", 1) for line in stream.read().splitlines())
+    if os.geteuid() == 0:
+        assert set(status["Uid"].split()) == set(status["Gid"].split()) == {"65534"}
+        assert int(status["CapEff"], 16) == 0
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    names = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    files = [name for name in names if name.startswith("/") and name != "/dev/null"]
+    assert len(files) <= 2 and all(name.endswith("disk.img") for name in files), names
+
+
+def test_pause(start):
+    domain = start()
+    console = domain.attach()
+    console.wait_for("disk one")
+    assert domain.control("pause")["ok"]
+    assert domain.info()["state"][2] == "p"
+    console.send("a")
+    assert b"<a>" not in console.listen(1)
+    assert domain.control("unpause")["ok"]
+    console.wait_for("<a>")
+    assert domain.info()["state"][2] == "-"
+
+
+def test_created_paused(start):
+    domain = start(args=("-p",))
+    console = domain.attach()
+    assert domain.info()["state"][2] == "p"
+    assert console.listen(1) == b""
+    assert domain.control("unpause")["ok"]
+    console.wait_for(HELLO)
+
+
+def test_screen_and_keyboard(start, tmp_path):
+    """What VNC shows can be read, is what a screenshot holds, and typed keys arrive."""
+    domain = start("vnc = 1\nvncdisplay = 30")
+    console = domain.attach()
+    console.wait_for("disk one")
+    with domain.vnc() as vnc:
+        vnc.wait_for("Boot sector here.\nThis is disk one.\n")
+        vnc.key(ord("k"))
+        console.wait_for("<k>")
+        vnc.wait_for("This is disk one.\n<k>\n")
+        assert domain.control("pause")["ok"]
+        vnc.update()
+        path = tmp_path / "screen.png"
+        answer = domain.control("screenshot", path=str(path))
+        assert answer["ok"], answer
+        assert read_png(path) == (vnc.size, vnc.rgb())
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert domain.control("unpause")["ok"]
+
+
+def test_vnc_displays_and_passwords(start):
+    """The first free display from vncdisplay up; the one and no other with vncunused=0."""
+    one = start("vnc = 1\nvncdisplay = 40\nvncpasswd = 'geheim'")
+    other = start("vnc = 1\nvncdisplay = 40", disks=[])
+    assert "VNC on 127.0.0.1 port 5940, with a password" in one.log()
+    assert "VNC on 127.0.0.1 port 5941\n" in other.log()
+    with one.vnc("geheim") as vnc:
+        assert vnc.accepted
+    with one.vnc("falsch") as vnc:
+        assert not vnc.accepted
+    with pytest.raises(AssertionError, match="the device model does not start: -vnc 127.0.0.1:40: "):
+        start("vnc = 1\nvncdisplay = 40\nvncunused = 0", disks=[])
+
+
+def test_disks(start, tmp_path, disk, sector):
+    """The firmware boots the drive that boot= asks for; formats are read by others."""
+    write_disk(tmp_path / "two.raw", sector, "This is disk two.", 4 << 20)
+    done = call("qemu-img", "convert", "-O", "qcow2", tmp_path / "two.raw", tmp_path / "two.qcow2")
+    assert done.returncode == 0, done.stderr
+    domain = start("boot = 'c'", [f"tap:qcow2:{tmp_path}/two.qcow2,hda,w", f"file:{disk},sdb,r",
+                                  ",hdd:cdrom,r"])
+    domain.attach().wait_for("This is disk two.")
+    disks = domain.control("block-list")["disks"]
+    assert [(d["name"], d["mode"], d["cdrom"], d["path"]) for d in disks] == [
+        ("hda", "w", False, f"{tmp_path}/two.qcow2"), ("sdb", "r", False, str(disk)),
+        ("hdd", "r", True, "")]
+
+
+def test_cds(xm, start, tmp_path, disk):
+    """Media are put in and taken out, of either format; locks follow."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.iso").write_bytes(b"\0" * 65536)
+    done = call("qemu-img", "convert", "-O", "qcow2", tmp_path / "two.iso", tmp_path / "two.qcow2")
+    assert done.returncode == 0, done.stderr
+    domain = start(disks=[f"file:{disk},hda,w", ",hdc:cdrom,r"])
+    domain.attach().wait_for("disk one")
+
+    def medium():
+        return domain.control("block-list")["disks"][1]["path"]
+    assert medium() == ""
+    for image in (f"file:{tmp_path}/one.iso", f"tap:qcow2:{tmp_path}/two.qcow2"):
+        done = call(xm, "cd-insert", domain.name, "hdc", image)
+        assert done.returncode == 0, done.stderr
+        assert medium() == image.split(":")[-1]
+    done = call(xm, "cd-insert", domain.name, "hda", f"file:{tmp_path}/one.iso")
+    assert done.returncode == 1 and "hda is no CD drive" in done.stderr
+    assert call(xm, "cd-eject", domain.name, "hdc").returncode == 0
+    assert medium() == ""
+    assert call(xm, "cd-eject", domain.name, "hdc").returncode == 0
+    done = call(xm, "block-attach", domain.name, f"file:{tmp_path}/one.iso", "xvdf", "w")
+    assert done.returncode == 1 and "stay as they are" in done.stderr
+
+
+def test_requests_for_other_guests(start):
+    """What only a paravirtualized guest has is refused, whatever it is called."""
+    domain = start()
+    domain.attach().wait_for("disk one")
+    for verb in ("network-attach", "no-such-verb"):
+        answer = domain.control(verb, vif={}, device="0")
+        assert not answer["ok"] and "not available for a fully virtualized" in answer["error"]
+    assert not domain.control("trigger", event="init")["ok"]
+    assert domain.control("trigger", event="nmi")["ok"]
+
+
+def test_trigger_reset(start):
+    domain = start()
+    console = domain.attach()
+    console.wait_for("disk one")
+    assert domain.control("trigger", event="reset")["ok"]
+    console.wait_for(HELLO)
+    assert domain.info()["restarts"] == 1
+
+
+def test_no_acpi_no_power_button(xm, start):
+    domain = start("acpi = 0")
+    console = domain.attach()
+    console.wait_for("disk one")
+    assert call(xm, "shutdown", domain.name).returncode == 0
+    deadline = time.monotonic() + 20
+    while "its power button does nothing" not in domain.log():
+        assert time.monotonic() < deadline, domain.log()
+        time.sleep(0.1)
+    assert domain.info() is not None
+
+
+def test_dump_core(start, tmp_path):
+    domain = start()
+    domain.attach().wait_for("disk one")
+    path = tmp_path / "core"
+    assert domain.control("dump-core", path=str(path))["ok"]
+    with open(path, "rb") as stream:
+        core = stream.read()
+    assert core[:4] == b"\x7fELF" and core[16] == 4 and HELLO.encode() in core
+
+
+def test_memory_target(xm, start):
+    """The balloon's target: a guest without the driver does not move."""
+    domain = start("maxmem = 48")
+    domain.attach().wait_for("disk one")
+    assert call(xm, "mem-set", domain.name, "40").returncode == 0
+    assert domain.info()["memory"] == 40
+    assert call(xm, "mem-set", domain.name, "64").returncode == 1
+
+
+def test_read_only_ide(start, disk):
+    """QEMU's IDE disks are always writable: better refused than written to."""
+    with pytest.raises(AssertionError, match="disk hda: an IDE disk cannot be read-only"):
+        start(disks=[f"file:{disk},hda,r"])
+
+
+def test_scsi_and_floppy(start, tmp_path, disk, sector):
+    domain = start(disks=[f"file:{disk},sda,w"])
+    domain.attach().wait_for("This is disk one.")
+    write_disk(tmp_path / "floppy", sector, "This is a floppy disk.", 1440 * 1024)
+    domain = start(f"fda = '{tmp_path}/floppy'\nboot = 'a'", disks=[])
+    domain.attach().wait_for("This is a floppy disk.")
+
+
+def test_disk_in_use(start, disk):
+    """Locks hold between guests of both kinds, since the domain process takes them."""
+    domain = start()
+    domain.attach().wait_for("disk one")
+    with pytest.raises(AssertionError, match="disk.img is in use by another domain"):
+        start()
+
+
+def test_serial_file(start, tmp_path):
+    """A port that goes to a file, opened with the rights of who starts the domain."""
+    domain = start(f"serial = 'file:{tmp_path}/com1'")
+    deadline = time.monotonic() + 60
+    while "disk one" not in ((tmp_path / "com1").read_text()
+                             if (tmp_path / "com1").exists() else ""):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert domain.info() is not None
+
+
+def test_no_emulation(start):
+    """hvm_emulation='never' refuses where there is no hardware to do it."""
+    with open("/proc/cpuinfo", encoding="ascii") as stream:
+        flags = stream.read().split()
+    if os.access("/dev/kvm", os.R_OK | os.W_OK) and ("vmx" in flags or "svm" in flags):
+        pytest.skip("this host has hardware virtualization")
+    with pytest.raises(AssertionError, match="hvm_emulation = 'never' forbids"):
+        start("hvm_emulation = 'never'")
+
+
+def test_store(start):
+    domain = start("vnc = 1\nvncdisplay = 50")
+    domain.attach().wait_for("disk one")
+    home = f"/local/domain/{domain.info()['domid']}"
+    environment = {**os.environ, "XENSTORED_PATH": f"{run_dir()}/xenstored.sock"}
+
+    def read(node):
+        return call("xenstore-read", f"{home}/{node}", env=environment).stdout.strip()
+    assert read("name") == domain.name
+    assert read("console/vnc-port") == "5950"
+    assert read("serial/0/tty").startswith("/dev/pts/")
+    assert read("console/tty") == read("serial/0/tty")
+    assert read("memory/target") == str(32 * 1024)
