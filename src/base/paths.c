@@ -122,6 +122,20 @@ int paths_state_dir(char buf[static PATHS_MAX], struct err *err)
     return rc < 0 ? rc : make_dirs(buf, err);
 }
 
+int paths_config_dir(char buf[static PATHS_MAX], struct err *err)
+{
+    const char *named = getenv("XENOLITH_CONFIG_DIR"), *xdg = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+
+    if (named && named[0] == '/')
+        return fill(buf, err, named, "");
+    if (geteuid() == 0)
+        return fill(buf, err, "/etc/xen", "");
+    if (xdg && xdg[0] == '/')
+        return fill(buf, err, xdg, "/xenolith");
+    return fill(buf, err, home && home[0] == '/' ? home : "/nonexistent", "/.config/xenolith");
+}
+
 /* `dir`/`program` if that can be run. */
 static bool try_helper(char buf[static PATHS_MAX], const char *dir, const char *program)
 {

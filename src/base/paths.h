@@ -7,9 +7,11 @@
  *   run dir       /run/xenolith        $XDG_RUNTIME_DIR/xenolith, else <state>/run
  *   log dir       /var/log/xenolith    <state>/log
  *   state dir     /var/lib/xend        <state>
+ *   config dir    /etc/xen             ${XDG_CONFIG_HOME:-~/.config}/xenolith
  *   <state>       -                    ${XDG_STATE_HOME:-~/.local/state}/xenolith
  *
- * XENOLITH_RUN_DIR, XENOLITH_LOG_DIR and XENOLITH_STATE_DIR, absolute paths, override them
+ * XENOLITH_RUN_DIR, XENOLITH_LOG_DIR, XENOLITH_STATE_DIR and XENOLITH_CONFIG_DIR, absolute
+ * paths, override them
  * (tests, several instances). An instance with a run directory of its own keeps its state in
  * there, unless told otherwise: it must not meddle with another's.
  */
@@ -25,6 +27,8 @@
 int paths_run_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
 int paths_log_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
 int paths_state_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
+/* Where guests' configs are; it need not exist. */
+int paths_config_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
 
 /* Find one of our own helper programs: beside the running binary (build tree), else in the
  * libexec directory of the installation. -ENOENT with a sentence. */

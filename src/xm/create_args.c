@@ -10,8 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_PATH ".:/etc/xen"
+#include "base/paths.h"
+
 #define DEFAULT_FILE "xmdefconfig"
+
+static const char default_path[] = ".:/etc/xen";
 
 static const struct {
     const char *word;
@@ -147,7 +150,7 @@ int create_args_parse(struct create_args *a, int argc, char **argv, struct err *
     int rc = 0;
 
     memset(a, 0, sizeof(*a));
-    a->path = DEFAULT_PATH;
+    a->path = default_path;
     for (int i = 1; i < argc && rc == 0; i++) {
         if (words_only || argv[i][0] != '-' || !argv[i][1])
             rc = take_word(a, argv[i], err);
@@ -165,6 +168,8 @@ int create_args_find_file(const struct create_args *a, char *buf, size_t size, s
 {
     const char *file = a->file ? a->file : DEFAULT_FILE;
     const char *dir = a->path;
+    char config_dir[PATHS_MAX];
+    struct err ignored;
 
     if (access(file, F_OK) == 0) {
         /* xm shows it this way. */
@@ -179,6 +184,10 @@ int create_args_find_file(const struct create_args *a, char *buf, size_t size, s
             return 0;
         dir += n + (dir[n] == ':');
     }
+    /* Where xm install puts users' configs. */
+    if (file[0] != '/' && a->path == default_path && paths_config_dir(config_dir, &ignored) == 0 &&
+        snprintf(buf, size, "%s/%s", config_dir, file) < (int)size && access(buf, F_OK) == 0)
+        return 0;
     if (file[0] == '/')
         return err_set(err, ENOENT, "Unable to open config file: %s: %s", file, strerror(ENOENT));
     return err_set(err, ENOENT, "Unable to open config file: %s (looked in: %s)%s", file, a->path,

@@ -11,6 +11,7 @@
 
 const struct verb *const verbs[] = {
     &verb_create,
+    &verb_install,
     &verb_new,
     &verb_start,
     &verb_delete,
