@@ -24,6 +24,8 @@
 #define WATCH_NS (50 * MS)       /* how often a waiting V looks whether the stub lives */
 #define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
 #define KICK_CPU_NS (20 * MS)    /* CPU time a kicked stub may use without stopping */
+#define UNMAP_PAGE_NS 10000      /* and more, a page that it has been told to unmap ... */
+#define UNMAP_MAX_NS (1000 * MS) /* ... but not for ever */
 #define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
 #define SPIN_US 20
 #define ESRCH 3
@@ -193,7 +195,7 @@ static bool is_lost(struct stub *s, struct patience *p)
     }
     if (!p->has_cpu || clock_read(cpu_clock(s->pid), &cpu))
         return wall - p->wall > KICK_WALL_NS;
-    if (cpu - p->cpu > KICK_CPU_NS)
+    if (cpu - p->cpu > KICK_CPU_NS + s->unmap_ns)
         return true;
     stub_signal(s->fd, STUB_SIGUSR1);
     return false;
@@ -250,6 +252,12 @@ static uint32_t ops_give(struct stub *s)
 {
     uint32_t n = s->nops;
 
+    s->unmap_ns = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (s->ops[i].op == STUB_OP_UNMAP && s->unmap_ns < UNMAP_MAX_NS)
+            s->unmap_ns += s->ops[i].len / PAGE_SIZE < UNMAP_MAX_NS / UNMAP_PAGE_NS
+                               ? s->ops[i].len / PAGE_SIZE * UNMAP_PAGE_NS
+                               : UNMAP_MAX_NS;
     memcpy(s->q->ops, s->ops, n * sizeof(s->ops[0]));
     s->nops = s->maps = 0;
     user_stats.batches++;
@@ -275,9 +283,9 @@ static void choose_cpus(struct stub *s)
     stub_place(s);
 }
 
-/* One stub takes over from another. Where that spins is where this one is to run: it is told to stop
- * only now, so that its CPU goes from one to the other and is not idle in between, from which the
- * host takes long to wake it. */
+/* One stub takes over from another. Where that spins is where this one is to run: it is told to
+ * stop only now, so that its CPU goes from one to the other and is not idle in between, from which
+ * the host takes long to wake it. */
 static void take_over(struct stub *s)
 {
     if (awake && awake != s)

@@ -39,8 +39,9 @@ struct stub {
     uint16_t beside;            /* it keeps off this CPU; + 1, 0 = none, or STUB_MISPLACED */
     int fd;                     /* pidfd */
     uint32_t pid;
-    uint32_t nops, maps;  /* queued operations, and how many of them may be STUB_OP_MAP */
-    uint64_t dirty_since; /* order in which stubs became dirty */
+    uint32_t nops, maps;            /* queued operations, and how many of them may be STUB_OP_MAP */
+    uint64_t unmap_ns;              /* CPU time that its last orders may take */
+    uint64_t dirty_since;           /* order in which stubs became dirty */
     uint64_t tls[STUB_TLS_ENTRIES]; /* descriptors that it has, 0 = none; user_segment.c */
     struct stub_op ops[Q_MAX_OPS];
 };
