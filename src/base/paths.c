@@ -136,6 +136,20 @@ int paths_config_dir(char buf[static PATHS_MAX], struct err *err)
     return fill(buf, err, home && home[0] == '/' ? home : "/nonexistent", "/.config/xenolith");
 }
 
+int paths_dump_dir(char buf[static PATHS_MAX], struct err *err)
+{
+    char state[PATHS_MAX];
+    int rc = paths_state_dir(state, err);
+
+    if (rc < 0)
+        return rc;
+    if (strcmp(state, "/var/lib/xend") == 0)
+        rc = fill(buf, err, "/var/xen", "/dump");
+    else
+        rc = fill(buf, err, state, "/dump");
+    return rc < 0 ? rc : make_dirs(buf, err);
+}
+
 /* `dir`/`program` if that can be run. */
 static bool try_helper(char buf[static PATHS_MAX], const char *dir, const char *program)
 {

@@ -29,6 +29,8 @@ int paths_log_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
 int paths_state_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
 /* Where guests' configs are; it need not exist. */
 int paths_config_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
+/* For core files: /var/xen/dump for root, else in the state directory. */
+int paths_dump_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
 
 /* Find one of our own helper programs: beside the running binary (build tree), else in the
  * libexec directory of the installation. -ENOENT with a sentence. */

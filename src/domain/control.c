@@ -28,12 +28,13 @@
 #define REQUEST_MAX 4096
 #define MAX_CONNECTIONS 64
 
-enum waits_for { WAITS_FOR_NOTHING, WAITS_FOR_LIFE_END, WAITS_FOR_DOMAIN_GONE };
+enum waits_for { WAITS_FOR_NOTHING, WAITS_FOR_LIFE_END, WAITS_FOR_DOMAIN_GONE, WAITS_FOR_DUMP };
 
 struct connection {
     struct control *control;
     struct connection *next;
     int fd;
+    int passed_fd; /* came with the request that is being read, -1 = none */
     uid_t uid;
     struct loop_watch *watch;
     enum waits_for waits_for;
@@ -61,6 +62,8 @@ static void connection_close(struct connection *cn)
     loop_remove(cn->watch);
     if (cn->fd >= 0)
         close(cn->fd);
+    if (cn->passed_fd >= 0)
+        close(cn->passed_fd);
     free(cn);
 }
 
@@ -84,6 +87,19 @@ void control_answer(struct connection *cn, json_t *answer)
     json_decref(answer);
     if (n == 0 || send(cn->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
         shutdown(cn->fd, SHUT_RDWR);
+}
+
+int control_take_fd(struct connection *cn)
+{
+    int fd = cn->passed_fd;
+
+    cn->passed_fd = -1;
+    return fd;
+}
+
+void control_wait_for_dump(struct connection *cn)
+{
+    cn->waits_for = WAITS_FOR_DUMP;
 }
 
 static void send_error(struct connection *cn, const char *text)
@@ -341,6 +357,7 @@ static const struct {
     {"vcpu-list", control_vcpu_list},
     {"vcpu-pin", control_vcpu_pin},
     {"vcpu-set", control_vcpu_set},
+    {"dump-core", control_dump_core},
     {"mem-set", control_mem_set},
     {"mem-max", control_mem_max},
 };
@@ -382,10 +399,34 @@ static void handle_request(struct connection *cn, const char *line, size_t len)
     send_error(cn, "unknown verb");
 }
 
+/* More of a request, and a descriptor if one comes with it; the last one counts. */
+static ssize_t receive(struct connection *cn)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec iov = {cn->request + cn->used, sizeof(cn->request) - cn->used};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof(control.bytes)};
+    ssize_t n = recvmsg(cn->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof(int))) {
+        if (cn->passed_fd >= 0)
+            close(cn->passed_fd);
+        memcpy(&cn->passed_fd, CMSG_DATA(c), sizeof(int));
+    }
+    return n;
+}
+
 static void on_connection(void *arg, uint32_t events)
 {
     struct connection *cn = arg;
-    ssize_t n = recv(cn->fd, cn->request + cn->used, sizeof(cn->request) - cn->used, MSG_DONTWAIT);
+    ssize_t n = receive(cn);
     char *end;
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -428,6 +469,7 @@ int control_adopt(struct control *c, int fd)
     }
     cn->control = c;
     cn->fd = fd;
+    cn->passed_fd = -1;
     cn->uid = cred.uid;
     cn->next = c->connections;
     c->connections = cn;
@@ -485,6 +527,16 @@ void control_life_ended(struct control *c)
     for (struct connection *cn = c->connections; cn; cn = cn->next)
         if (cn->waits_for == WAITS_FOR_LIFE_END)
             answer_end(cn);
+}
+
+void control_dump_done(struct control *c, int rc, const struct err *err)
+{
+    for (struct connection *cn = c->connections; cn; cn = cn->next) {
+        if (cn->waits_for != WAITS_FOR_DUMP)
+            continue;
+        cn->waits_for = WAITS_FOR_NOTHING;
+        control_answer_result(cn, rc, err);
+    }
 }
 
 void control_domain_gone(struct control *c)

@@ -24,5 +24,7 @@ int control_adopt(struct control *c, int fd) MUST_CHECK;
 
 /* A life has ended for good: answer everybody who waits for that. */
 void control_life_ended(struct control *c);
+/* A core was written, or not: answer who asked for it. */
+void control_dump_done(struct control *c, int rc, const struct err *err);
 /* The domain is gone: answer those who asked for it. */
 void control_domain_gone(struct control *c);

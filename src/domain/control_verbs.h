@@ -26,5 +26,11 @@ void control_answer_result(struct connection *cn, int rc, const struct err *err)
 /* control_vcpus.c */
 control_verb_fn control_pause, control_unpause, control_vcpu_list, control_vcpu_pin,
     control_vcpu_set;
+/* A descriptor that came with the request: the caller's from now on; -1 = none. */
+int control_take_fd(struct connection *cn);
+
+/* control_dump.c: answered by control_dump_done(), also if the connection has gone. */
+control_verb_fn control_dump_core;
+void control_wait_for_dump(struct connection *cn);
 /* control_memory.c */
 control_verb_fn control_mem_set, control_mem_max;

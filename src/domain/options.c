@@ -42,6 +42,7 @@ static int take_strings(struct domain_options *o, const json_t *doc, struct err 
         {"socket", false, &o->socket_path},
         {"lock", false, &o->lock_path},
         {"status", false, &o->status_path},
+        {"dump_dir", false, &o->dump_dir},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
@@ -62,6 +63,8 @@ static int take_action(const json_t *doc, const char *key, enum domain_action *r
         [ACTION_DESTROY] = "destroy",
         [ACTION_RESTART] = "restart",
         [ACTION_PRESERVE] = "preserve",
+        [ACTION_COREDUMP_DESTROY] = "coredump-destroy",
+        [ACTION_COREDUMP_RESTART] = "coredump-restart",
     };
     const char *s = json_get_string(doc, key, "destroy");
 
@@ -71,7 +74,8 @@ static int take_action(const json_t *doc, const char *key, enum domain_action *r
             return 0;
         }
     }
-    return err_set(err, EINVAL, "%s: '%s' is none of destroy, restart, preserve", key, s);
+    return err_set(err, EINVAL, "%s: '%s' is none of destroy, restart, preserve, coredump-*", key,
+                   s);
 }
 
 static int hex_digit(char c)
@@ -248,6 +252,7 @@ void domain_options_done(struct domain_options *o)
     free(o->socket_path);
     free(o->lock_path);
     free(o->status_path);
+    free(o->dump_dir);
     json_decref(o->disks);
     json_decref(o->vifs);
     json_decref(o->bootloader);

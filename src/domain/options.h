@@ -12,7 +12,13 @@
 #include "base/types.h"
 #include "domain/domain.h"
 
-enum domain_action { ACTION_DESTROY, ACTION_RESTART, ACTION_PRESERVE };
+enum domain_action {
+    ACTION_DESTROY,
+    ACTION_RESTART,
+    ACTION_PRESERVE,
+    ACTION_COREDUMP_DESTROY,
+    ACTION_COREDUMP_RESTART
+};
 
 struct domain_options {
     char *name;
@@ -33,6 +39,7 @@ struct domain_options {
     unsigned int console_log_keep; /* old files of it */
     char *socket_path;  /* where the inherited control socket is bound; removed at the end */
     char *lock_path;    /* likewise the lock file that says that we live */
+    char *dump_dir;     /* for cores of on_*=coredump-* */
     char *status_path;  /* how the domain ended, "" = not wanted */
     json_t *disks;      /* array of objects for disk_config_parse(), or NULL */
     json_t *vifs;       /* likewise for vif_config_parse() */

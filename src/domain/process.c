@@ -22,6 +22,7 @@
 #include "domain/bootloader.h"
 #include "domain/control.h"
 #include "domain/devices.h"
+#include "domain/dump.h"
 #include "domain/pause.h"
 #include "domain/sched_op.h"
 #include "hvm/hvm.h"
@@ -56,6 +57,14 @@ void process_destroy(struct process *p, const char *who)
         p->d.reason = SHUTDOWN_DESTROYED;
         snprintf(p->d.reason_text, sizeof(p->d.reason_text), "%s", who);
     }
+}
+
+void process_reset(struct process *p, const char *who)
+{
+    if (p->d.state != DOMAIN_RUNNING)
+        return;
+    p->reset = true;
+    domain_shutdown(&p->d, SHUTDOWN_REBOOT, "%s", who);
 }
 
 static void on_signal(void *arg, uint32_t events)
@@ -301,6 +310,8 @@ static enum domain_action choose_action(const struct process *p)
 
     if (p->destroy)
         return ACTION_DESTROY;
+    if (p->reset)
+        return ACTION_RESTART;
     switch (p->d.reason) {
     case SHUTDOWN_POWEROFF:
         return o->on_poweroff;
@@ -316,6 +327,19 @@ static enum domain_action choose_action(const struct process *p)
         break;
     }
     return ACTION_DESTROY;
+}
+
+/* The life is over, its memory is still there: write the core that is asked for. Returns what is to
+ * happen then. */
+static enum domain_action dump_if_asked(struct process *p)
+{
+    enum domain_action action = choose_action(p);
+
+    dump_end(p);
+    if (action != ACTION_COREDUMP_DESTROY && action != ACTION_COREDUMP_RESTART)
+        return action;
+    dump_after_life(p);
+    return p->destroy || action == ACTION_COREDUMP_DESTROY ? ACTION_DESTROY : ACTION_RESTART;
 }
 
 static void log_end(struct process *p)
@@ -422,9 +446,12 @@ enum shutdown_reason process_run(struct process *p)
 
         again = false;
         serve_life(p);
+        action = dump_if_asked(p);
         end_life(p);
         log_end(p);
-        action = choose_action(p);
+        if (p->destroy)
+            action = ACTION_DESTROY;
+        p->reset = false;
         if (action == ACTION_RESTART) {
             again = restart(p);
         } else if (action == ACTION_PRESERVE) {

@@ -32,6 +32,8 @@ struct process {
     unsigned int restarts;
     unsigned int short_lives; /* in a row */
     bool preserved;           /* the life is over but the domain stays listed (on_*=preserve) */
+    bool reset;               /* this life ends by a reset: the next one comes in any case */
+    struct dump *dump;        /* that is being written, NULL = none */
     bool destroy;             /* somebody asked for the end: no restart, no preserve */
 };
 
@@ -49,3 +51,6 @@ enum shutdown_reason process_run(struct process *p);
 
 /* Ask for the end of the domain, whatever state it is in. With d.lock held. */
 void process_destroy(struct process *p, const char *who);
+/* End this life as if a reset button were pressed, and begin the next one. With d.lock held; does
+ * nothing between two lives. */
+void process_reset(struct process *p, const char *who);

@@ -106,12 +106,14 @@ static bool wait_for_turn(struct vcpu_thread *t, bool still)
     struct domain_vcpu *v = &d->vcpus[t->id];
 
     v->stopped = still;
-    if (still && d->paused)
+    if (still)
         pthread_cond_broadcast(&t->all->stopped);
     while ((!v->up || (still && d->paused)) && d->state != DOMAIN_DYING)
         pthread_cond_wait(&t->all->changed, &d->lock);
-    v->stopped = d->state == DOMAIN_DYING;
-    return d->state != DOMAIN_DYING;
+    if (d->state == DOMAIN_DYING)
+        return false;
+    v->stopped = false;
+    return true;
 }
 
 static void *vcpu_main(void *arg)
@@ -134,6 +136,10 @@ static void *vcpu_main(void *arg)
                 domain_crash(d, "vcpu %u: %s", t->id, err.msg[0] ? err.msg : strerror(-rc));
             else
                 still = handle_exit(d, t->id);
+            /* The guest's last call, or its crash, has left its state. */
+            still |= d->state == DOMAIN_DYING;
+        } else if (rc == 0) {
+            still = READ_ONCE(engine_run_page(d->engine, t->id)->exit_reason) == EXIT_PAUSED;
         }
         goes_on = wait_for_turn(t, still);
         pthread_mutex_unlock(&d->lock);
@@ -192,7 +198,7 @@ bool vcpu_threads_wait_still(struct vcpu_threads *t, struct domain *d, unsigned 
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    while (!domain_is_still(d) && d->state != DOMAIN_DYING)
+    while (!domain_is_still(d))
         if (pthread_cond_timedwait(&t->stopped, &d->lock, &until))
             break;
     return domain_is_still(d);

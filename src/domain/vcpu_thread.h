@@ -17,7 +17,8 @@ int vcpu_threads_start(struct vcpu_threads **ret, struct domain *d, struct err *
 void vcpu_threads_wake(struct vcpu_threads *t);
 
 /* After domain_pause(): wait until no vCPU runs guest code, `ms` at most. With the lock, which is
- * given up meanwhile. False: one does not obey, or the domain is over. */
+ * given up meanwhile. False: one does not obey. Also at the end of the domain, before it is joined.
+ */
 bool vcpu_threads_wait_still(struct vcpu_threads *t, struct domain *d, unsigned int ms);
 
 /* Wait until all have ended, which they do once the domain is DOMAIN_DYING and the engine

@@ -6,6 +6,7 @@
  * of the caller's size.
  */
 #include "domain/hypercall.h"
+#include "domain/version.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,18 +15,15 @@
 #include <xen/features.h>
 #include <xen/version.h>
 
-#define VERSION_MAJOR 4
-#define VERSION_MINOR 17
-
 /* Newer than the installed headers: the varbuf forms of 1, 3, 4 and 9. */
 #define XENVER_VARBUF_EXTRAVERSION 11
 #define XENVER_VARBUF_CAPABILITIES 12
 #define XENVER_VARBUF_CHANGESET 13
 #define XENVER_VARBUF_COMMANDLINE 14
 
-static const char extraversion[] = ".0-xenolith";
-static const char capabilities[] = "xen-3.0-x86_64 ";
-static const char changeset[] = "unavailable";
+static const char extraversion[] = VERSION_EXTRA;
+static const char capabilities[] = VERSION_CAPABILITIES;
+static const char changeset[] = VERSION_CHANGESET;
 static const char commandline[] = "";
 static const uint8_t build_id[20] = "xenolith";
 
@@ -78,8 +76,8 @@ static int64_t get_features(const struct hypercall *h)
 
 static int64_t compile_info(const struct hypercall *h)
 {
-    const struct xen_compile_info ci = {
-        .compiler = "gcc", .compile_by = "xenolith", .compile_domain = "", .compile_date = ""};
+    const struct xen_compile_info ci = {.compiler = VERSION_COMPILER,
+                                        .compile_by = VERSION_COMPILE_BY};
 
     return hypercall_write(h, h->args[1], &ci, sizeof(ci));
 }

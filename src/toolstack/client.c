@@ -105,3 +105,41 @@ int client_call(domid_t domid, json_t *request, int timeout_ms, json_t **ret, st
     rc = send_json(fd, request, err);
     return rc < 0 ? rc : client_receive(fd, timeout_ms, ret, err);
 }
+
+/* One byte that starts the line is enough to carry it. */
+static int send_fd(int sock, int fd, struct err *err)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    char blank = ' ';
+    struct iovec iov = {&blank, 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof(control.bytes)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof(int));
+    if (sendmsg(sock, &m, MSG_NOSIGNAL) != 1)
+        return err_set(err, errno, "cannot reach the domain process: %s", strerror(errno));
+    return 0;
+}
+
+int client_call_with_fd(domid_t domid, json_t *request, int with_fd, int timeout_ms, json_t **ret,
+                        struct err *err)
+{
+    CLEANUP_CLOSE int fd = registry_connect(domid, err);
+    int rc = fd < 0 ? fd : send_fd(fd, with_fd, err);
+
+    if (rc < 0) {
+        json_decref(request);
+        return rc;
+    }
+    rc = send_json(fd, request, err);
+    return rc < 0 ? rc : client_receive(fd, timeout_ms, ret, err);
+}

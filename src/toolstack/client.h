@@ -19,3 +19,7 @@ int client_receive(int fd, int timeout_ms, json_t **ret, struct err *err) MUST_C
 /* Connect, send, receive, close. `request` is taken. */
 int client_call(domid_t domid, json_t *request, int timeout_ms, json_t **ret,
                 struct err *err) MUST_CHECK;
+
+/* The same with a descriptor (borrowed) that goes with the request. */
+int client_call_with_fd(domid_t domid, json_t *request, int with_fd, int timeout_ms, json_t **ret,
+                        struct err *err) MUST_CHECK;

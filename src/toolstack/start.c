@@ -28,6 +28,10 @@ static int add_paths(json_t *doc, const struct registry_claim *claim, struct err
     json_object_set_new(doc, "log", json_sprintf("%s/%s.log", dir, name));
     json_object_set_new(doc, "console_log", json_sprintf("%s/console-%s.log", dir, name));
     json_object_set_new(doc, "status", json_sprintf("%s/%s.status", dir, name));
+    rc = paths_dump_dir(dir, err);
+    if (rc < 0)
+        return rc;
+    json_object_set_new(doc, "dump_dir", json_string(dir));
     json_object_set_new(doc, "domid", json_integer(claim->domid));
     json_object_set_new(doc, "socket", json_string(claim->socket_path));
     json_object_set_new(doc, "lock", json_string(claim->lock_path));

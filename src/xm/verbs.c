@@ -22,6 +22,7 @@ const struct verb *const verbs[] = {
     &verb_destroy,
     &verb_mem_set,
     &verb_mem_max,
+    &verb_dump_core,
     &verb_vcpu_list,
     &verb_vcpu_pin,
     &verb_vcpu_set,

@@ -75,8 +75,10 @@ static void test_vcpus(void **state)
     assert_int_equal(CPU_COUNT(&o.cpus[1]), CPU_SETSIZE);
     domain_options_done(&o);
     json_object_set_new(doc, "vcpu_avail", json_integer(1));
+    json_object_set_new(doc, "on_crash", json_string("coredump-restart"));
     json_object_set_new(doc, "cpus", json_pack("[s]", "0,2"));
     assert_int_equal(domain_options_parse(&o, doc, &err), 0);
+    assert_int_equal(o.on_crash, ACTION_COREDUMP_RESTART);
     assert_int_equal(o.vcpu_avail, 1);
     assert_true(CPU_COUNT(&o.cpus[0]) == 2 && CPU_ISSET(2, &o.cpus[0]));
     assert_int_equal(CPU_COUNT(&o.cpus[1]), CPU_SETSIZE);

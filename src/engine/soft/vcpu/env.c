@@ -6,9 +6,8 @@
 #include "cpu/env.h"
 
 #include <asm/unistd.h>
-#include <xen/xen.h>
-#include <xen/vcpu.h>
 
+#include "cpu/pv/abi.h"
 #include "cpu/pv/evtchn.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
@@ -19,6 +18,8 @@
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/user.h"
 #include "engine/soft/vcpu/vtlb.h"
+
+#include <xen/vcpu.h>
 
 static void *user_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f)
 {
