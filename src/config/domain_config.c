@@ -222,7 +222,9 @@ static int add_action(struct config *c, json_t *doc, const char *option, struct 
         const char *value, *action;
     } actions[] = {
         {"destroy", "destroy"},          {"restart", "restart"},    {"preserve", "preserve"},
-        {"rename-restart", "restart"},   {"soft-reset", "restart"}, {"coredump-restart", "coredump-restart"},
+        {"rename-restart", "rename-restart"},
+        {"soft-reset", "restart"},
+        {"coredump-restart", "coredump-restart"},
         {"coredump-destroy", "coredump-destroy"},
     };
     const char *value = domain_config_action(c, option);

@@ -232,9 +232,10 @@ static void answer_end(struct connection *cn)
     const struct process *p = cn->control->process;
 
     cn->waits_for = WAITS_FOR_NOTHING;
-    control_answer(cn, json_pack("{s:b, s:s, s:s, s:b, s:s}", "ok", 1, "reason",
+    control_answer(cn, json_pack("{s:b, s:s, s:s, s:b, s:b, s:s}", "ok", 1, "reason",
                                  reason_name(p->d.reason), "text", p->d.reason_text, "preserved",
-                                 p->preserved, "log", p->options.log_path));
+                                 p->preserved, "restart", p->stepped_aside, "log",
+                                 p->options.log_path));
 }
 
 static void verb_wait(struct connection *cn, const json_t *request)
@@ -343,6 +344,7 @@ static const struct {
     {"info", verb_info},
     {"dmesg", verb_dmesg},
     {"destroy", verb_destroy},
+    {"rename", control_rename},
     {"wait", verb_wait},
     {"console", verb_console},
     {"block-list", verb_block_list},

@@ -173,6 +173,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "xenolith-domain is started by xm; see xm(1)\n");
         return EXIT_NOT_STARTED;
     }
+    p->lock_fd = in.lock_fd;
     block_signals();
     if (start(p, &in, &err) < 0) {
         report(in.ready_fd, json_pack("{s:b, s:s}", "ok", 0, "error", err.msg));

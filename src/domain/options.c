@@ -63,6 +63,7 @@ static int take_action(const json_t *doc, const char *key, enum domain_action *r
         [ACTION_DESTROY] = "destroy",
         [ACTION_RESTART] = "restart",
         [ACTION_PRESERVE] = "preserve",
+        [ACTION_RENAME_RESTART] = "rename-restart",
         [ACTION_COREDUMP_DESTROY] = "coredump-destroy",
         [ACTION_COREDUMP_RESTART] = "coredump-restart",
     };
@@ -74,8 +75,9 @@ static int take_action(const json_t *doc, const char *key, enum domain_action *r
             return 0;
         }
     }
-    return err_set(err, EINVAL, "%s: '%s' is none of destroy, restart, preserve, coredump-*", key,
-                   s);
+    return err_set(err, EINVAL,
+                   "%s: '%s' is none of destroy, restart, preserve, rename-restart, coredump-*",
+                   key, s);
 }
 
 static int hex_digit(char c)

@@ -23,6 +23,7 @@
 #include "domain/control.h"
 #include "domain/devices.h"
 #include "domain/dump.h"
+#include "domain/rename.h"
 #include "domain/pause.h"
 #include "domain/sched_op.h"
 #include "hvm/hvm.h"
@@ -405,18 +406,20 @@ static void write_status(const struct process *p)
 }
 
 /* The lock file last: it is what says that there is a domain. Beside it lies the record of what
- * we were started from (N.config), which is nobody's then. */
+ * we were started from (N.config), and what a successor was (N.sxp). */
 static void remove_files(const struct process *p)
 {
     const char *lock = p->options.lock_path;
+    static const char *const beside[] = {"config", "sxp"};
     const char *suffix = strrchr(lock, '.');
-    char record[4096];
+    char path[4096];
 
     if (p->options.socket_path[0])
         unlink(p->options.socket_path);
-    if (suffix && snprintf(record, sizeof(record), "%.*s.config", (int)(suffix - lock), lock) <
-                      (int)sizeof(record))
-        unlink(record);
+    for (size_t i = 0; suffix && i < ARRAY_SIZE(beside); i++)
+        if (snprintf(path, sizeof(path), "%.*s.%s", (int)(suffix - lock), lock, beside[i]) <
+            (int)sizeof(path))
+            unlink(path);
     if (lock[0])
         unlink(lock);
 }
@@ -437,6 +440,21 @@ static bool first_start(struct process *p)
     return false;
 }
 
+/* Nothing runs any more, but the domain stays listed until somebody destroys it. `aside`: under
+ * another name, for another one is to take ours; xend starts that. */
+static void preserve(struct process *p, bool aside)
+{
+    struct err err = {0};
+
+    if (aside && process_step_aside(p, &err) < 0)
+        log_msg(LOG_ERROR, "domain", "no rename-restart: %s", err.msg);
+    else
+        p->stepped_aside = aside;
+    p->preserved = true;
+    control_life_ended(p->control);
+    serve_between(p, 0);
+}
+
 enum shutdown_reason process_run(struct process *p)
 {
     bool again = p->started || first_start(p);
@@ -454,10 +472,8 @@ enum shutdown_reason process_run(struct process *p)
         p->reset = false;
         if (action == ACTION_RESTART) {
             again = restart(p);
-        } else if (action == ACTION_PRESERVE) {
-            p->preserved = true;
-            control_life_ended(p->control);
-            serve_between(p, 0);
+        } else if (action != ACTION_DESTROY) {
+            preserve(p, action == ACTION_RENAME_RESTART);
         }
     }
     flush_console(p);

@@ -25,6 +25,7 @@ struct process {
     struct bootloader *bootloader; /* NULL: the kernel is a file of the host */
     struct loop_watch *signal_watch, *wake_watch;
     int signal_fd;
+    int lock_fd; /* of the lock file, which holds our name; -1 = none */
     struct life life;            /* of a paravirtualized guest; started_ns of any */
     struct hvm *hvm;             /* NULL: the guest is paravirtualized */
     struct tsc_sample first_tsc; /* taken as early as possible */
@@ -32,6 +33,7 @@ struct process {
     unsigned int restarts;
     unsigned int short_lives; /* in a row */
     bool preserved;           /* the life is over but the domain stays listed (on_*=preserve) */
+    bool stepped_aside;       /* preserved, and another one is to be started in our place */
     bool reset;               /* this life ends by a reset: the next one comes in any case */
     struct dump *dump;        /* that is being written, NULL = none */
     bool destroy;             /* somebody asked for the end: no restart, no preserve */

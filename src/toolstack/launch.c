@@ -148,15 +148,21 @@ static int wait_ready(int fd, const json_t *config, struct err *err)
     return rc;
 }
 
-/* An interface on the host's networks: what scripts do for it, the domain process may not. */
+/* An interface on the host's networks, or a disk that a script makes: the domain process runs
+ * no scripts. */
 static bool needs_hotplug(const json_t *config)
 {
-    const json_t *vif;
+    const json_t *device;
     size_t i;
 
-    json_array_foreach(json_object_get(config, "vifs"), i, vif)
+    json_array_foreach(json_object_get(config, "vifs"), i, device)
     {
-        if (strcmp(json_get_string(vif, "type", ""), "tap") == 0)
+        if (strcmp(json_get_string(device, "type", ""), "tap") == 0)
+            return true;
+    }
+    json_array_foreach(json_object_get(config, "disks"), i, device)
+    {
+        if (json_get_string(device, "script", "")[0])
             return true;
     }
     return false;

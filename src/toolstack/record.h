@@ -8,6 +8,7 @@
  *   created                            seconds since 1970
  *   managed                            boolean: started from the managed domains
  *   sxp                                text: its config, (vm ...)
+ *   succeeded                          it gave way to another (rename-restart), which was started
  */
 #pragma once
 

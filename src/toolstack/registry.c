@@ -70,7 +70,7 @@ static bool read_entry(int dir_fd, const char *file, struct registry_entry *ret,
 
 static void remove_files(int dir_fd, domid_t domid)
 {
-    static const char *const suffixes[] = {"sock", "console", "config", "lock.new", "lock"};
+    static const char *const suffixes[] = {"sock", "console", "sxp", "config", "lock.new", "lock"};
     char file[32];
 
     for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {

@@ -21,6 +21,7 @@
 #include "toolstack/registry.h"
 #include "toolstack/xend_log.h"
 #include "xend/child.h"
+#include "xend/succession.h"
 
 #define ANSWER_MAX 8192
 #define RETRY_US 100000
@@ -95,6 +96,22 @@ static void look_again(struct table *t)
     sd_event_source_set_enabled(t->retry, SD_EVENT_ONESHOT);
 }
 
+/* The answer to "wait" of a domain that goes on being there. */
+static void take_preserved(struct entry *e)
+{
+    json_t *answer = NULL;
+
+    if (e->answer[e->used - 1] != '\n' || json_parse_object(e->answer, e->used, &answer, NULL) < 0)
+        return;
+    if (json_get_bool(answer, "preserved", false)) {
+        xend_log(XEND_INFO, "domain '%s' (%u) ended and is preserved: %s", e->name, e->domid,
+                 json_get_string(answer, "reason", "?"));
+        if (json_get_bool(answer, "restart", false))
+            succession_begin(e->table->x, e->domid);
+    }
+    json_decref(answer);
+}
+
 static void log_end(const struct entry *e)
 {
     json_t *answer = NULL;
@@ -121,7 +138,8 @@ static int on_domain(sd_event_source *s, int fd, uint32_t revents, void *arg)
         return 0;
     if (n > 0 && e->used + (size_t)n < sizeof(e->answer)) {
         e->used += (size_t)n;
-        return 0; /* preserved, or about to go */
+        take_preserved(e);
+        return 0;
     }
     log_end(e);
     look_again(e->table);

@@ -4,6 +4,7 @@
  * the host.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/sxp.h"
@@ -55,8 +56,9 @@ static void print_row(const json_t *info)
 
     if (json_object_get(info, "domid"))
         snprintf(id, sizeof(id), "%lld", (long long)json_get_int(info, "domid", -1));
-    printf("%-40s %5s %5lld %5lld %10s %8.1f\n", json_get_string(info, "name", "??"), id,
-           (long long)json_get_int(info, "memory", -1),
+    printf(verb_is_xl() ? "%-40s %5s %5lld %5lld     %-6s  %8.1f\n"
+                        : "%-40s %5s %5lld %5lld %10s %8.1f\n",
+           json_get_string(info, "name", "??"), id, (long long)json_get_int(info, "memory", -1),
            (long long)json_get_int(info, "online_vcpus", json_get_int(info, "vcpus", -1)),
            json_get_string(info, "state", "??"),
            json_number_value(json_object_get(info, "cpu_time")));
@@ -86,6 +88,59 @@ static void print_json(const struct list_options *o, const json_t *list)
     json_decref(chosen);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(json_get_string(*(json_t *const *)a, "name", ""),
+                  json_get_string(*(json_t *const *)b, "name", ""));
+}
+
+/* xm lists by name, xl by id. Takes the reference and returns one. */
+static json_t *sorted(json_t *list)
+{
+    size_t count = json_array_size(list);
+    json_t **items = calloc(count + 1, sizeof(*items)), *by = json_array();
+
+    for (size_t i = 0; items && i < count; i++)
+        items[i] = json_array_get(list, i);
+    if (items)
+        qsort(items, count, sizeof(json_t *), by_name);
+    for (size_t i = 0; items && i < count; i++)
+        json_array_append(by, items[i]);
+    free(items);
+    json_decref(list);
+    return by;
+}
+
+/* xl's -l: a list of objects. */
+static void print_xl(const json_t *list)
+{
+    json_t *all = json_array(), *info;
+    size_t i;
+
+    json_array_foreach((json_t *)list, i, info)
+    {
+        json_array_append_new(all,
+                              json_pack("{s:I, s:{s:{s:s, s:s, s:s}, s:{s:I, s:I, s:I}}}", "domid",
+                                        json_get_int(info, "domid", -1), "config", "c_info", "type",
+                                        "pv", "name", json_get_string(info, "name", ""), "uuid",
+                                        json_get_string(info, "uuid", ""), "b_info", "max_vcpus",
+                                        json_get_int(info, "vcpus", 1), "max_memkb",
+                                        json_get_int(info, "maxmem", 0) * 1024, "target_memkb",
+                                        json_get_int(info, "memory", 0) * 1024));
+    }
+    json_dumpf(all, stdout, JSON_INDENT(4));
+    putchar('\n');
+    json_decref(all);
+}
+
+static void print_heading(void)
+{
+    if (verb_is_xl())
+        printf("%-40s %5s %5s %5s\tState\tTime(s)\n", "Name", "ID", "Mem", "VCPUs");
+    else
+        printf("%-40s %5s %5s %5s %10s %9s\n", "Name", "ID", "Mem", "VCPUs", "State", "Time(s)");
+}
+
 static void print(const struct list_options *o, const json_t *list)
 {
     const json_t *info;
@@ -95,8 +150,12 @@ static void print(const struct list_options *o, const json_t *list)
         print_json(o, list);
         return;
     }
+    if (o->detailed && verb_is_xl()) {
+        print_xl(list);
+        return;
+    }
     if (!o->detailed)
-        printf("%-40s %5s %5s %5s %10s %9s\n", "Name", "ID", "Mem", "VCPUs", "State", "Time(s)");
+        print_heading();
     json_array_foreach(list, i, info)
     {
         if (o->state && !is_in_state(info, o->state))
@@ -155,6 +214,8 @@ static int run_list(const struct verb *self, int argc, char **argv)
     rc = domains_collect_all(o.names, o.nr_names, &list, &err);
     if (rc < 0)
         return verb_error(&err);
+    if (o.nr_names == 0 && !verb_is_xl())
+        list = sorted(list);
     print(&o, list);
     json_decref(list);
     return XM_OK;

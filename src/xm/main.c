@@ -1,36 +1,69 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * main.c - xm, the command that users of Xen know. Finds the verb and runs it.
+ * main.c - xm, the command that users of Xen know, and xl, its successor's name: the same
+ * commands, with xl's spellings where they differ. Finds the verb and runs it.
  */
+#define _GNU_SOURCE
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "xm/verbs.h"
 
+const char *verb_program(void)
+{
+    return verb_is_xl() ? "xl" : "xm";
+}
+
+bool verb_is_xl(void)
+{
+    return strcmp(program_invocation_short_name, "xl") == 0;
+}
+
+static int no_verb(const char *name, const struct err *err)
+{
+    const struct refused_verb *refused = refused_find(name);
+
+    if (refused)
+        return refused_run(refused);
+    verb_error(err);
+    fprintf(stderr, "'%s help' lists the subcommands.\n", verb_program());
+    return XM_FAILED;
+}
+
+/* xl's options before the verb: they change nothing here. */
+static int skip_xl_options(int argc, char **argv)
+{
+    int i = 1;
+
+    while (verb_is_xl() && i < argc && argv[i][0] == '-' && argv[i][1] &&
+           strspn(argv[i] + 1, "vftT") == strlen(argv[i] + 1))
+        i++;
+    return i;
+}
+
 int main(int argc, char **argv)
 {
+    int first = skip_xl_options(argc, argv);
     struct err err = {0};
     const struct verb *v;
 
     signal(SIGPIPE, SIG_IGN);
-    if (argc < 2) {
+    if (first >= argc) {
         char *help[] = {(char *)"help", NULL};
 
         verb_help.run(&verb_help, 1, help);
         return XM_FAILED;
     }
-    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
-        printf("xenolith xm %s\n", XENOLITH_VERSION);
+    if (strcmp(argv[first], "--version") == 0 || strcmp(argv[first], "-V") == 0) {
+        printf("xenolith %s %s\n", verb_program(), XENOLITH_VERSION);
         return XM_OK;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return verb_help.run(&verb_help, 1, argv + 1);
-    v = verbs_find(argv[1], &err);
-    if (!v) {
-        verb_error(&err);
-        fprintf(stderr, "'xm help' lists the subcommands.\n");
-        return XM_FAILED;
-    }
-    return v->run(v, argc - 1, argv + 1);
+    if (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "-h") == 0)
+        return verb_help.run(&verb_help, 1, argv + first);
+    v = verbs_find(argv[first], &err);
+    if (!v)
+        return no_verb(argv[first], &err);
+    return v->run(v, argc - first, argv + first);
 }

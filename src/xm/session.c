@@ -39,6 +39,17 @@ void session_print_notes(const struct config *c)
         fprintf(stderr, "Warning: %s\n", config_warning(c, i));
 }
 
+/* Where xl has another default than xm. */
+static int set_xl_defaults(struct config *c, struct err *err)
+{
+    static const char value[] = "destroy";
+
+    if (config_is_set(c, "on_crash"))
+        return 0;
+    return config_set(c, "on_crash", value_string(config_arena(c), value, sizeof(value) - 1), "xl",
+                      err);
+}
+
 int session_load(struct config *c, const struct create_args *a, struct err *err)
 {
     char path[PATHS_MAX];
@@ -54,7 +65,8 @@ int session_load(struct config *c, const struct create_args *a, struct err *err)
         printf("Using config file \"%s\".\n", path);
         fflush(stdout);
     }
-    return config_load(c, path, err);
+    rc = config_load(c, path, err);
+    return rc == 0 && verb_is_xl() ? set_xl_defaults(c, err) : rc;
 }
 
 int session_sxp(struct config *c, const char *name, const char *uuid, char **ret, struct err *err)

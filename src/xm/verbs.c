@@ -20,6 +20,8 @@ const struct verb *const verbs[] = {
     &verb_shutdown,
     &verb_reboot,
     &verb_destroy,
+    &verb_reset,
+    &verb_rename,
     &verb_mem_set,
     &verb_mem_max,
     &verb_dump_core,
@@ -28,9 +30,14 @@ const struct verb *const verbs[] = {
     &verb_vcpu_set,
     &verb_pause,
     &verb_unpause,
+    &verb_info,
+    &verb_top,
+    &verb_log,
     &verb_uptime,
     &verb_domid,
     &verb_domname,
+    &verb_domstate,
+    &verb_vm_list,
     &verb_sysrq,
     &verb_dmesg,
     &verb_block_list,
@@ -50,12 +57,8 @@ const struct verb *const verbs[] = {
 static const struct {
     const char *old, *now;
 } renamed[] = {
-    {"balloon", "mem-set"},
-    {"set-vcpus", "vcpu-set"},
-    {"vif-list", "network-list"},
-    {"vbd-list", "block-list"},
-    {"vbd-create", "block-attach"},
-    {"vbd-destroy", "block-detach"},
+    {"balloon", "mem-set"},     {"set-vcpus", "vcpu-set"},      {"vif-list", "network-list"},
+    {"vbd-list", "block-list"}, {"vbd-create", "block-attach"}, {"vbd-destroy", "block-detach"},
 };
 
 static const char *current_name(const char *name)
@@ -63,11 +66,20 @@ static const char *current_name(const char *name)
     for (size_t i = 0; i < ARRAY_SIZE(renamed); i++) {
         if (strcmp(renamed[i].old, name) != 0)
             continue;
-        fprintf(stderr, "Command %s is deprecated. Please use xm %s instead.\n", name,
-                renamed[i].now);
+        fprintf(stderr, "Command %s is deprecated. Please use %s %s instead.\n", name,
+                verb_program(), renamed[i].now);
         return renamed[i].now;
     }
     return name;
+}
+
+bool verbs_renamed(size_t i, const char **old, const char **now)
+{
+    if (i >= ARRAY_SIZE(renamed))
+        return false;
+    *old = renamed[i].old;
+    *now = renamed[i].now;
+    return true;
 }
 
 const struct verb *verbs_find(const char *name, struct err *err)
@@ -96,7 +108,7 @@ const struct verb *verbs_find(const char *name, struct err *err)
 
 void verb_print_usage(const struct verb *v)
 {
-    printf("Usage: xm %s %s\n\n%s\n", v->name, v->arguments, v->summary);
+    printf("Usage: %s %s %s\n\n%s\n", verb_program(), v->name, v->arguments, v->summary);
     if (v->details[0])
         printf("\n%s", v->details);
 }
@@ -115,7 +127,7 @@ int verb_usage_error(const struct verb *v, const char *fmt, ...)
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "\nUsage: xm %s %s\n", v->name, v->arguments);
+    fprintf(stderr, "\nUsage: %s %s %s\n", verb_program(), v->name, v->arguments);
     return XM_FAILED;
 }
 
@@ -130,7 +142,8 @@ int verb_check_arguments(const struct verb *v, int argc, char **argv, int min, i
     if (argc - 1 >= min && argc - 1 <= max)
         return -1;
     if (min == max)
-        return verb_usage_error(v, "'xm %s' requires %d argument%s.", v->name, min,
+        return verb_usage_error(v, "'%s %s' requires %d argument%s.", verb_program(), v->name, min,
                                 min == 1 ? "" : "s");
-    return verb_usage_error(v, "'xm %s' requires between %d and %d arguments.", v->name, min, max);
+    return verb_usage_error(v, "'%s %s' requires between %d and %d arguments.", verb_program(),
+                            v->name, min, max);
 }

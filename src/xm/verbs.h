@@ -22,12 +22,27 @@ struct verb {
     int (*run)(const struct verb *self, int argc, char **argv);
 };
 
+/* A command of Xen's tools that is not here. */
+struct refused_verb {
+    const char *name, *reason;
+};
+
+extern const struct refused_verb refused_verbs[]; /* ends with a NULL name */
+const struct refused_verb *refused_find(const char *name);
+/* Tell why; returns the exit status. */
+int refused_run(const struct refused_verb *r);
+
+/* The name that we were called by: "xm" or "xl". */
+const char *verb_program(void);
+bool verb_is_xl(void);
+
 extern const struct verb verb_block_attach, verb_block_configure, verb_block_detach,
     verb_block_list, verb_cd_eject, verb_cd_insert, verb_console, verb_create, verb_delete,
-    verb_destroy, verb_dmesg, verb_domid, verb_domname, verb_dump_core, verb_help, verb_install,
-    verb_list, verb_mem_max, verb_mem_set, verb_network_attach, verb_network_detach,
-    verb_network_list, verb_new, verb_pause, verb_reboot, verb_shutdown, verb_start, verb_sysrq,
-    verb_unpause, verb_uptime, verb_vcpu_list, verb_vcpu_pin, verb_vcpu_set;
+    verb_destroy, verb_dmesg, verb_domid, verb_domname, verb_domstate, verb_dump_core, verb_help, verb_info,
+    verb_install, verb_list, verb_log, verb_mem_max, verb_mem_set, verb_network_attach,
+    verb_network_detach, verb_network_list, verb_new, verb_pause, verb_reboot, verb_rename,
+    verb_reset, verb_shutdown, verb_start, verb_sysrq, verb_top, verb_unpause, verb_uptime,
+    verb_vm_list, verb_vcpu_list, verb_vcpu_pin, verb_vcpu_set;
 
 /* All of them in the order of the help text, NULL at the end. */
 extern const struct verb *const verbs[];
@@ -35,6 +50,9 @@ extern const struct verb *const verbs[];
 /* By name, old name (with a word about the new one) or unique prefix; NULL and a sentence if
  * there is none. */
 const struct verb *verbs_find(const char *name, struct err *err);
+
+/* The i-th old name of a command and its name now; false behind the last. */
+bool verbs_renamed(size_t i, const char **old, const char **now);
 
 void verb_print_usage(const struct verb *v);
 /* "Error: ..." on standard error; returns the exit status that fits. */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * top_data.c - see top_data.h.
+ */
+#include "xm/top_data.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "toolstack/admission.h"
+#include "toolstack/domains.h"
+#include "xm/store.h"
+
+#define KIB_PER_MIB 1024
+
+static double now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* "rbpscd" of a list to xentop's order. */
+static void convert_state(const char *list, char to[static 7])
+{
+    static const char order[] = "dsbcpr";
+
+    for (size_t i = 0; order[i]; i++)
+        to[i] = strchr(list, order[i]) ? order[i] : '-';
+    to[6] = '\0';
+}
+
+/* A counter of a network interface of the host in KiB; 0 where there is none. */
+static long long link_kib(domid_t domid, long long n, const char *counter)
+{
+    unsigned long long bytes = 0;
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/sys/class/net/vif%u.%lld/statistics/%s", domid, n, counter);
+    f = fopen(path, "re");
+    if (f) {
+        if (fscanf(f, "%llu", &bytes) != 1)
+            bytes = 0;
+        fclose(f);
+    }
+    return (long long)(bytes / 1024);
+}
+
+static long long count_devices(struct xs_client *xs, domid_t domid, const char *class)
+{
+    char path[64], **names = NULL;
+    size_t count = 0;
+
+    snprintf(path, sizeof(path), "/local/domain/%u/device/%s", domid, class);
+    if (!xs || xs_directory(xs, XS_NO_TX, path, &names, &count) < 0)
+        return 0;
+    free(names);
+    return (long long)count;
+}
+
+static void take_devices(struct top_domain *d, struct xs_client *xs)
+{
+    if (d->domid == 0)
+        return;
+    d->vbds = count_devices(xs, d->domid, "vbd");
+    d->nets = count_devices(xs, d->domid, "vif");
+    for (long long n = 0; n < d->nets; n++) {
+        /* What the host receives, the guest has sent. */
+        d->net_tx_kib += link_kib(d->domid, n, "rx_bytes");
+        d->net_rx_kib += link_kib(d->domid, n, "tx_bytes");
+    }
+}
+
+static void take(struct top_domain *d, const json_t *info, const struct top *before, double at)
+{
+    double total = (double)before->total_kib;
+
+    memset(d, 0, sizeof(*d));
+    d->domid = (domid_t)json_get_int(info, "domid", 0);
+    snprintf(d->name, sizeof(d->name), "%s", json_get_string(info, "name", "??"));
+    convert_state(json_get_string(info, "state", ""), d->state);
+    d->cpu_seconds = json_number_value(json_object_get(info, "cpu_time"));
+    d->memory_kib = json_get_int(info, "memory", 0) * KIB_PER_MIB;
+    d->maxmem_kib = d->domid ? json_get_int(info, "maxmem", 0) * KIB_PER_MIB : -1;
+    d->memory_percent = total > 0 ? 100 * (double)d->memory_kib / total : 0;
+    d->maxmem_percent = total > 0 && d->domid ? 100 * (double)d->maxmem_kib / total : 0;
+    d->vcpus = json_get_int(info, "vcpus", 0);
+    for (size_t i = 0; i < before->count; i++)
+        if (before->domains[i].domid == d->domid && at > before->at)
+            d->cpu_percent =
+                100 * (d->cpu_seconds - before->domains[i].cpu_seconds) / (at - before->at);
+    if (d->cpu_percent < 0)
+        d->cpu_percent = 0;
+}
+
+int top_update(struct top *t, struct err *err)
+{
+    struct xs_client *xs = NULL;
+    struct top_domain *domains;
+    json_t *list = NULL, *info;
+    double at = now();
+    size_t i;
+    int rc = domains_collect(NULL, 0, &list, err);
+
+    if (rc < 0)
+        return rc;
+    t->total_kib = (long long)admission_host_kib();
+    domains = calloc(json_array_size(list) + 1, sizeof(*domains));
+    if (store_open(&xs, NULL) < 0)
+        xs = NULL;
+    json_array_foreach(list, i, info)
+    {
+        if (!domains)
+            break;
+        take(&domains[i], info, t, at);
+        take_devices(&domains[i], xs);
+    }
+    if (xs)
+        xs_close(xs);
+    free(t->domains);
+    t->domains = domains;
+    t->count = domains ? json_array_size(list) : 0;
+    t->at = at;
+    json_decref(list);
+    return domains ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
+void top_done(struct top *t)
+{
+    free(t->domains);
+    memset(t, 0, sizeof(*t));
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * top_data.h - what xm top shows: each domain's figures, and the share of CPU time since the
+ * last look.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/types.h"
+
+struct top_domain {
+    domid_t domid;
+    char name[64];
+    char state[7]; /* in xentop's order: dying shutdown blocked crashed paused running */
+    double cpu_seconds, cpu_percent;
+    long long memory_kib, maxmem_kib; /* maxmem -1: no limit */
+    double memory_percent, maxmem_percent;
+    long long vcpus, nets, net_tx_kib, net_rx_kib, vbds;
+};
+
+struct top {
+    struct top_domain *domains;
+    size_t count;
+    double at; /* CLOCK_MONOTONIC, seconds */
+    long long total_kib;
+};
+
+/* Look again; the percentages are of the time since the last call with the same object (zeroed
+ * at first). 0 or -errno. */
+int top_update(struct top *t, struct err *err) MUST_CHECK;
+void top_done(struct top *t);

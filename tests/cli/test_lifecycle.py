@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What becomes of a domain at its end, its names, and what xm tells about all of them."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from test_xend import call, instance  # noqa: F401  pylint: disable=unused-import
+
+
+def row(instance, name):
+    for line in call(instance.xm, "list").stdout.splitlines():
+        if line.split()[0] == name:
+            return line.split()
+    return None
+
+
+def create(instance, name, extra, **options):
+    words = [f"{key}={value}" for key, value in options.items()]
+    done = call(instance.xm, "create", "-q", instance.config, f"name={name}", f"extra={extra}", *words)
+    assert done.returncode == 0, done.stderr
+
+
+def restarts(instance, name):
+    document = json.loads(call(instance.xm, "list", "--json", name).stdout)
+    return document[0].get("restarts", 0)
+
+
+@pytest.mark.parametrize("extra,option", [("poweroff", "on_poweroff"), ("reboot", "on_reboot"),
+                                          ("crash", "on_crash")])
+def test_destroy_and_restart(instance, extra, option):
+    create(instance, "one", extra, **{option: "destroy"})
+    instance.wait_until(lambda: row(instance, "one") is None, "it does not go")
+    create(instance, "two", extra, **{option: "restart"})
+    instance.wait_until(lambda: restarts(instance, "two") >= 1, "it was not started again")
+    assert row(instance, "two")
+    assert call(instance.xm, "destroy", "two").returncode == 0
+
+
+@pytest.mark.parametrize("extra,option,state", [("poweroff", "on_poweroff", "---s--"),
+                                                ("crash", "on_crash", "---sc-")])
+def test_preserve(instance, extra, option, state):
+    """It stays listed until it is destroyed, and its name is taken until then."""
+    create(instance, "one", extra, **{option: "preserve"})
+    instance.wait_until(lambda: row(instance, "one")[4] == state, "it is not preserved")
+    done = call(instance.xm, "create", "-q", instance.config, "name=one")
+    assert done.returncode == 1 and "VM name 'one' already exists as domain" in done.stderr
+    assert call(instance.xm, "destroy", "one").returncode == 0
+    assert row(instance, "one") is None
+
+
+def renamed(instance):
+    return [name for name in instance.domains() if re.fullmatch(r"Domain-[0-9a-f-]{36}", name)]
+
+
+def test_rename_restart(instance):
+    """The old one steps aside under another name, a new one has its name and uuid. One that ends
+    at once is not started for ever."""
+    create(instance, "one", "crash", on_crash="rename-restart",
+           uuid="00000000-0000-4000-8000-00000000000a")
+    instance.wait_until(lambda: len(renamed(instance)) >= 2, "nothing was started again")
+    first = instance.domains()[renamed(instance)[0]]
+    assert first["state"] == "---sc-"
+    assert first["uuid"] == renamed(instance)[0][len("Domain-"):]
+    log = (instance.log / "xend.log").read_text()
+    started = re.findall(r"domain 'one' started as \d+, uuid (\S+)", log)
+    assert len(started) >= 2 and set(started) == {"00000000-0000-4000-8000-00000000000a"}
+
+
+def test_rename_restart_is_seen_to_by_the_next_xend(instance):
+    """A domain that steps aside while xend is not there to see it."""
+    assert instance.xend("start").returncode == 0
+    first = instance.pid()
+    os.kill(first, signal.SIGSTOP)
+    create(instance, "one", "crash", on_crash="rename-restart")
+    instance.wait_until(lambda: len(renamed(instance)) == 1, "it does not step aside")
+    assert row(instance, "one") is None
+    os.kill(first, signal.SIGKILL)
+    instance.wait_until(lambda: not instance.pid(), "xend lives on")
+    assert instance.xend("start").returncode == 0
+    instance.wait_until(lambda: len(renamed(instance)) >= 2, "nothing was started again")
+
+
+def test_rename(instance):
+    create(instance, "one", "wait")
+    create(instance, "other", "wait")
+    done = call(instance.xm, "rename", "one", "other")
+    assert done.returncode == 1 and "already exists" in done.stderr
+    assert call(instance.xm, "rename", "one", "a name").returncode == 1
+    assert call(instance.xm, "rename", "nobody", "x").returncode == 3
+    domid = instance.domains()["one"]["domid"]
+    assert call(instance.xm, "rename", "one", "new.name").returncode == 0
+    assert row(instance, "one") is None
+    assert row(instance, "new.name")[1] == str(domid)
+    done = call("xenstore-read", f"/local/domain/{domid}/name",
+                env={**os.environ, "XENSTORED_PATH": str(instance.run / "xenstored.sock")})
+    assert done.stdout == "new.name\n"
+    create(instance, "one", "wait")  # the old name is free
+    instance.create("kept", "new")
+    assert call(instance.xm, "rename", "kept", "other").returncode == 1
+    assert call(instance.xm, "rename", "kept", "keeper").returncode == 0
+    assert row(instance, "keeper") and not row(instance, "kept")
+
+
+def test_reset(instance):
+    create(instance, "one", "wait")
+    before = instance.domains()["one"]
+    assert call(instance.xm, "rename", "one", "two").returncode == 0
+    assert call(instance.xm, "reset", "two").returncode == 0
+    after = instance.domains()["two"]
+    assert after["domid"] != before["domid"] and after["uuid"] == before["uuid"]
+    done = call(instance.xm, "reset", "0")
+    assert (done.returncode, done.stderr) == (1, "Error: Cannot reset privileged domain 0\n")
+
+
+def test_list_l_goes_back_into_create(instance, tmp_path):
+    """`xm create -F` takes what `xm list -l` prints."""
+    create(instance, "one", "wait", on_poweroff="preserve", cpu_weight="512")
+    text = call(instance.xm, "list", "-l", "one").stdout
+    for line in ("(domain", "    (name one)", "    (on_poweroff preserve)", "    (cpu_weight 512)",
+                 "    (status 2)", "    (device (console (protocol vt100) (location 2)))"):
+        assert line in text.splitlines(), text
+    assert re.search(r"^    \(start_time \d{10}\)$", text, re.MULTILINE)
+    assert call(instance.xm, "destroy", "one").returncode == 0
+    (tmp_path / "sxp").write_text(text)
+    done = call(instance.xm, "create", "-q", "-F", str(tmp_path / "sxp"))
+    assert done.returncode == 0, done.stderr
+    assert "    (cpu_weight 512)" in call(instance.xm, "list", "-l", "one").stdout.splitlines()
+
+
+def test_list_by_name(instance):
+    for name in ("zebra", "ant"):
+        create(instance, name, "wait")
+    names = [line.split()[0] for line in call(instance.xm, "list").stdout.splitlines()[1:]]
+    assert names == sorted(names)
+
+
+def test_info(instance):
+    lines = call(instance.xm, "info").stdout.splitlines()
+    names = [line[:23].rstrip() for line in lines]
+    assert all(line[23:25] == ": " for line in lines)
+    assert names == [
+        "host", "release", "version", "machine", "nr_cpus", "nr_nodes", "cores_per_socket",
+        "threads_per_core", "cpu_mhz", "hw_caps", "virt_caps", "total_memory", "free_memory",
+        "free_cpus", "xen_major", "xen_minor", "xen_extra", "xen_caps", "xen_scheduler",
+        "xen_pagesize", "platform_params", "xen_changeset", "xen_commandline", "cc_compiler",
+        "cc_compile_by", "cc_compile_domain", "cc_compile_date", "xend_config_format"]
+    values = dict(zip(names, (line[25:] for line in lines)))
+    assert re.fullmatch(r"([0-9a-f]{8}:){7}[0-9a-f]{8}", values["hw_caps"])
+    create(instance, "one", "wait")
+    after = dict(line.split(":", 1) for line in call(instance.xm, "info").stdout.splitlines()
+                 if line.startswith("free_memory"))
+    assert int(list(after.values())[0]) == int(values["free_memory"]) - 8
+    assert any(line.split() == ["dom0-min-mem", ":", "0"]
+               for line in call(instance.xm, "info", "-c").stdout.splitlines())
+
+
+def test_top(instance):
+    create(instance, "one", "wait")
+    done = call(instance.xm, "top", "-b", "-i", "2", "-d", "1")
+    assert done.returncode == 0
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[:4] for line in lines if line[0] == "NAME"] == [
+        ["NAME", "STATE", "CPU(sec)", "CPU(%)"]] * 2
+    assert len([line for line in lines if line[0] == "one" and line[4] == "8192"]) == 2
+    assert call(instance.xm, "top").returncode == 1  # no terminal
+
+
+def test_log_and_domstate(instance):
+    create(instance, "one", "wait")
+    assert "domain 'one' started as 1" in call(instance.xm, "log").stdout
+    assert call(instance.xm, "domstate", "one").stdout in ("idle\n", "running\n")
+    instance.create("kept", "new")
+    assert call(instance.xm, "domstate", "kept").stdout == "shutoff\n"
+    assert call(instance.xm, "domstate", "nobody").returncode == 3
+
+
+def test_what_is_not_there_says_why(instance):
+    done = call(instance.xm, "save", "one", "/tmp/file")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: 'xm save' is not supported: ")
+    done = call(instance.xm, "frobnicate")
+    assert done.stderr.startswith("Error: Subcommand frobnicate not found!\n")
+
+
+def test_xl(instance, tmp_path):
+    """The same program by its other name."""
+    xl = str(tmp_path / "xl")
+    os.symlink(instance.xm, xl)
+    create(instance, "one", "wait")
+    heading, _, line = call(xl, "list").stdout.splitlines()
+    assert heading == "Name                                        ID   Mem VCPUs\tState\tTime(s)"
+    assert re.fullmatch(r"one {37} +\d+     8     1     [rb-]{6}  +\d+\.\d", line)
+    document = json.loads(call(xl, "-v", "list", "-l").stdout)
+    assert document[1]["config"]["c_info"]["name"] == "one"
+    done = call(xl, "vm-list")
+    assert done.stdout.startswith("UUID                                  ID    name\n")
+    assert call(xl, "migrate").stderr.startswith("Error: 'xl migrate' is not supported")
+    # xl destroys what crashes, unless told otherwise.
+    with open(tmp_path / "crashing", "w", encoding="utf-8") as stream:
+        with open(instance.config, encoding="utf-8") as source:
+            stream.write(source.read().replace("on_crash = 'destroy'\n", "extra = 'crash'\n"))
+    assert call(xl, "create", "-q", str(tmp_path / "crashing")).returncode == 0
+    time.sleep(0.5)
+    instance.wait_until(lambda: row(instance, "crashing") is None, "it was started again")
