@@ -360,6 +360,7 @@ static const struct {
     {"vcpu-pin", control_vcpu_pin},
     {"vcpu-set", control_vcpu_set},
     {"dump-core", control_dump_core},
+    {"trigger", control_trigger},
     {"mem-set", control_mem_set},
     {"mem-max", control_mem_max},
 };

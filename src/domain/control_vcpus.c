@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * control_vcpus.c - verbs of the control socket about vCPUs: pause and unpause, which of them
- * the guest is to use, and which CPUs of the host they may use.
+ * the guest is to use, and which CPUs of the host they may use; triggers.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -161,4 +162,50 @@ void control_vcpu_list(struct connection *cn, const json_t *request)
         json_array_append_new(list, describe_vcpu(p, i));
     pthread_mutex_unlock(&p->d.lock);
     control_answer(cn, json_pack("{s:b, s:o}", "ok", 1, "vcpus", list));
+}
+
+/* --- triggers ----------------------------------------------------------------------------- */
+
+static int send_nmi(struct domain *d, json_int_t id, struct err *err)
+{
+    if (id < 0 || id >= d->nr_vcpus)
+        return err_set(err, EINVAL, "domain '%s' has no vCPU %lld", d->name, (long long)id);
+    if (d->state != DOMAIN_RUNNING || !d->vcpus[id].up)
+        return err_set(err, EINVAL, "vCPU %lld is offline", (long long)id);
+    __atomic_fetch_or(&engine_run_page(d->engine, (unsigned int)id)->request, RUN_REQ_NMI,
+                      __ATOMIC_SEQ_CST);
+    engine_vcpu_kick(d->engine, (unsigned int)id);
+    return 0;
+}
+
+static int trigger(struct process *p, const json_t *request, const char *peer, struct err *err)
+{
+    const char *event = json_get_string(request, "event", "");
+
+    if (strcmp(event, "nmi") == 0)
+        return send_nmi(&p->d, json_get_int(request, "vcpu", 0), err);
+    if (strcmp(event, "reset") != 0)
+        return err_set(
+            err, EINVAL,
+            "trigger '%.40s' is not for a paravirtualized guest, which has nmi and reset; "
+            "xm shutdown asks it to power off",
+            event);
+    if (p->d.state != DOMAIN_RUNNING)
+        return err_set(err, EINVAL, "domain '%s' is not running", p->d.name);
+    process_reset(p, peer);
+    return 0;
+}
+
+void control_trigger(struct connection *cn, const json_t *request)
+{
+    struct process *p = control_process(cn);
+    struct err err = {0};
+    char peer[32], who[48];
+    int rc;
+
+    snprintf(who, sizeof(who), "reset by %s", control_peer(cn, peer));
+    pthread_mutex_lock(&p->d.lock);
+    rc = trigger(p, request, who, &err);
+    pthread_mutex_unlock(&p->d.lock);
+    control_answer_result(cn, rc, &err);
 }

@@ -24,7 +24,7 @@ void control_answer(struct connection *cn, json_t *answer);
 void control_answer_result(struct connection *cn, int rc, const struct err *err);
 
 /* control_vcpus.c */
-control_verb_fn control_pause, control_unpause, control_vcpu_list, control_vcpu_pin,
+control_verb_fn control_pause, control_trigger, control_unpause, control_vcpu_list, control_vcpu_pin,
     control_vcpu_set;
 /* rename.c */
 control_verb_fn control_rename;

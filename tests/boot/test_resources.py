@@ -306,3 +306,20 @@ def test_vcpu_list_of_the_host(xm):
     assert len(rows) == os.cpu_count()
     assert rows[0].startswith("%-32s %5d %5d %5d %5s  " % ("Domain-0", 0, 0, 0, "r--"))
     assert rows[0].endswith(" any cpu")
+
+
+def test_trigger(shell):
+    guest = shell(vcpus=2)
+    guest.xm_call("trigger", "nmi")
+    wait_for(lambda: "NMI received for unknown reason" in guest.do("dmesg | grep 'on CPU 0'"))
+    guest.xm_call("trigger", "nmi", "1")
+    wait_for(lambda: "NMI received for unknown reason" in guest.do("dmesg | grep 'on CPU 1'"))
+    assert "has no vCPU 2" in guest.xm_call("trigger", "nmi", "2", status=1)
+    assert "not for a paravirtualized guest" in guest.xm_call("trigger", "power", status=1)
+    assert "unknown trigger" in guest.xm_call("trigger", "explode", status=1)
+    # on_reboot = destroy does not count for a reset.
+    guest.child.sendline("while :; do :; done")
+    guest.xm_call("trigger", "reset")
+    guest.ready()
+    assert "NMI" not in guest.do("dmesg | grep received")
+    assert guest.info()["restarts"] == 1
