@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * boot.S - a guest in one sector. It says who it is on the first serial port and the screen,
- * shows the text in its disk's second sector, and then obeys: each character from the serial
+ * how many hard disks the BIOS has found, shows the text in its disk's second sector (or, loaded
+ * by network, that of the first disk), and then obeys: each character from the serial
  * port or the keyboard is shown as "<c>"; 'q' switches the machine off by ACPI, 'r' resets it,
  * 't' makes a triple fault. The power button switches it off, too.
  *
@@ -28,6 +29,8 @@ _start:
         movw $PM_ENABLE, %dx
         movw $POWER_BUTTON, %ax
         outw %ax, %dx
+        movb 0x475, %al         /* the BIOS's count of hard disks */
+        addb %al, disks
         movw $hello, %si
         call print
         movw $0x0201, %ax       /* read one sector: cylinder 0, head 0, sector 2 */
@@ -44,6 +47,8 @@ _start:
 wait:
         movw $PM_STATUS, %dx
         inw %dx, %ax
+        cmpw $0xffff, %ax       /* nothing there: no ACPI */
+        je 3f
         testw $POWER_BUTTON, %ax
         jz 3f
         movw $button, %si
@@ -110,7 +115,8 @@ print:
         jmp print
 9:      ret
 
-hello:  .asciz "Boot sector here.\r\n"
+hello:  .ascii "Boot sector here.\r\nHard disks: "
+disks:  .asciz "0\r\n"
 failed: .asciz "Cannot read the disk.\r\n"
 button: .asciz "Power button.\r\n"
 shown:  .asciz "<?>\r\n"

@@ -197,7 +197,7 @@ def test_screen_and_keyboard(start, tmp_path):
     console = domain.attach()
     console.wait_for("disk one")
     with domain.vnc() as vnc:
-        vnc.wait_for("Boot sector here.\nThis is disk one.\n")
+        vnc.wait_for("Boot sector here.\nHard disks: 1\nThis is disk one.\n")
         vnc.key(ord("k"))
         console.wait_for("<k>")
         vnc.wait_for("This is disk one.\n<k>\n")
