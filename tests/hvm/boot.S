@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * boot.S - a guest in one sector. It says who it is on the first serial port and the screen,
- * how many hard disks the BIOS has found, shows the text in its disk's second sector (or, loaded
- * by network, that of the first disk), and then obeys: each character from the serial
+ * how many hard disks the BIOS has found, shows the text in its disk's second sector (which it
+ * cannot when it came by network), and then obeys: each character from the serial
  * port or the keyboard is shown as "<c>"; 'q' switches the machine off by ACPI, 'r' resets it,
  * 't' makes a triple fault. The power button switches it off, too.
  *

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real programs for PCs in fully virtualized guests: GRUB from a CD in the short set; network
+boot, memtest86+ and Debian's kernel in the slow one."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from hvmkit import Domain, boot_sector, write_disk
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "net"))
+# pylint: disable=wrong-import-position,unused-import,redefined-outer-name
+from netlab import host  # noqa: E402, F401
+
+MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso"
+ENTER = 0xff0d
+
+
+def need(program, package):
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed (Debian package {package})")
+
+
+def type_line(vnc, text):
+    for letter in text:
+        vnc.key(ord(letter))
+    vnc.key(ENTER)
+
+
+@pytest.fixture(scope="module")
+def grub_cd(tmp_path_factory):
+    """A CD with GRUB that talks to the screen and the serial port."""
+    need("grub-mkrescue", "grub-common")
+    need("xorriso", "xorriso")
+    need("mformat", "mtools")
+    if not os.path.isdir("/usr/lib/grub/i386-pc"):
+        pytest.skip("GRUB for BIOS is not installed (Debian package grub-pc-bin)")
+    directory = tmp_path_factory.mktemp("grub")
+    (directory / "tree/boot/grub").mkdir(parents=True)
+    (directory / "tree/boot/grub/grub.cfg").write_text(
+        "serial --unit=0 --speed=115200\nterminal_input serial console\n"
+        "terminal_output serial console\necho GRUB is on the CD.\n")
+    path = directory / "grub.iso"
+    subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", path,
+                    directory / "tree"], check=True, capture_output=True)
+    return path
+
+
+def test_grub_from_cd(xm, tmp_path, grub_cd):
+    """Its commands are typed on the VNC keyboard and on the serial port; halt is ACPI's."""
+    write_disk(tmp_path / "disk.img", b"\0" * 512, "")
+    with Domain(xm, tmp_path, f"disk = ['file:{tmp_path}/disk.img,hda,w', "
+                f"'file:{grub_cd},hdc:cdrom,r']\nboot = 'dc'\nvnc = 1\nmemory = 64") as domain:
+        console = domain.attach()
+        console.wait_for("GRUB is on the CD.", 120)
+        with domain.vnc() as vnc:
+            vnc.wait_for("grub>")
+            type_line(vnc, "ls")
+            vnc.wait_for("(hd0)")
+        console.wait_for("(cd")
+        console.send("halt\r")
+        domain.wait_gone(60)
+        assert "powered off" in domain.log()
+
+
+@pytest.mark.slow
+def test_network_boot(xm, tmp_path, host):
+    """The card's boot ROM gets an address and a boot sector from a server on the bridge; the card
+    is one of each kind."""
+    need("dnsmasq", "dnsmasq-base")
+    (tmp_path / "tftp").mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
+    (tmp_path / "tftp/boot").write_bytes(boot_sector(str(tmp_path)))
+    host.sh("ip link add br0 type bridge forward_delay 0; ip addr add 10.9.9.1/24 dev br0; "
+            "ip link set br0 up")
+    with subprocess.Popen([*host.prefix, "dnsmasq", "-d", "-C", "/dev/null", "-p", "0", "-i", "br0",
+                           "--bind-interfaces", "-F", "10.9.9.50,10.9.9.99", "-u", "root",
+                           "--dhcp-boot=boot", "--enable-tftp", f"--tftp-root={tmp_path}/tftp",
+                           f"--dhcp-leasefile={tmp_path}/leases"]) as server:
+        try:
+            for model in ("rtl8139", "e1000", "virtio"):
+                boot_by_network(host, tmp_path, model)
+        finally:
+            server.kill()
+
+
+def boot_by_network(host, tmp_path, model):
+    path = tmp_path / f"net-{model}"
+    path.write_text(f"builder = 'hvm'\nhvm_emulation = 'always'\nmemory = 64\nboot = 'n'\n"
+                    f"vif = ['bridge=br0, model={model}']\n")
+    domain = object.__new__(Domain)
+    domain.xm, domain.name, domain.console = os.path.join(str(tmp_path), "xm"), path.name, None
+    if not os.path.exists(domain.xm):
+        with open(domain.xm, "w", encoding="ascii") as stream:
+            stream.write("#!/bin/sh\nexec " + " ".join(host.prefix) +
+                         f' {os.environ.get("XENOLITH_BUILD", "build")}/xm "$@"\n')
+        os.chmod(domain.xm, 0o755)
+    host.xm("create", str(path))
+    with domain:
+        domain.attach().wait_for("Boot sector here.", 180)
+
+
+@pytest.mark.slow
+def test_memtest(xm, tmp_path):
+    """memtest86+ from its CD finds the machine's memory and no error in it."""
+    if not os.path.exists(MEMTEST):
+        pytest.skip("memtest86+ is not installed (Debian package memtest86+)")
+    with Domain(xm, tmp_path, f"disk = ['file:{MEMTEST},hdc:cdrom,r']\nboot = 'd'\nvnc = 1\n"
+                "memory = 64") as domain, domain.vnc() as vnc:
+        vnc.wait_for("Memtest86+", 180)
+        vnc.wait_for("Pass: 1", 900)
+        text = vnc.text()
+        assert "Errors: 0" in text, text
