@@ -19,6 +19,9 @@
 #define XENOLITH_SBINDIR "/usr/local/sbin"
 #endif
 
+#define SYSTEM_SCRIPTS "/etc/xen/scripts"
+#define BUILD_SCRIPTS "hotplug" /* beside the programs */
+
 static int fill(char buf[static PATHS_MAX], struct err *err, const char *dir, const char *tail)
 {
     int n = snprintf(buf, PATHS_MAX, "%s%s", dir, tail);
@@ -156,6 +159,41 @@ static bool try_helper(char buf[static PATHS_MAX], const char *dir, const char *
     int len = snprintf(buf, PATHS_MAX, "%s/%s", dir, program);
 
     return len > 0 && len < PATHS_MAX && access(buf, X_OK) == 0;
+}
+
+void paths_own_dir(char buf[static PATHS_MAX])
+{
+    ssize_t n = readlink("/proc/self/exe", buf, PATHS_MAX - 1);
+    char *slash;
+
+    buf[n > 0 ? n : 0] = '\0';
+    slash = strrchr(buf, '/');
+    buf[slash ? slash - buf + 1 : 0] = '\0';
+}
+
+static bool can_run(char buf[static PATHS_MAX], const char *dir, const char *name)
+{
+    int n = snprintf(buf, PATHS_MAX, "%s/%s", dir, name);
+
+    return n > 0 && n < PATHS_MAX && access(buf, X_OK) == 0;
+}
+
+int paths_script(char buf[static PATHS_MAX], const char *name, struct err *err)
+{
+    const char *given = getenv("XENOLITH_SCRIPTS_DIR");
+    char own[PATHS_MAX];
+
+    if (given && can_run(buf, given, name))
+        return 0;
+    paths_own_dir(own);
+    if (own[0] && strlen(own) + sizeof(BUILD_SCRIPTS) < PATHS_MAX) {
+        memcpy(own + strlen(own), BUILD_SCRIPTS, sizeof(BUILD_SCRIPTS));
+        if (can_run(buf, own, name))
+            return 0;
+    }
+    if (can_run(buf, SYSTEM_SCRIPTS, name))
+        return 0;
+    return err_set(err, ENOENT, "there is no script %s in " SYSTEM_SCRIPTS, name);
 }
 
 int paths_helper(char buf[static PATHS_MAX], const char *program, struct err *err)

@@ -35,3 +35,9 @@ int paths_dump_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
 /* Find one of our own helper programs: beside the running binary (build tree), else in the
  * libexec directory of the installation. -ENOENT with a sentence. */
 int paths_helper(char buf[static PATHS_MAX], const char *program, struct err *err) MUST_CHECK;
+
+/* Find a hotplug script: in XENOLITH_SCRIPTS_DIR, in hotplug/ beside the running binary (build
+ * tree), else in /etc/xen/scripts. -ENOENT with a sentence. */
+int paths_script(char buf[static PATHS_MAX], const char *name, struct err *err) MUST_CHECK;
+/* The directory of the running binary, with its slash; "" if that is not known. */
+void paths_own_dir(char buf[static PATHS_MAX]);

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/paths.h"
 #include "config/vdev.h"
 
 #define SPEC_MAX 4096
@@ -26,7 +27,9 @@ struct spec {
     char *position[MAX_POSITIONS];
     size_t nr_positions;
     const char *target, *format, *vdev, *access;
-    const char *type; /* first prefix */
+    const char *type;   /* first prefix */
+    const char *script; /* that makes it of the target */
+    char prefix[32], prefix_script[40];
     bool cdrom, no_discard, prefixed;
 };
 
@@ -86,6 +89,8 @@ static int take_named(struct spec *s, char *field, struct err *err)
         rc = set_once(&s->format, value, "format", err);
     else if (strcmp(field, "vdev") == 0)
         rc = set_once(&s->vdev, value, "vdev", err);
+    else if (strcmp(field, "script") == 0)
+        rc = set_once(&s->script, value, "script", err);
     else if (strcmp(field, "access") == 0 || strcmp(field, "mode") == 0)
         rc = set_once(&s->access, value, "access", err);
     else if (!is_one_of(field, ignored, ARRAY_SIZE(ignored)))
@@ -123,6 +128,27 @@ static const char *type_of(const char *prefix)
     return type ? type : "tap";
 }
 
+/* A prefix of the administrator's own, "drbd:": there is a script block-drbd. What follows is
+ * the script's business. */
+static int take_script(struct spec *s, const char *word, struct err *err)
+{
+    char path[PATHS_MAX];
+
+    if (strlen(word) < sizeof(s->prefix) &&
+        strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(word)) {
+        snprintf(s->prefix, sizeof(s->prefix), "%s", word);
+        snprintf(s->prefix_script, sizeof(s->prefix_script), "block-%s", word);
+        if (paths_script(path, s->prefix_script, NULL) == 0) {
+            s->type = s->prefix;
+            return set_once(&s->script, s->prefix_script, "script", err);
+        }
+    }
+    return err_set(err, ENOTSUP,
+                   "block device type '%.100s' is not available: there is no script "
+                   "/etc/xen/scripts/block-%.100s",
+                   word, word);
+}
+
 /* Take prefixes off a target: the first says how Xen would have served it, formats among them
  * what is in it. */
 static int take_prefixes(struct spec *s, const char **target, struct err *err)
@@ -131,17 +157,19 @@ static int take_prefixes(struct spec *s, const char **target, struct err *err)
                                         "aio",  "sync", "ioemu", "raw"};
     const char *colon;
 
-    while ((colon = strchr(*target, ':')) && !memchr(*target, '/', (size_t)(colon - *target))) {
+    while (!s->script && (colon = strchr(*target, ':')) &&
+           !memchr(*target, '/', (size_t)(colon - *target))) {
         CLEANUP_FREE char *word = strndup(*target, (size_t)(colon - *target));
+        int rc = word ? 0 : err_set(err, ENOMEM, "out of memory");
 
-        if (!word)
-            return err_set(err, ENOMEM, "out of memory");
-        if (is_one_of(word, plain, ARRAY_SIZE(plain)))
+        if (rc == 0 && is_one_of(word, plain, ARRAY_SIZE(plain)))
             s->type = s->type ? s->type : type_of(word);
-        else if (word[0] && find_format(word))
+        else if (rc == 0 && word[0] && find_format(word))
             s->format = s->format ? s->format : find_format(word);
-        else
-            return err_set(err, ENOTSUP, "block device type '%s' is not available", word);
+        else if (rc == 0)
+            rc = take_script(s, word, err);
+        if (rc < 0)
+            return rc;
         s->prefixed = true;
         *target = colon + 1;
     }
@@ -228,6 +256,10 @@ static int find_image(const struct spec *s, char **ret, struct err *err)
     }
     if (!s->target || !s->target[0])
         return err_set(err, EINVAL, "an image must be named: only a cdrom drive can be empty");
+    if (s->script) {
+        *ret = strdup(""); /* the script will say */
+        return *ret ? 0 : err_set(err, ENOMEM, "out of memory");
+    }
     if (asprintf(&named, "%s%s", is_phy && s->target[0] != '/' ? "/dev/" : "", s->target) < 0)
         return err_set(err, ENOMEM, "out of memory");
     *ret = realpath(named, NULL);
@@ -265,7 +297,10 @@ int disk_spec_parse(const char *text, json_t **ret, struct err *err)
     format = s.format && s.format[0] ? s.format : "raw";
     *ret = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "name", name, "devid",
                      (int)devid, "path", path, "format", format, "type", s.type ? s.type : "file",
-                     "params", path, "mode", mode, "cdrom", s.cdrom, "discard", !s.no_discard);
+                     "params", s.script ? s.target : path, "mode", mode, "cdrom", s.cdrom,
+                     "discard", !s.no_discard);
+    if (*ret && s.script)
+        json_object_set_new(*ret, "script", json_string(s.script));
     return *ret ? 0 : err_set(err, EINVAL, "its path is not valid UTF-8 text");
 }
 

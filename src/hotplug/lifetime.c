@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/signals.h"
+#include "hotplug/disk.h"
 #include "hotplug/network.h"
 #include "hotplug/script.h"
 #include "hotplug/undo.h"
@@ -28,19 +29,33 @@
 
 /* --- the end ---------------------------------------------------------------------------- */
 
+static void undo_one(struct undo_list *u, struct xs_client *store, size_t index)
+{
+    const json_t *entry = json_array_get(undo_devices(u), index);
+    struct err err = {0};
+
+    if (strcmp(json_get_string(entry, "class", ""), "vbd") == 0)
+        disk_remove(store, u->domid, entry);
+    else
+        vif_offline(store, u->domid, entry);
+    json_array_remove(undo_devices(u), index);
+    if (undo_save(u, &err) < 0)
+        fprintf(stderr, "domain %u: %s\n", u->domid, err.msg);
+}
+
 static void undo_all(struct undo_list *u)
 {
     struct xs_client *store = NULL;
     struct err err = {0};
 
-    if (json_array_size(undo_vifs(u)) == 0)
+    if (json_array_size(undo_devices(u)) == 0)
         return;
     if (xs_connect_or_start(&store, &err) < 0) {
-        fprintf(stderr, "domain %u: its networks stay: %s\n", u->domid, err.msg);
+        fprintf(stderr, "domain %u: its networks and disks stay: %s\n", u->domid, err.msg);
         return;
     }
-    while (json_array_size(undo_vifs(u)) > 0)
-        vif_offline(u, store, json_array_size(undo_vifs(u)) - 1);
+    while (json_array_size(undo_devices(u)) > 0)
+        undo_one(u, store, json_array_size(undo_devices(u)) - 1);
     xs_close(store);
 }
 
@@ -52,7 +67,7 @@ static _Noreturn void wait_for_end(domid_t domid)
     while (flock(FD_LOCK, LOCK_SH) < 0 && errno == EINTR)
         continue;
     if (undo_open(&u, domid, true, &err) < 0) {
-        fprintf(stderr, "domain %u: its networks stay: %s\n", domid, err.msg);
+        fprintf(stderr, "domain %u: its networks and disks stay: %s\n", domid, err.msg);
         _exit(1);
     }
     undo_all(&u);
@@ -125,24 +140,36 @@ void lifetime_sweep(void)
 
 /* --- the beginning ---------------------------------------------------------------------- */
 
-static bool has_host_vif(const json_t *doc)
+static size_t count_host_vifs(const json_t *doc)
 {
     const json_t *vif;
-    size_t i;
+    size_t i, count = 0;
 
     json_array_foreach(json_object_get(doc, "vifs"), i, vif)
     {
-        if (vif_is_host(vif))
-            return true;
+        count += vif_is_host(vif);
     }
-    return false;
+    return count;
 }
 
-/* A name that the config gives may be that of the domain before, whose end is just being seen to.
- */
-static void wait_for_name(const char *ifname)
+static size_t count_script_disks(const json_t *doc)
 {
-    domid_t owner = ifname[0] ? undo_owner(ifname) : 0;
+    const json_t *disk;
+    size_t i, count = 0;
+
+    json_array_foreach(json_object_get(doc, "disks"), i, disk)
+    {
+        count += disk_has_script(disk);
+    }
+    return count;
+}
+
+/* What the config names may be the domain's before, whose end is just being seen to: the same
+ * guest again. */
+static void wait_for_end_of_other(const json_t *device, const char *key)
+{
+    const char *value = json_get_string(device, key, "");
+    domid_t owner = value[0] ? undo_owner(key, value) : 0;
     struct undo_list u;
 
     if (!owner || undo_open(&u, owner, true, NULL) < 0)
@@ -152,38 +179,74 @@ static void wait_for_name(const char *ifname)
     undo_close(&u);
 }
 
-static int bring_all_online(struct undo_list *u, struct xs_client *store, const json_t *doc,
+static void wait_for_ends_of_others(const json_t *doc)
+{
+    const json_t *device;
+    size_t i;
+
+    json_array_foreach(json_object_get(doc, "vifs"), i, device)
+    {
+        wait_for_end_of_other(device, "ifname");
+    }
+    json_array_foreach(json_object_get(doc, "disks"), i, device)
+    {
+        if (disk_has_script(device))
+            wait_for_end_of_other(device, "params");
+    }
+}
+
+/* A bootloader looks into the first disk, whose path was not known before. */
+static void tell_bootloader(json_t *doc)
+{
+    json_t *bootloader = json_object_get(doc, "bootloader");
+    const json_t *disk;
+    size_t i;
+
+    if (!bootloader || json_get_string(bootloader, "disk", "")[0])
+        return;
+    json_array_foreach(json_object_get(doc, "disks"), i, disk)
+    {
+        if (!json_get_bool(disk, "cdrom", false)) {
+            json_object_set_new(bootloader, "disk", json_string(json_get_string(disk, "path", "")));
+            return;
+        }
+    }
+}
+
+static int bring_all_online(struct undo_list *u, struct xs_client *store, json_t *doc,
                             struct err *err)
 {
-    const json_t *vif;
+    const char *name = json_get_string(doc, "name", "");
+    json_t *device;
     size_t i;
-    int rc = network_start(err);
+    int rc = count_host_vifs(doc) ? network_start(err) : 0;
 
-    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
+    json_array_foreach(json_object_get(doc, "disks"), i, device)
     {
-        if (rc == 0 && vif_is_host(vif))
-            rc = vif_online(u, store, vif, json_get_string(doc, "name", ""), err);
+        if (rc == 0 && disk_has_script(device))
+            rc = disk_add(u, store, device, name, err);
+    }
+    tell_bootloader(doc);
+    json_array_foreach(json_object_get(doc, "vifs"), i, device)
+    {
+        if (rc == 0 && vif_is_host(device))
+            rc = vif_online(u, store, device, name, err);
     }
     return rc;
 }
 
-int lifetime_begin(const json_t *doc, struct err *err)
+int lifetime_begin(json_t *doc, struct err *err)
 {
     domid_t domid = (domid_t)json_get_int(doc, "domid", 0);
     const char *lock = json_get_string(doc, "lock", "");
     struct xs_client *store = NULL;
     struct undo_list u;
-    const json_t *vif;
-    size_t i;
     int rc;
 
-    if (!has_host_vif(doc))
+    if (count_host_vifs(doc) + count_script_disks(doc) == 0)
         return 0;
     lifetime_sweep();
-    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
-    {
-        wait_for_name(json_get_string(vif, "ifname", ""));
-    }
+    wait_for_ends_of_others(doc);
     rc = undo_open(&u, domid, true, err);
     if (rc < 0)
         return rc;
@@ -209,11 +272,11 @@ int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_pat
     size_t before;
     int rc;
 
-    wait_for_name(json_get_string(vif, "ifname", ""));
+    wait_for_end_of_other(vif, "ifname");
     rc = undo_open(&u, domid, true, err);
     if (rc < 0)
         return rc;
-    before = json_array_size(undo_vifs(&u));
+    before = json_array_size(undo_devices(&u));
     undo_set_domain_lock(&u, lock_path);
     rc = xs_connect_or_start(&store, err);
     if (rc == 0)
@@ -222,8 +285,8 @@ int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_pat
         rc = vif_online(&u, store, vif, domain_name, err);
     if (rc == 0 && before == 0)
         rc = start_waiter(domid, lock_path, err);
-    if (rc < 0 && json_array_size(undo_vifs(&u)) > before)
-        vif_offline(&u, store, before);
+    if (rc < 0 && json_array_size(undo_devices(&u)) > before)
+        undo_one(&u, store, before);
     xs_close(store);
     undo_close(&u);
     return rc;
@@ -240,10 +303,11 @@ int lifetime_detach(domid_t domid, unsigned int devid, struct err *err)
     if (rc < 0)
         return rc;
     rc = xs_connect_or_start(&store, err);
-    json_array_foreach(undo_vifs(&u), i, vif)
+    json_array_foreach(undo_devices(&u), i, vif)
     {
-        if (rc == 0 && json_get_int(vif, "devid", -1) == devid) {
-            vif_offline(&u, store, i);
+        if (rc == 0 && strcmp(json_get_string(vif, "class", ""), "vif") == 0 &&
+            json_get_int(vif, "devid", -1) == devid) {
+            undo_one(&u, store, i);
             break;
         }
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * lifetime.h - the networks of a domain from its start to its end, however that comes: a small
- * process waits for the domain's lock to be free, and undoes. Should that process die, too, the
- * next sweep does it.
+ * lifetime.h - the networks of a domain, and disks that scripts make, from its start to its end,
+ * however that comes: a small process waits for the domain's lock to be free, and undoes. Should
+ * that process die, too, the next sweep does it.
  */
 #pragma once
 
@@ -10,9 +10,10 @@
 #include "base/json.h"
 #include "base/types.h"
 
-/* Bring all interfaces online that a domain's document has, and leave the waiting process behind.
- * On failure all is undone. 0 or -errno with the sentence for who starts the domain. */
-int lifetime_begin(const json_t *doc, struct err *err) MUST_CHECK;
+/* Make the disks and bring the interfaces online that a domain's document has, and leave the
+ * waiting process behind. The disks get their paths in the document. On failure all is undone.
+ * 0 or -errno with the sentence for who starts the domain. */
+int lifetime_begin(json_t *doc, struct err *err) MUST_CHECK;
 
 /* The same for one interface more of a running domain, whose lock file is named. */
 int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_path,

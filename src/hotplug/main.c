@@ -2,7 +2,7 @@
  *
  * main.c - xenolith-hotplug: runs the hotplug scripts, which the domain process may not.
  *
- *   launch PROGRAM ARGUMENT...        before a domain: bring its interfaces online, then become
+ *   launch PROGRAM ARGUMENT...        before a domain: make its disks and interfaces, then become
  *                                     PROGRAM, which gets the same descriptors. What goes wrong
  *                                     is told on --ready-fd, as the domain process would
  *   attach DOMID NAME LOCKFILE        one interface more; its object on stdin
@@ -76,6 +76,17 @@ static int read_document(int fd, json_t **ret, struct err *err)
     return json_parse_object(text, (size_t)st.st_size, ret, err);
 }
 
+/* The same file gets what has been found out. */
+static int replace_document(int fd, const json_t *doc, struct err *err)
+{
+    CLEANUP_FREE char *line = json_to_line(doc);
+    size_t len = line ? strlen(line) : 0;
+
+    if (!line || ftruncate(fd, 0) < 0 || pwrite(fd, line, len, 0) != (ssize_t)len)
+        return err_set(err, EIO, "the configuration of the domain cannot be changed");
+    return 0;
+}
+
 static int report(int ready_fd, const char *why)
 {
     json_t *answer = json_pack("{s:b, s:s}", "ok", 0, "error", why);
@@ -100,11 +111,12 @@ static int launch(int argc, char **argv)
     rc = read_document(config_fd, &doc, &err);
     if (rc == 0)
         rc = lifetime_begin(doc, &err);
+    if (rc == 0) /* from here on the process that waits for the domain's end undoes */
+        rc = replace_document(config_fd, doc, &err);
     json_decref(doc);
     if (rc < 0)
         return report(ready_fd, err.msg);
     execv(argv[0], argv);
-    /* The process that waits for the domain's end will undo. */
     err_set(&err, errno, "cannot start %s: %s", argv[0], strerror(errno));
     return report(ready_fd, err.msg);
 }

@@ -25,8 +25,6 @@
 #include "base/signals.h"
 #include "xenstore/client.h"
 
-#define SYSTEM_DIR "/etc/xen/scripts"
-#define BUILD_DIR "hotplug" /* beside our programs */
 #define LOG_NAME "xen-hotplug.log"
 #define MAX_ENV 32
 #define SYSTEM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -44,38 +42,15 @@ struct words {
 
 /* --- finding ---------------------------------------------------------------------------- */
 
-/* The directory of the running program, with its slash; "" if that is not known. */
-static void own_dir(char buf[static PATHS_MAX])
-{
-    ssize_t n = readlink("/proc/self/exe", buf, PATHS_MAX - 1);
-
-    buf[n > 0 ? n : 0] = '\0';
-    buf[strrchr(buf, '/') ? strrchr(buf, '/') - buf + 1 : 0] = '\0';
-}
-
-static bool try_dir(struct script *s, const char *dir, const char *sub, const char *name)
-{
-    int n = snprintf(s->path, sizeof(s->path), "%s%s/%s", dir, sub, name);
-
-    return n > 0 && n < (int)sizeof(s->path) && access(s->path, X_OK) == 0;
-}
-
 static int find_path(struct script *s, const char *name, struct err *err)
 {
-    const char *given = getenv("XENOLITH_SCRIPTS_DIR");
-    char own[PATHS_MAX];
-
     if (name[0] == '/') {
         snprintf(s->path, sizeof(s->path), "%s", name);
         if (access(s->path, X_OK) == 0)
             return 0;
         return err_set(err, ENOENT, "the script %s cannot be run: %s", name, strerror(errno));
     }
-    own_dir(own);
-    if ((given && try_dir(s, given, "", name)) || (own[0] && try_dir(s, own, BUILD_DIR, name)) ||
-        try_dir(s, SYSTEM_DIR, "", name))
-        return 0;
-    return err_set(err, ENOENT, "there is no script %s in " SYSTEM_DIR, name);
+    return paths_script(s->path, name, err);
 }
 
 int script_find(struct script *s, const char *line, struct err *err)
@@ -132,7 +107,7 @@ static int make_environment(struct environment *e, const char *const *more, stru
         rc = xs_socket_path(store, err);
     if (rc < 0)
         return rc;
-    own_dir(own);
+    paths_own_dir(own);
     add(e, "PATH=" SYSTEM_PATH "%s%s", own[0] ? ":" : "", own);
     add(e, "HOME=/");
     add(e, "LC_ALL=C");

@@ -81,10 +81,10 @@ static json_t *load(int dir_fd, domid_t domid)
     fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd >= 0 && io_read_fd(fd, LIST_MAX, &text, &len, NULL) == 0 &&
         json_parse_object(text, len, &doc, NULL) == 0 &&
-        json_is_array(json_object_get(doc, "vifs")))
+        json_is_array(json_object_get(doc, "devices")))
         return doc;
     json_decref(doc);
-    return json_pack("{s:s, s:[]}", "lock", "", "vifs");
+    return json_pack("{s:s, s:[]}", "lock", "", "devices");
 }
 
 int undo_open(struct undo_list *u, domid_t domid, bool wait, struct err *err)
@@ -111,7 +111,7 @@ int undo_save(const struct undo_list *u, struct err *err)
     char name[32], path[64];
 
     file_name(name, u->domid, "json");
-    if (json_array_size(undo_vifs(u)) == 0) {
+    if (json_array_size(undo_devices(u)) == 0) {
         unlinkat(u->dir_fd, name, 0);
         return 0;
     }
@@ -127,16 +127,16 @@ void undo_close(struct undo_list *u)
     char name[32];
 
     file_name(name, u->domid, "lck");
-    if (json_array_size(undo_vifs(u)) == 0)
+    if (json_array_size(undo_devices(u)) == 0)
         unlinkat(u->dir_fd, name, 0);
     json_decref(u->doc);
     close(u->lock_fd);
     close(u->dir_fd);
 }
 
-json_t *undo_vifs(const struct undo_list *u)
+json_t *undo_devices(const struct undo_list *u)
 {
-    return json_object_get(u->doc, "vifs");
+    return json_object_get(u->doc, "devices");
 }
 
 const char *undo_domain_lock(const struct undo_list *u)
@@ -179,21 +179,21 @@ domid_t *undo_domains(size_t *ret_count)
     return list;
 }
 
-static bool has_interface(const json_t *doc, const char *ifname)
+static bool has_device(const json_t *doc, const char *key, const char *value)
 {
-    const json_t *vif;
+    const json_t *device;
     size_t i;
 
-    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
+    json_array_foreach(json_object_get(doc, "devices"), i, device)
     {
-        if (strcmp(json_get_string(vif, "ifname", ""), ifname) == 0)
+        if (strcmp(json_get_string(device, key, ""), value) == 0)
             return true;
     }
     return false;
 }
 
 /* Without locks: a list is replaced in one step. */
-domid_t undo_owner(const char *ifname)
+domid_t undo_owner(const char *key, const char *value)
 {
     CLEANUP_CLOSE int dir_fd = open_dir(NULL);
     size_t count;
@@ -203,7 +203,7 @@ domid_t undo_owner(const char *ifname)
     for (size_t i = 0; dir_fd >= 0 && i < count && !owner; i++) {
         json_t *doc = load(dir_fd, domains[i]);
 
-        if (has_interface(doc, ifname))
+        if (has_device(doc, key, value))
             owner = domains[i];
         json_decref(doc);
     }

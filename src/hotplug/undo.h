@@ -5,8 +5,9 @@
  * first thing is done for a device and removed after the last one is undone.
  *
  *   lock   the domain's lock file (toolstack/registry.h): whoever gets it knows the domain dead
- *   vifs   objects as in the domain's document, plus ifname, made (the tap is ours), name (the
- *          domain's), and script: with its arguments, as it was run
+ *   devices  objects as in the domain's document, plus class ("vif", "vbd"), name (the domain's)
+ *          and script: with its arguments, as it was run; of a vif also ifname and made (the tap
+ *          is ours)
  *
  * A list is held by one process at a time (flock on hotplug/DOMID.lck).
  */
@@ -30,7 +31,7 @@ int undo_save(const struct undo_list *u, struct err *err) MUST_CHECK;
 void undo_close(struct undo_list *u);
 
 /* The devices; the list's. */
-json_t *undo_vifs(const struct undo_list *u);
+json_t *undo_devices(const struct undo_list *u);
 /* The domain's lock file; "" if the list is new. */
 const char *undo_domain_lock(const struct undo_list *u);
 void undo_set_domain_lock(struct undo_list *u, const char *path);
@@ -38,5 +39,5 @@ void undo_set_domain_lock(struct undo_list *u, const char *path);
 /* Ids of the domains that have a list. A new array; NULL and 0 when there is none. */
 domid_t *undo_domains(size_t *ret_count);
 
-/* The domain whose list has this interface, 0 if none has. */
-domid_t undo_owner(const char *ifname);
+/* The domain whose list has a device with this text, such as "ifname"; 0 if none has. */
+domid_t undo_owner(const char *key, const char *value);

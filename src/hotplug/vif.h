@@ -19,6 +19,6 @@ bool vif_is_host(const json_t *vif);
 int vif_online(struct undo_list *u, struct xs_client *store, const json_t *vif,
                const char *domain_name, struct err *err) MUST_CHECK;
 
-/* Run the script with `offline`, and remove tap and keys; and the entry from the list. What goes
- * wrong is logged (stderr): there is nothing else to be done. */
-void vif_offline(struct undo_list *u, struct xs_client *store, size_t index);
+/* Run the script of an entry with `offline`, and remove tap and keys. What goes wrong is logged
+ * (stderr): there is nothing else to be done. */
+void vif_offline(struct xs_client *store, domid_t domid, const json_t *vif);

@@ -149,11 +149,11 @@ class Guest:
     """A domain and the shell on its console."""
 
     def __init__(self, host, kernel_dir, vif, config=""):
-        self.host = host
+        self.host, self.vif = host, vif
+        vifs = "" if vif is None else f"vif = [{vif!r}]\n"
         self.machine = Machine("xm", kernel_dir, memory=128, prefix=host.prefix,
-                               name=f"net-{secrets.token_hex(3)}",
-                               config=f"vif = [{vif!r}]\n" + config)
-        self.machine.prepare(modules=["xen-netfront"])
+                               name=f"net-{secrets.token_hex(3)}", config=vifs + config)
+        self.machine.prepare(modules=["xen-netfront", "xen-blkfront"])
         words = self.machine.arguments()
         self.child = pexpect.spawn(words[0], words[1:], timeout=90, encoding="utf-8",
                                    codec_errors="replace", dimensions=(24, 200))
@@ -170,7 +170,8 @@ class Guest:
         self.child.expect("xenolith:~# ")
         self.child.sendline("stty -echo; PS1=; modprobe xen-netfront; echo READY''YET")
         self.child.expect("READYYET")
-        self.run("for i in $(seq 50); do [ -d /sys/class/net/eth0 ] && break; sleep 0.1; done")
+        if self.vif is not None:
+            self.run("for i in $(seq 50); do [ -d /sys/class/net/eth0 ] && break; sleep 0.1; done")
         return self
 
     def run(self, command, timeout=60):
@@ -196,7 +197,7 @@ class Guest:
 
 @pytest.fixture
 def guests(host, kernels, xm):
-    """Function: start a guest for each entry of vif=[]; all of them at once."""
+    """Function: start a guest for each entry of vif=[] (None: no interface); all at once."""
     started = []
 
     def start(*vifs, config=""):

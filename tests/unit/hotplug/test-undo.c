@@ -55,10 +55,10 @@ static void test_kept(void **state)
     size_t count;
 
     assert_int_equal(undo_open(&u, 7, true, &err), 0);
-    assert_int_equal(json_array_size(undo_vifs(&u)), 0);
+    assert_int_equal(json_array_size(undo_devices(&u)), 0);
     assert_string_equal(undo_domain_lock(&u), "");
     undo_set_domain_lock(&u, "/x/7.lock");
-    json_array_append_new(undo_vifs(&u), json_pack("{s:s}", "ifname", "vif7.0"));
+    json_array_append_new(undo_devices(&u), json_pack("{s:s}", "ifname", "vif7.0"));
     assert_int_equal(undo_save(&u, &err), 0);
     undo_close(&u);
 
@@ -66,13 +66,13 @@ static void test_kept(void **state)
     assert_int_equal(count, 1);
     assert_int_equal(domains[0], 7);
     free(domains);
-    assert_int_equal(undo_owner("vif7.0"), 7);
-    assert_int_equal(undo_owner("vif7.1"), 0);
+    assert_int_equal(undo_owner("ifname", "vif7.0"), 7);
+    assert_int_equal(undo_owner("ifname", "vif7.1"), 0);
 
     assert_int_equal(undo_open(&u, 7, true, &err), 0);
     assert_string_equal(undo_domain_lock(&u), "/x/7.lock");
-    assert_int_equal(json_array_size(undo_vifs(&u)), 1);
-    json_array_clear(undo_vifs(&u));
+    assert_int_equal(json_array_size(undo_devices(&u)), 1);
+    json_array_clear(undo_devices(&u));
     assert_int_equal(undo_save(&u, &err), 0);
     undo_close(&u);
     assert_int_equal(nr_files(), 0);
@@ -105,7 +105,7 @@ static void test_one_at_a_time(void **state)
 /* A file that is no list is taken for none. */
 static void test_damaged(void **state)
 {
-    static const char *const texts[] = {"", "{", "[]", "{\"vifs\":3}"};
+    static const char *const texts[] = {"", "{", "[]", "{\"devices\":3}"};
     char path[64];
 
     snprintf(path, sizeof(path), "%s/hotplug/9.json", dir);
@@ -118,7 +118,7 @@ static void test_damaged(void **state)
         fputs(texts[i], f);
         fclose(f);
         assert_int_equal(undo_open(&u, 9, true, &err), 0);
-        assert_int_equal(json_array_size(undo_vifs(&u)), 0);
+        assert_int_equal(json_array_size(undo_devices(&u)), 0);
         assert_int_equal(undo_save(&u, &err), 0);
         undo_close(&u);
         assert_int_equal(access(path, F_OK), -1);
