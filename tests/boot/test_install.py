@@ -5,6 +5,7 @@ behind; and (slow) a whole unattended installation and the boot of its result.""
 import contextlib
 import functools
 import glob
+import gzip
 import http.server
 import os
 import re
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
+import urllib.request
 
 import pexpect
 import pytest
@@ -215,6 +218,185 @@ def test_layouts(create, tmp_path, files, kernel):
     assert [path for path in wanted if kernel in path], wanted
     assert len([path for path in wanted if path != "/.treeinfo"]) == 2
     assert not glob.glob(f"{create['XENOLITH_RUN_DIR']}/state/virtinst*")
+
+
+# An installer in one page: its argument says where the system is that it puts on the disk.
+INSTALLER = """
+for module in xen-blkfront xen-netfront; do modprobe $module; done
+n=0; while [ ! -b /dev/xvda ] && [ $n -lt 100 ]; do usleep 50000; n=$((n + 1)); done
+cat >/tmp/lease <<'EOF'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip addr add $ip/${mask:-24} dev $interface
+ip route add default via $router
+echo $router >/tmp/gateway
+EOF
+chmod +x /tmp/lease; ip link set eth0 up; udhcpc -i eth0 -n -q -t 10 -s /tmp/lease
+path=$(sed 's/.*system=\\([^ ]*\\).*/\\1/' /proc/cmdline)
+wget -q -O - http://$(cat /tmp/gateway)$path | gunzip >/dev/xvda || exit 5
+sync; echo "the system is on the disk"; reboot -f
+"""
+INSTALLED = """
+for module in xen-blkfront crc32c_generic ext4; do modprobe $module; done
+n=0; while [ ! -b /dev/xvda1 ] && [ $n -lt 100 ]; do usleep 50000; n=$((n + 1)); done
+mkdir -p /mnt; mount -t ext4 /dev/xvda1 /mnt; cat /mnt/etc/motd /proc/cmdline
+"""
+
+
+def make_system(machine, tmp_path):
+    """A disk of two partitions that boots by its menu.lst, packed."""
+    machine.prepare(INSTALLED, modules=("xen-blkfront", "crc32c_generic", "ext4"))
+    with open(machine.kernel, "rb") as kernel, open(machine.ramdisk, "rb") as ramdisk:
+        tree = disks.make_tree(tmp_path / "system", {
+            "boot/vmlinuz": kernel.read(), "boot/initrd": ramdisk.read(), "etc/motd": "welcome\n",
+            "boot/grub/menu.lst": "timeout 1\ntitle installed\nkernel /boot/vmlinuz quiet root=installed\n"
+                                  "initrd /boot/initrd\n"})
+    image = disks.mbr(tmp_path / "image", [disks.ext4(tmp_path / "part", tree, 64 * disks.MIB)])
+    with open(image, "rb") as stream, gzip.open(tmp_path / "tree/system.gz", "wb", 1) as out:
+        shutil.copyfileobj(stream, out)
+
+
+@pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
+def test_to_the_end(kernels, create, tmp_path):
+    """From nothing to a guest of its own: the tree by http, its installer fetches the system by
+    http through the user-mode network and reboots; what is on the disk is started by pygrub."""
+    (tmp_path / "tree/netboot/xen").mkdir(parents=True)
+    with Machine("xm", kernels()) as machine:
+        make_system(machine, tmp_path)
+        machine.prepare(INSTALLER, modules=("xen-blkfront", "xen-netfront"))
+        shutil.copy(machine.kernel, tmp_path / "tree/netboot/xen/vmlinuz")
+        shutil.copy(machine.ramdisk, tmp_path / "tree/netboot/xen/initrd.gz")
+    with serve_http(tmp_path / "tree") as url:
+        port = url.rsplit(":", 1)[1]
+        command = [*shlex.split(XM), "install", "-n", NAME, "-r", "192", "-p", "-l", url, "-f",
+                   str(tmp_path / "disk.img"), "-s", "0.2", "-w", "user", "--nographics",
+                   "-x", f"quiet loglevel=1 system=:{port}/system.gz"]
+        child = pexpect.spawn(command[0], command[1:], env=create, timeout=180, encoding="utf-8",
+                              codec_errors="replace")
+        child.logfile_read = sys.stdout
+        child.expect("Starting install...")
+        child.expect("the system is on the disk")
+        child.expect("Guest installation complete... restarting guest.")
+        child.expect("welcome")
+        child.expect("root=installed")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0
+    assert not glob.glob(f"{create['XENOLITH_RUN_DIR']}/state/virtinst*")
+    # The config that was written is the guest's from now on.
+    done = subprocess.run([*shlex.split(XM), "create", "-q", "-c", str(tmp_path / "etc" / NAME)],
+                          env=create, check=False, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0 and "welcome" in done.stdout
+
+
+def test_nothing_installed(kernels, create, tmp_path):
+    """An installer that ends without a system on the disk is said to have failed."""
+    (tmp_path / "tree/netboot/xen").mkdir(parents=True)
+    with Machine("xm", kernels()) as machine:
+        machine.prepare("echo giving up")
+        shutil.copy(machine.kernel, tmp_path / "tree/netboot/xen/vmlinuz")
+        shutil.copy(machine.ramdisk, tmp_path / "tree/netboot/xen/initrd.gz")
+    done = install(create, "-r", "160", "--location", tmp_path / "tree", "--disk",
+                   f"{tmp_path}/d.img,size=0.01", "--network=none", "--noautoconsole", "--wait")
+    assert done.returncode == 1
+    assert "does not appear to have been successful" in done.stderr
+
+
+# Every question of Debian 12's installer has an answer; one partition, no swap.
+PRESEED = """d-i debian-installer/locale string en_US.UTF-8
+d-i keyboard-configuration/xkb-keymap select us
+d-i netcfg/choose_interface select auto
+d-i netcfg/get_hostname string installed
+d-i netcfg/get_domain string test
+d-i mirror/country string manual
+d-i mirror/http/hostname string {host}
+d-i mirror/http/directory string {directory}
+d-i mirror/http/proxy string
+d-i apt-setup/services-select multiselect
+d-i clock-setup/utc boolean true
+d-i clock-setup/ntp boolean false
+d-i time/zone string UTC
+d-i partman-auto/disk string /dev/xvda
+d-i partman-auto/method string regular
+d-i partman-auto/expert_recipe string one :: 1000 50 -1 ext4 $primary{{ }} $bootable{{ }} \\
+    method{{ format }} format{{ }} use_filesystem{{ }} filesystem{{ ext4 }} mountpoint{{ / }} .
+d-i partman-auto/choose_recipe select one
+d-i partman-basicfilesystems/no_swap boolean false
+d-i partman-partitioning/confirm_write_new_label boolean true
+d-i partman/choose_partition select finish
+d-i partman/confirm boolean true
+d-i partman/confirm_nooverwrite boolean true
+d-i passwd/root-login boolean true
+d-i passwd/make-user boolean false
+d-i passwd/root-password password secret
+d-i passwd/root-password-again password secret
+d-i base-installer/install-recommends boolean false
+d-i base-installer/kernel/image string linux-image-amd64
+tasksel tasksel/first multiselect
+d-i pkgsel/run_tasksel boolean false
+d-i pkgsel/upgrade select none
+d-i pkgsel/update-policy select none
+popularity-contest popularity-contest/participate boolean false
+d-i grub-installer/only_debian boolean true
+d-i grub-installer/bootdev string /dev/xvda
+d-i finish-install/reboot_in_progress note
+"""
+
+
+def debian_mirror():
+    """The one that this host's apt uses for Debian 12, if it has what the installer loads."""
+    done = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)",
+                           "Created-By: Packages", "Release: bookworm", "Component: main"],
+                          check=False, capture_output=True, text=True)
+    sites = [site for site in done.stdout.split() if site.startswith("http://")]
+    if not sites:
+        pytest.skip("apt has no source of Debian 12 by http")
+    index = f"{sites[0].rstrip('/')}/dists/bookworm/main/debian-installer/binary-amd64/Packages.gz"
+    try:
+        with urllib.request.urlopen(index, timeout=30) as stream:
+            text = gzip.decompress(stream.read()).decode()
+        path = re.search(r"^Filename: (\S*/apt-setup-udeb_\S*)$", text, re.MULTILINE).group(1)
+        urllib.request.urlopen(f"{sites[0].rstrip('/')}/{path}", timeout=30).close()
+    except (OSError, AttributeError) as error:
+        pytest.skip(f"the Debian mirror of this host has no installer components: {error}")
+    return urllib.parse.urlparse(sites[0])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
+def test_debian_to_the_end(netboot, create, tmp_path):
+    """Debian 12, unattended, by http; then a login on what was installed."""
+    mirror = debian_mirror()
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "netboot").symlink_to(os.path.join(netboot, "text"))
+    (tree / "preseed.cfg").write_text(PRESEED.format(host=mirror.netloc,
+                                                     directory=mirror.path.rstrip("/")))
+    route = subprocess.run(["ip", "-4", "route", "show", "default"], check=True,
+                           capture_output=True, text=True).stdout
+    gateway = re.search(r"via (\S+)", route).group(1)
+    with serve_http(tree) as url:
+        answers = f"http://{gateway}:{url.rsplit(':', 1)[1]}/preseed.cfg"
+        done = subprocess.run(
+            [*shlex.split(XM), "install", "-n", NAME, "-r", "1100", "-p", "-l", url, "--disk",
+             f"path={tmp_path}/disk.img,size=3", "-w", "user", "--nographics", "--noautoconsole",
+             "--wait", "--noreboot", "-x", f"auto=true priority=critical url={answers} "
+             "DEBIAN_FRONTEND=text console=hvc0"], env=create, check=False, capture_output=True,
+            text=True, timeout=3600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Guest installation complete" in done.stdout
+    command = [*shlex.split(XM), "create", "-c", str(tmp_path / "etc" / NAME)]
+    child = pexpect.spawn(command[0], command[1:], env=create, timeout=300, encoding="utf-8",
+                          codec_errors="replace", dimensions=(24, 80))
+    child.logfile_read = sys.stdout
+    child.expect("pyGRUB")
+    child.expect("installed login:")
+    child.send("root\r")
+    child.expect("Password:")
+    child.send("secret\r")
+    child.expect("root@installed")
+    child.send("poweroff\r")
+    child.expect(pexpect.EOF)
 
 
 MANUAL_INIT = """#!/bin/sh
