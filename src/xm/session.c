@@ -18,6 +18,7 @@
 #include "config/domain_config.h"
 #include "config/domain_sxp.h"
 #include "toolstack/client.h"
+#include "toolstack/defaults.h"
 #include "toolstack/managed.h"
 #include "toolstack/start.h"
 #include "toolstack/xend_client.h"
@@ -214,10 +215,14 @@ int session_start(struct config *c, const struct session_options *o)
     json_t *doc = NULL;
     domid_t domid = 0;
     int status = XM_OK;
-    int rc = domain_config_make(c, &doc, &err);
+    int rc = defaults_for_config(c, xend_config_own(), &err);
+
+    if (rc == 0)
+        rc = domain_config_make(c, &doc, &err);
 
     session_print_notes(c);
     if (rc == 0) {
+        defaults_for_document(doc, xend_config_own());
         if (o->console)
             bootloader_spec_interactive(c, doc);
         if (o->paused)

@@ -53,6 +53,18 @@ def test_preserve(instance, extra, option, state):
     assert row(instance, "one") is None
 
 
+def test_enable_dump(instance, tmp_path, monkeypatch):
+    """xend-config.sxp asks for a dump of what crashes."""
+    with open(os.environ["XEND_CONFIG"], "w", encoding="utf-8") as stream:
+        stream.write("(enable-dump yes)\n")
+    done = call(instance.xm, "create", "-n", "--json", "-q", instance.config, "name=one")
+    assert json.loads(done.stdout)["on_crash"] == "destroy"  # the config's own word
+    create(instance, "one", "crash", on_crash="destroy")
+    instance.wait_until(lambda: row(instance, "one") is None, "it does not go")
+    log = (instance.log / "one.log").read_text()
+    assert "dump" in log, log
+
+
 def renamed(instance):
     return [name for name in instance.domains() if re.fullmatch(r"Domain-[0-9a-f-]{36}", name)]
 
