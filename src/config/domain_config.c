@@ -22,6 +22,7 @@
 #include "config/hvm_config.h"
 #include "config/options.h"
 #include "config/vcpu_spec.h"
+#include "config/vfb_spec.h"
 #include "config/vif_spec.h"
 
 static int add_string(json_t *doc, const char *key, const char *text, struct err *err)
@@ -327,6 +328,8 @@ int domain_config_make(struct config *c, json_t **ret, struct err *err)
         rc = vif_spec_add_all(c, doc, err);
     if (rc == 0)
         rc = console_spec_add(c, doc, err);
+    if (rc == 0 && !domain_config_is_hvm(c))
+        rc = vfb_spec_add(c, doc, err);
     if (rc < 0) {
         json_decref(doc);
         return rc;

@@ -107,6 +107,27 @@ static void send_error(struct connection *cn, const char *text)
     control_answer(cn, json_pack("{s:b, s:s}", "ok", 0, "error", text));
 }
 
+void control_send_fd(struct connection *cn, int fd)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    struct iovec iov = {(char[]){'\n'}, 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof(control.bytes)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    if (sendmsg(cn->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+        shutdown(cn->fd, SHUT_RDWR);
+}
+
 void control_answer_result(struct connection *cn, int rc, const struct err *err)
 {
     if (rc < 0)
@@ -361,6 +382,8 @@ static const struct {
     {"vcpu-set", control_vcpu_set},
     {"dump-core", control_dump_core},
     {"trigger", control_trigger},
+    {"display", control_display},
+    {"screenshot", control_screenshot},
     {"mem-set", control_mem_set},
     {"mem-max", control_mem_max},
 };

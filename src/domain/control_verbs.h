@@ -20,6 +20,8 @@ const char *control_peer(const struct connection *cn, char buf[static 32]);
 
 /* Takes the reference. */
 void control_answer(struct connection *cn, json_t *answer);
+/* Behind an answer: one byte that brings a descriptor (borrowed). */
+void control_send_fd(struct connection *cn, int fd);
 /* Only "ok", or the sentence of err if rc < 0. */
 void control_answer_result(struct connection *cn, int rc, const struct err *err);
 
@@ -34,5 +36,7 @@ int control_take_fd(struct connection *cn);
 /* control_dump.c: answered by control_dump_done(), also if the connection has gone. */
 control_verb_fn control_dump_core;
 void control_wait_for_dump(struct connection *cn);
+/* control_display.c */
+control_verb_fn control_display, control_screenshot;
 /* control_memory.c */
 control_verb_fn control_mem_set, control_mem_max;

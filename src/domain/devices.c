@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/block/vbd.h"
+#include "backend/fb/fb.h"
 #include "backend/xenbus.h"
 #include "base/log.h"
 #include "domain/device_vifs.h"
@@ -27,6 +28,7 @@ struct devices {
     char *run_dir;
     struct device_disk *disks;
     struct device_vifs *vifs;
+    struct fb *fb; /* NULL = no display */
 };
 
 static void forget_disk(void *arg, struct vbd *v)
@@ -133,6 +135,8 @@ int devices_create(struct devices **ret, struct loop *loop, const struct domain_
         }
     }
     rc = device_vifs_create(&all->vifs, loop, o->domid, o->vifs, err);
+    if (rc == 0 && o->vfb)
+        rc = fb_create(&all->fb, loop, o->vfb, o->name, o->domid, err);
     if (rc < 0) {
         devices_destroy(all);
         return rc;
@@ -153,6 +157,7 @@ void devices_destroy(struct devices *all)
         free(disk);
     }
     device_vifs_destroy(all->vifs);
+    fb_destroy(all->fb);
     free(all->run_dir);
     free(all);
 }
@@ -168,6 +173,10 @@ int devices_attach(struct devices *all, struct domain *d, struct err *err)
         rc = need_bus(all, err);
     if (rc == 0)
         rc = device_vifs_attach(all->vifs, all->bus, err);
+    if (rc == 0 && all->fb)
+        rc = need_bus(all, err);
+    if (rc == 0 && all->fb)
+        rc = fb_attach(all->fb, all->bus, err);
     if (rc < 0)
         devices_detach(all);
     return rc;
@@ -181,6 +190,8 @@ void devices_detach(struct devices *all)
     for (struct device_disk *disk = all->disks; disk; disk = disk->next)
         vbd_detached(disk->vbd);
     device_vifs_detached(all->vifs);
+    if (all->fb)
+        fb_detached(all->fb);
 }
 
 int devices_add_disk(struct devices *all, const json_t *object, struct err *err)
@@ -258,4 +269,9 @@ int devices_remove_vif(struct devices *all, const char *name, bool force, struct
 json_t *devices_list_vifs(const struct devices *all)
 {
     return device_vifs_list(all->vifs);
+}
+
+struct fb *devices_fb(const struct devices *all)
+{
+    return all->fb;
 }

@@ -14,6 +14,7 @@
 #include "domain/options.h"
 
 struct devices;
+struct fb; /* backend/fb/fb.h */
 
 /* Open what the configuration names. 0 or -errno. */
 int devices_create(struct devices **ret, struct loop *loop, const struct domain_options *o,
@@ -41,3 +42,6 @@ int devices_add_vif(struct devices *all, const json_t *object, struct err *err) 
 int devices_remove_vif(struct devices *all, const char *name, bool force,
                        struct err *err) MUST_CHECK;
 json_t *devices_list_vifs(const struct devices *all);
+
+/* The display, NULL = none. */
+struct fb *devices_fb(const struct devices *all);

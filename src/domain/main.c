@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "backend/block/qemu.h"
+#include "backend/fb/vnc.h"
 #include "backend/net/passt.h"
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -126,7 +127,8 @@ static void block_signals(void)
 /* Everything up to a running domain. On failure p holds nothing. */
 static int start(struct process *p, const struct inherited *in, struct err *err)
 {
-    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec, hvm_exec};
+    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec,
+                                            hvm_exec, vnc_exec};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)

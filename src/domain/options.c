@@ -122,12 +122,12 @@ static int take_array(const json_t *doc, const char *key, json_t **ret, struct e
     return 0;
 }
 
-static int take_bootloader(const json_t *doc, json_t **ret, struct err *err)
+static int take_object(const json_t *doc, const char *key, json_t **ret, struct err *err)
 {
-    json_t *object = json_object_get(doc, "bootloader");
+    json_t *object = json_object_get(doc, key);
 
     if (object && !json_is_object(object))
-        return err_set(err, EINVAL, "bootloader: an object is needed");
+        return err_set(err, EINVAL, "%s: an object is needed", key);
     *ret = json_incref(object);
     return 0;
 }
@@ -235,9 +235,11 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
     if (rc == 0)
         rc = take_array(doc, "vifs", &o->vifs, err);
     if (rc == 0)
-        rc = take_bootloader(doc, &o->bootloader, err);
+        rc = take_object(doc, "bootloader", &o->bootloader, err);
     if (rc == 0)
         o->hvm = json_incref(json_object_get(doc, "hvm"));
+    if (rc == 0)
+        rc = take_object(doc, "vfb", &o->vfb, err);
     if (rc < 0)
         domain_options_done(o);
     return rc;
@@ -259,5 +261,6 @@ void domain_options_done(struct domain_options *o)
     json_decref(o->vifs);
     json_decref(o->bootloader);
     json_decref(o->hvm);
+    json_decref(o->vfb);
     memset(o, 0, sizeof(*o));
 }

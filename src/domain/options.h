@@ -46,6 +46,7 @@ struct domain_options {
     json_t *vifs;       /* likewise for vif_config_parse() */
     json_t *bootloader; /* object for bootloader_prepare(), or NULL */
     json_t *hvm;        /* object for hvm_spec_parse(): fully virtualized; NULL = not */
+    json_t *vfb;        /* object for fb_config_parse(), or NULL */
 };
 
 /* Read and check a document. On failure *o needs no domain_options_done(). 0 or -EINVAL. */

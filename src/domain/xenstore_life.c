@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "backend/console.h"
+#include "backend/fb/fb.h"
 #include "base/log.h"
+#include "domain/devices.h"
 #include "domain/xenstore_ring.h"
 #include "xenstore/client.h"
 
@@ -136,6 +138,7 @@ static void put_resources(struct seed *s)
 static void put_rings(struct seed *s)
 {
     const struct domain *d = s->d;
+    unsigned int vnc_port = devices_fb(d->devices) ? fb_port(devices_fb(d->devices)) : 0;
 
     put(s, "console/ring-ref", "%" PRIu64, d->console_mfn);
     put(s, "console/port", "%u", d->console_port);
@@ -143,6 +146,8 @@ static void put_rings(struct seed *s)
     put(s, "console/limit", "%d", CONSOLE_LIMIT);
     put(s, "console/output", "%s", "pty");
     put(s, "console/tty", "%s", console_tty(d->console));
+    if (vnc_port)
+        put(s, "console/vnc-port", "%u", vnc_port);
     put(s, "store/ring-ref", "%" PRIu64, d->store_mfn);
     put(s, "store/port", "%u", d->store_port);
 }

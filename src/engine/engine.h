@@ -27,7 +27,7 @@ struct engine_config {
     uint32_t tsc_khz;
 };
 
-#define ENGINE_MAX_OTHERS 4
+#define ENGINE_MAX_OTHERS 8
 /* Before the first engine, while there is one thread, by who will not be allowed to fork and
  * exec later: makes the launcher (base/launcher.h), which then knows the engine's programs and
  * `others`. 0 or -errno. */

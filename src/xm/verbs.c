@@ -17,6 +17,8 @@ const struct verb *const verbs[] = {
     &verb_delete,
     &verb_list,
     &verb_console,
+    &verb_vncviewer,
+    &verb_screenshot,
     &verb_shutdown,
     &verb_reboot,
     &verb_destroy,

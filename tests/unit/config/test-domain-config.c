@@ -141,6 +141,17 @@ static const struct {
     {KERNEL "uuid = '123'", "dir/file:2: uuid '123': 32 hexadecimal digits"},
     {KERNEL "on_crash = 'explode'", "dir/file:2: on_crash = 'explode' is none of"},
     {KERNEL "restart = 'perhaps'", "restart = 'perhaps' is none of"},
+    {KERNEL "vfb = ['', '']", "dir/file:2: vfb: a domain has one framebuffer at most"},
+    {KERNEL "vfb = ['vnc=2']", "dir/file:2: vfb: vnc=2: 0 or 1 is needed"},
+    {KERNEL "vfb = ['type=x11']", "type=x11 is none of vnc, sdl"},
+    {KERNEL "vfb = ['colour=1']", "'colour' is no key of a vfb"},
+    {KERNEL "vfb = ['vnc']", "'vnc' is no key=value"},
+    {KERNEL "vfb = ['vncdisplay=-1']", "vncdisplay=-1: a number from 0 to 59635"},
+    {KERNEL "vfb = ['vncdisplay=99999999999999999999']",
+     "vncdisplay=99999999999999999999: a number"},
+    {KERNEL "vfb = ['vnclisten=0.0.0.0:x']", "vnclisten=x: a number"},
+    {KERNEL "vfb = ['vncpasswd=ninechars']", "vncpasswd: VNC knows only 8 characters"},
+    {KERNEL "vnc = 1\nvncpasswd = 'ninechars'", "dir/file:2: vnc: vncpasswd: VNC knows"},
     {KERNEL "console_log_size = -1", "dir/file:2: console_log_size = -1 is not within 0..1048576"},
     {KERNEL "console_log_files = 1001", "console_log_files = 1001 is not within 0..1000"},
     {KERNEL "nfs_root = '/r'", "nfs_root needs nfs_server"},
@@ -303,6 +314,47 @@ static const char hvm_file[] =
     "serial = \"pty\" # enable serial console\n"
     "on_reboot = 'restart'\non_crash = 'restart'\n";
 
+static const struct {
+    const char *text, *vfb; /* NULL: none */
+} displays[] = {
+    {"", NULL},
+    {"vfb = []", NULL},
+    {"vfb = ['']", "{}"},
+    {"vfb = ['vnc=1, vnclisten = 0.0.0.0 ,vncunused=0,vncdisplay=7,keymap=de']",
+     "{\"display\":7,\"keymap\":\"de\",\"listen\":\"0.0.0.0\",\"unused\":false}"},
+    {"vfb = ['type=vnc,vncpasswd=12345678,videoram=16,display=:1,opengl=1']",
+     "{\"password\":\"12345678\",\"videoram\":16}"},
+    {"vfb = ['vnclisten=::1']", "{\"listen\":\"::1\"}"},
+    {"vfb = ['vnclisten=127.0.0.1:5']", "{\"display\":5,\"listen\":\"127.0.0.1\"}"},
+    {"vfb = ['sdl=1']", "{}"},
+    {"vfb = ['vnc=0']", NULL},
+    {"vnc = 1\nvnclisten = '0.0.0.0'\nvncpasswd = ''",
+     "{\"listen\":\"0.0.0.0\",\"password\":\"\"}"},
+    {"vnc = 0\nvncdisplay = 3", NULL},
+    {"vncdisplay = 3", NULL},
+    {"sdl = 1", "{}"},
+};
+
+static void test_displays(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(displays); i++) {
+        struct err err = {0};
+        json_t *doc = NULL;
+        char text[500], *vfb;
+
+        snprintf(text, sizeof(text), KERNEL "%s\n", displays[i].text);
+        if (make(text, &doc, NULL, &err) < 0)
+            fail_msg("<%s>: %s", displays[i].text, err.msg);
+        vfb = json_dumps(json_object_get(doc, "vfb"), JSON_COMPACT | JSON_SORT_KEYS);
+        if (!displays[i].vfb)
+            assert_null(vfb);
+        else
+            assert_string_equal(vfb, displays[i].vfb);
+        free(vfb);
+        json_decref(doc);
+    }
+}
+
 static void test_files_of_the_field(void **state)
 {
     struct config *c = NULL;
@@ -421,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_loaders),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_displays),
         cmocka_unit_test(test_files_of_the_field),
         cmocka_unit_test(test_lost_indentation),
         cmocka_unit_test(test_devices_warn),

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * jail.c - see jail.h.
+ */
+#define _GNU_SOURCE
+#include "vnc/jail.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "vnc/jail_policy.h"
+
+#define NOBODY 65534
+#define MEMORY_MAX (1ul << 30)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER true
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER false
+#endif
+
+/* Started by root it need not be root, nor anybody whose files there are. */
+static int become_nobody(void)
+{
+    if (geteuid() != 0)
+        return 0;
+    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+        setresuid(NOBODY, NOBODY, NOBODY) < 0)
+        return -errno;
+    return 0;
+}
+
+static int install(void)
+{
+    static struct sock_filter insns[BPF_MAX_INSNS];
+    struct sock_fprog prog = {.filter = insns};
+
+    prog.len = (unsigned short)bpf_build(insns, BPF_MAX_INSNS, vnc_jail_policy,
+                                         ARRAY_SIZE(vnc_jail_policy), SECCOMP_RET_ERRNO | EPERM);
+    if (prog.len == 0)
+        return -E2BIG;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0 ? -errno : 0;
+}
+
+int jail_enter(struct err *err)
+{
+    struct rlimit memory = {MEMORY_MAX, MEMORY_MAX}, none = {0, 0};
+    int rc = 0;
+
+    if (HAS_SANITIZER)
+        return 0;
+    if (setrlimit(RLIMIT_AS, &memory) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+        rc = -errno;
+    if (rc == 0)
+        rc = become_nobody();
+    if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        rc = -errno;
+    if (rc == 0)
+        rc = install();
+    return rc < 0 ? err_set(err, -rc, "xenolith-vnc cannot enter its jail: %s", strerror(-rc)) : 0;
+}
