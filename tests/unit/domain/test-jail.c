@@ -39,6 +39,7 @@ static void ok(bool cond, const char *what)
 static const int passes[] = {
     SYS_futex,
     SYS_pidfd_send_signal,
+    SYS_sched_setaffinity,
     SYS_epoll_wait,
     SYS_epoll_pwait,
     SYS_epoll_ctl,

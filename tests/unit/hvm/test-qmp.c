@@ -107,6 +107,7 @@ static void test_commands(void **state)
         "{\"event\":\"STOP\"}\n{\"return\":{\"a\":5},\"id\":ID}\n{\"event\":\"SHUTDOWN\","
         "\"data\":{\"reason\":\"-guest\"}}\n",
         "{\"error\":{\"class\":\"GenericError\",\"desc\":\"no such thing\"},\"id\":ID}\n",
+        "", /* stays until we go */
         NULL,
     };
     struct err err = {0};
