@@ -20,6 +20,7 @@
 #include "domain/coredump.h"
 #include "domain/pause.h"
 #include "domain/process.h"
+#include "hvm/hvm.h"
 
 #define STILL_MS 2000
 #define LAST_STILL_MS 300 /* after a crash: what does not stop by then is shown as it was last */
@@ -211,7 +212,23 @@ static void on_last_done(void *arg, int rc, const struct err *err)
     unlink(path);
 }
 
-void dump_after_life(struct process *p)
+/* The device model, which stands still, writes it. */
+static void dump_machine(struct process *p)
+{
+    char path[PATHS_MAX] = "";
+    struct err err = {0};
+    int fd = open_core(p, path, &err);
+    int rc = fd < 0 ? fd : hvm_dump(p->hvm, fd, &err);
+
+    if (fd >= 0)
+        close(fd);
+    if (fd >= 0)
+        on_last_done(path, rc, &err);
+    else
+        log_msg(LOG_ERROR, "domain", "no core: %s", err.msg);
+}
+
+static void dump_cpus(struct process *p)
 {
     struct domain *d = &p->d;
     char path[PATHS_MAX] = "";
@@ -243,4 +260,12 @@ void dump_after_life(struct process *p)
         if (fd >= 0)
             close(fd);
     }
+}
+
+void dump_after_life(struct process *p)
+{
+    if (p->hvm)
+        dump_machine(p);
+    else
+        dump_cpus(p);
 }

@@ -225,6 +225,7 @@ int xenstore_attach(struct domain *d, struct loop *loop, struct err *err)
 {
     int fd = xenstore_introduce(d, err);
 
+    d->in_store = fd >= 0;
     return fd < 0 ? fd : xenstore_ring_create(d, loop, fd, err);
 }
 
@@ -233,7 +234,7 @@ int xenstore_put(const struct domain *d, const char *path, const char *value, st
     struct seed s = {.d = d, .tx = XS_NO_TX};
     int rc;
 
-    if (!d->store)
+    if (!d->in_store)
         return 0;
     rc = xs_connect(&s.store, d->store_socket, err);
     if (rc < 0)
@@ -257,7 +258,7 @@ int xenstore_put_vcpus(const struct domain *d, struct err *err)
     struct seed s = {.d = d, .tx = XS_NO_TX};
     int rc;
 
-    if (!d->store)
+    if (!d->in_store)
         return 0;
     rc = xs_connect(&s.store, d->store_socket, err);
     if (rc < 0)
@@ -273,6 +274,7 @@ void xenstore_detach(struct domain *d)
     struct err err = {0};
     int rc;
 
+    d->in_store = false;
     if (!d->store)
         return;
     rc = xs_connect(&store, d->store_socket, &err);

@@ -326,6 +326,8 @@ int hvm_start(struct hvm *h, struct err *err)
 
     d->nr_vcpus = h->o->vcpus;
     d->vcpu_avail = h->o->vcpu_avail;
+    for (unsigned int i = 0; i < d->nr_vcpus; i++)
+        d->vcpus[i].up = d->vcpu_avail >> i & 1;
     d->ram.nr_pages = h->o->memory_pages;
     d->ram.max_pages = h->o->maxmem_pages;
     d->reason = SHUTDOWN_NONE;

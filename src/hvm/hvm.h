@@ -28,6 +28,10 @@ void hvm_end(struct hvm *h);
 /* Something moves on by time: call again after so many ms, -1 = never. */
 int hvm_tick(struct hvm *h);
 
+/* Write the machine's memory and CPUs as ELF to `fd` (borrowed), also after the guest's end as long
+ * as hvm_end() was not called. The machine stands still meanwhile. */
+int hvm_dump(struct hvm *h, int fd, struct err *err) MUST_CHECK;
+
 /* A request of the control socket (docs/internals/control-protocol.md). A new answer, or NULL:
  * it is one that the domain process answers for every guest. */
 json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request);

@@ -94,6 +94,10 @@ int hvm_serial_tick(struct hvm *h);
 int hvm_store_open(struct hvm *h, struct err *err) MUST_CHECK;
 void hvm_store_close(struct hvm *h);
 
+/* vcpus.c: an array for vcpu-list, NULL on failure; as many as d->vcpu_avail says. */
+json_t *hvm_vcpus_list(struct hvm *h, struct err *err);
+void hvm_vcpus_adjust(struct hvm *h);
+
 /* hvm.c: a command of the device model. */
 int hvm_command(struct hvm *h, const char *command, json_t *arguments, struct err *err) MUST_CHECK;
 /* Press the power button; the guest's end then counts as a reboot if `reboot`. */

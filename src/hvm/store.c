@@ -2,7 +2,7 @@
  *
  * store.c - a machine in xenstored: the nodes that tools look for, and those by which they ask
  * something of the guest (control/shutdown, control/sysrq, memory/target). Nobody inside reads
- * them, so the power button, the keyboard and the balloon device do what they say.
+ * them, so the power button, the keyboard, the balloon device and CPU hotplug do what they say.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -85,6 +85,11 @@ static void on_target(void *arg, const char *path)
            &err);
 }
 
+static void on_vcpus(void *arg, const char *path)
+{
+    hvm_vcpus_adjust(arg);
+}
+
 static void on_store(void *arg, uint32_t events)
 {
     struct hvm *h = arg;
@@ -138,6 +143,7 @@ int hvm_store_open(struct hvm *h, struct err *err)
     s->domain_fd = rc;
     if (rc < 0)
         return rc;
+    h->d->in_store = true;
     rc = put_nodes(h);
     if (rc == 0)
         rc = watch(h, "control/shutdown", on_shutdown);
@@ -145,6 +151,8 @@ int hvm_store_open(struct hvm *h, struct err *err)
         rc = watch(h, "control/sysrq", on_sysrq);
     if (rc == 0)
         rc = watch(h, "memory/target", on_target);
+    if (rc == 0)
+        rc = watch(h, "cpu", on_vcpus);
     if (rc == 0)
         s->watch = loop_add(h->loop, xs_fd(s->client), EPOLLIN, on_store, h);
     if (rc < 0 || !s->watch)
@@ -157,6 +165,7 @@ void hvm_store_close(struct hvm *h)
 {
     struct hvm_store *s = &h->store;
 
+    h->d->in_store = false;
     loop_remove(s->watch);
     s->watch = NULL;
     if (s->client && s->domain_fd >= 0)

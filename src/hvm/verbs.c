@@ -124,13 +124,10 @@ static int screenshot(struct hvm *h, const json_t *request, json_t *answer, stru
     return rc;
 }
 
-static int dump_core(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+int hvm_dump(struct hvm *h, int fd, struct err *err)
 {
-    CLEANUP_CLOSE int fd = open_output(request, err);
     int rc;
 
-    if (fd < 0)
-        return fd;
     if (!h->qmp)
         return err_set(err, EAGAIN, "the machine is not there at the moment");
     rc = qmp_execute(h->qmp, "getfd", json_pack("{s:s}", "fdname", "core"), fd, QMP_PATIENCE_MS,
@@ -140,6 +137,30 @@ static int dump_core(struct hvm *h, const json_t *request, json_t *answer, struc
     return qmp_execute(h->qmp, "dump-guest-memory",
                        json_pack("{s:b, s:s}", "paging", 0, "protocol", "fd:core"), -1,
                        DUMP_PATIENCE_MS, NULL, err);
+}
+
+static int dump_core(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    CLEANUP_CLOSE int fd = open_output(request, err);
+    int rc = fd < 0 ? fd : hvm_dump(h, fd, err);
+
+    if (rc < 0)
+        return rc;
+    if (json_get_bool(request, "reset", false))
+        return hvm_command(h, "system_reset", NULL, err);
+    if (json_get_bool(request, "crash", false)) {
+        pthread_mutex_lock(&h->d->lock);
+        domain_shutdown(h->d, SHUTDOWN_DESTROYED, "ended after its core was written");
+        pthread_mutex_unlock(&h->d->lock);
+    }
+    return 0;
+}
+
+static int vcpu_list(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    json_t *list = hvm_vcpus_list(h, err);
+
+    return list ? json_object_set_new(answer, "vcpus", list) : -err->code;
 }
 
 static const struct {
@@ -157,12 +178,13 @@ static const struct {
     {"unpause", unpause_machine},
     {"screenshot", screenshot},
     {"dump-core", dump_core},
+    {"vcpu-list", vcpu_list},
 };
 
-/* Those of any domain, which the domain process answers by itself; mem-set and mem-max by way of
- * the store (store.c). */
-static const char *const common[] = {"info",    "dmesg",   "destroy", "wait",
-                                     "console", "mem-set", "mem-max"};
+/* Those of any domain, which the domain process answers by itself; mem-set, mem-max and vcpu-set
+ * by way of the store (store.c). */
+static const char *const common[] = {"info",    "dmesg",   "destroy",  "wait",  "console",
+                                     "mem-set", "mem-max", "vcpu-set", "rename"};
 
 static json_t *refuse(const char *text)
 {

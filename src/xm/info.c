@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/virt.h"
 #include "toolstack/domains.h"
 #include "toolstack/xend_config.h"
 #include "xm/verbs.h"
@@ -99,7 +100,7 @@ static void print_caps(void)
         w[7] = b;
     printf("%-23s: %08x:%08x:%08x:%08x:%08x:%08x:%08x:%08x\n", "hw_caps", w[0], w[1], w[2], w[3],
            w[4], w[5], w[6], w[7]);
-    line("virt_caps", access("/dev/kvm", R_OK | W_OK) == 0 ? "hvm" : "");
+    line("virt_caps", virt_has_kvm() ? "hvm" : "");
 }
 
 static void print_memory(void)
@@ -150,7 +151,7 @@ static void print_xen(void)
     number("xen_major", XEN_MAJOR);
     number("xen_minor", XEN_MINOR);
     line("xen_extra", XEN_EXTRA);
-    line("xen_caps", "xen-3.0-x86_64 ");
+    line("xen_caps", "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 ");
     line("xen_scheduler", "credit");
     number("xen_pagesize", 4096);
     line("platform_params", "virt_start=0xffff800000000000");

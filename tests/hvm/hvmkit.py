@@ -2,6 +2,7 @@
 """Fully virtualized guests for tests: a disk with a boot sector of our own, the domain around
 it, its control socket, and a VNC client that can read a text screen."""
 
+import collections
 import json
 import os
 import secrets
@@ -71,8 +72,13 @@ class Domain:
 
     def info(self):
         """xm list's document, None when there is no such domain."""
-        done = call(self.xm, "list", "--json", self.name)
-        return json.loads(done.stdout)[0] if done.returncode == 0 else None
+        while True:
+            done = call(self.xm, "list", "--json", self.name)
+            if done.returncode == 0:
+                return json.loads(done.stdout)[0]
+            if "does not exist" in done.stderr:
+                return None
+            time.sleep(0.5)  # a busy host: it has not answered in time
 
     def log(self):
         with open(self.log_path(), encoding="utf-8", errors="replace") as stream:
@@ -262,12 +268,14 @@ class Vnc:
         return "\n".join(lines)
 
     def glyph(self, left, top):
-        rows = bytearray()
+        """Bits of a cell; what most of it has is the background."""
+        rows = []
         for y in range(top, top + 16):
             at = (y * self.size[0] + left) * 4
-            row = self.pixels[at:at + 32]
-            rows.append(sum(0x80 >> x for x in range(8) if any(row[x * 4:x * 4 + 3])))
-        return bytes(rows)
+            rows.append([bytes(self.pixels[at + x:at + x + 3]) for x in range(0, 32, 4)])
+        colours = collections.Counter(colour for row in rows for colour in row)
+        background = colours.most_common(1)[0][0]
+        return bytes(sum(0x80 >> x for x in range(8) if row[x] != background) for row in rows)
 
     def wait_for(self, words, seconds=60):
         deadline = time.monotonic() + seconds

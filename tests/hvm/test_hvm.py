@@ -275,11 +275,11 @@ def test_requests_for_other_guests(start):
     assert domain.control("trigger", event="nmi")["ok"]
 
 
-def test_trigger_reset(start):
+def test_trigger_reset(xm, start):
     domain = start()
     console = domain.attach()
     console.wait_for("disk one")
-    assert domain.control("trigger", event="reset")["ok"]
+    assert call(xm, "trigger", domain.name, "reset").returncode == 0
     console.wait_for(HELLO)
     assert domain.info()["restarts"] == 1
 
@@ -296,14 +296,48 @@ def test_no_acpi_no_power_button(xm, start):
     assert domain.info() is not None
 
 
-def test_dump_core(start, tmp_path):
+def test_dump_core(xm, start, tmp_path):
     domain = start()
     domain.attach().wait_for("disk one")
     path = tmp_path / "core"
-    assert domain.control("dump-core", path=str(path))["ok"]
+    done = call(xm, "dump-core", domain.name, path)
+    assert done.returncode == 0, done.stderr
     with open(path, "rb") as stream:
         core = stream.read()
     assert core[:4] == b"\x7fELF" and core[16] == 4 and HELLO.encode() in core
+
+
+def test_vcpus(xm, start):
+    """CPUs are listed with what they used, and plugged in."""
+    domain = start("vcpus = 1\nmaxvcpus = 3")
+    domain.attach().wait_for("disk one")
+    rows = [line.split() for line in call(xm, "vcpu-list", domain.name).stdout.splitlines()[1:]]
+    assert [(row[2], row[4]) for row in rows] == [("0", "r--"), ("1", "--p"), ("2", "--p")]
+    assert float(rows[0][5]) > 0
+    assert call(xm, "vcpu-set", domain.name, "3").returncode == 0
+    deadline = time.monotonic() + 20
+    while domain.info()["online_vcpus"] != 3:
+        assert time.monotonic() < deadline, domain.log()
+        time.sleep(0.1)
+    assert call(xm, "vcpu-list", domain.name).stdout.count(" r-- ") == 3
+    assert call(xm, "vcpu-set", domain.name, "4").returncode == 1
+
+
+def test_core_of_a_crash(start, tmp_path):
+    """on_crash = coredump-destroy: what a triple fault leaves."""
+    domain = start("on_crash = 'coredump-destroy'")
+    console = domain.attach()
+    console.wait_for("disk one")
+    console.send("t")
+    domain.wait_gone()
+    lines = [line for line in domain.log().splitlines() if "core written: " in line]
+    path = lines[-1].split("core written: ")[1]
+    try:
+        with open(path, "rb") as stream:
+            core = stream.read()
+        assert core[:4] == b"\x7fELF" and HELLO.encode() in core
+    finally:
+        os.unlink(path)
 
 
 def test_memory_target(xm, start):
@@ -311,6 +345,10 @@ def test_memory_target(xm, start):
     domain = start("maxmem = 48")
     domain.attach().wait_for("disk one")
     assert call(xm, "mem-set", domain.name, "40").returncode == 0
+    environment = {**os.environ, "XENSTORED_PATH": f"{run_dir()}/xenstored.sock"}
+    done = call("xenstore-read", f"/local/domain/{domain.info()['domid']}/memory/target",
+                env=environment)
+    assert done.stdout.strip() == str(40 * 1024)
     assert domain.info()["memory"] == 40
     assert call(xm, "mem-set", domain.name, "64").returncode == 1
 

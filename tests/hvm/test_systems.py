@@ -111,6 +111,6 @@ def test_memtest(xm, tmp_path):
     with Domain(xm, tmp_path, f"disk = ['file:{MEMTEST},hdc:cdrom,r']\nboot = 'd'\nvnc = 1\n"
                 "memory = 64") as domain, domain.vnc() as vnc:
         vnc.wait_for("Memtest86+", 180)
-        vnc.wait_for("Pass: 1", 900)
+        vnc.wait_for("Pass:  1", 900)
         text = vnc.text()
         assert "Errors: 0" in text, text
