@@ -55,13 +55,14 @@ def test_arithmetic(guest):
 
 
 @pytest.mark.parametrize("vcpus", [1, 2])
-def test_threads_32bit(guest, build_dir, vcpus):
-    program = os.path.join(build_dir, "tests", "boot-threads32")
+@pytest.mark.parametrize("name", ["threads32", "breakpoints32"])
+def test_32bit(guest, build_dir, name, vcpus):
+    program = os.path.join(build_dir, "tests", f"boot-{name}")
     if not os.path.exists(program):
         pytest.skip("the compiler makes no 32-bit programs (gcc-multilib)")
-    result = guest("for i in 1 2 3; do /test/threads32 || exit 1; done", vcpus=vcpus,
-                   files=[(program, "test/threads32")])
-    assert result.text() == "threads32 ok\n" * 3
+    result = guest(f"for i in 1 2 3 4; do /test/{name} & done; wait", vcpus=vcpus,
+                   files=[(program, f"test/{name}")])
+    assert result.text() == f"{name} ok\n" * 4
 
 
 def test_modules(guest):

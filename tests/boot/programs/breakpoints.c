@@ -2,7 +2,7 @@
  *
  * breakpoints.c - a debugger and its child: hardware breakpoints and watchpoints fire where they
  * should, and the child runs on to the right result. Linux has debuggers told of the child's own
- * accesses only, not of those that the kernel makes for it.
+ * accesses only, not of those that the kernel makes for it. Also as a 32-bit program (gcc -m32).
  */
 #include <errno.h>
 #include <signal.h>
@@ -19,9 +19,9 @@
 #define EXECUTE 0ul
 #define WRITE 1ul
 #define ACCESS 3ul
-#define LEN8 2ul
+#define LEN_LONG (sizeof(long) == 8 ? 2ul : 3ul)
 
-static volatile uint64_t watched[2] __attribute__((aligned(16)));
+static volatile unsigned long watched[2] __attribute__((aligned(16)));
 static int failures;
 
 static __attribute__((noinline)) void marked(void)
@@ -31,7 +31,7 @@ static __attribute__((noinline)) void marked(void)
 
 static void child(void)
 {
-    uint64_t sum = 0;
+    unsigned long sum = 0, want = (unsigned long)0x3837363534333231;
     int fds[2];
 
     ptrace(PTRACE_TRACEME, 0, 0, 0);
@@ -39,17 +39,17 @@ static void child(void)
     for (int i = 0; i < 3; i++)
         marked();
     raise(SIGSTOP);
-    for (uint64_t i = 0; i < 1000; i++) {
+    for (unsigned long i = 0; i < 1000; i++) {
         watched[1] += i; /* next to it */
         if (i % 250 == 0)
             watched[0] = i;
         sum += watched[0];
     }
     raise(SIGSTOP);
-    if (pipe(fds) || write(fds[1], "12345678", 8) != 8 || read(fds[0], (void *)watched, 8) != 8)
+    if (pipe(fds) || write(fds[1], "12345678", 8) != 8 || read(fds[0], (void *)watched, sizeof(long)) != sizeof(long))
         _exit(1);
     raise(SIGSTOP);
-    sum += watched[0] == 0x3837363534333231;
+    sum += watched[0] == want;
     _exit(sum == (0 + 250 + 500 + 750) * 250 + 1 && watched[1] == 499500 ? 0 : 2);
 }
 
@@ -111,16 +111,16 @@ int main(void)
     waitpid(pid, &status, 0);
     breakpoint(pid, (void *)marked, EXECUTE, 0);
     expect("a breakpoint on a function", count(pid, &status), 3);
-    breakpoint(pid, watched, WRITE, LEN8);
+    breakpoint(pid, watched, WRITE, LEN_LONG);
     expect("a watchpoint", count(pid, &status), 4);
-    breakpoint(pid, watched, WRITE, LEN8);
+    breakpoint(pid, watched, WRITE, LEN_LONG);
     expect("a watchpoint that the kernel meets, which is not told", count(pid, &status), 0);
-    breakpoint(pid, watched, ACCESS, LEN8);
+    breakpoint(pid, watched, ACCESS, LEN_LONG);
     expect("a watchpoint for reads", count(pid, &status), 1);
     if (!WIFEXITED(status) || WEXITSTATUS(status)) {
         printf("the child's status is %x\n", status);
         failures++;
     }
-    puts(failures ? "breakpoints bad" : "breakpoints ok");
+    printf("breakpoints%s %s\n", sizeof(long) == 8 ? "" : "32", failures ? "bad" : "ok");
     return failures != 0;
 }

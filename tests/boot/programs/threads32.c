@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * threads32.c - threads of a 32-bit program (gcc -m32 -static -pthread): each has a segment of its
- * own behind gs, whose selector the C library reads. Prints "threads32 ok".
+ * threads32.c - threads and children of a 32-bit program (gcc -m32 -static -pthread): each has a
+ * segment of its own behind gs, whose selector the C library reads. Prints "threads32 ok".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define THREADS 8
-#define ROUNDS 2000
+#define ROUNDS 500
+#define FORKS 100
 
 static __thread unsigned int mine;
 static __thread char text[64];
@@ -88,11 +90,26 @@ static void own_segment(void)
         fail("the selector of a segment of its own");
 }
 
+/* Each child begins in a new address space, with the selectors of its parent. */
+static void forks(void)
+{
+    for (int i = 0; i < FORKS; i++) {
+        pid_t pid = fork();
+        int status = 0;
+
+        if (!pid)
+            _exit(gs_zero() == (void *)pthread_self() ? i % 100 : 255);
+        if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != i % 100)
+            fail("a child");
+    }
+}
+
 int main(void)
 {
     pthread_t threads[THREADS];
 
     own_segment();
+    forks();
     for (unsigned long i = 0; i < THREADS; i++)
         if (pthread_create(&threads[i], NULL, thread, (void *)(i + 1)))
             fail("pthread_create");

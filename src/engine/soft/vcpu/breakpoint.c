@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * breakpoint.c - see breakpoint.h. What an instruction accesses is told from its decoded form
- * and the registers before it. Gathers and scatters are not looked into.
+ * and the registers before it. Gathers and scatters are not looked into. The decoder is for 64-bit
+ * code: of 32-bit programs page faults tell, and the watched bytes are compared.
  */
 #include "engine/soft/vcpu/breakpoint.h"
 
 #include "engine/soft/vcpu/emulate.h"
 #include "engine/soft/vcpu/rewrite.h"
+#include "engine/soft/vcpu/user.h"
 #include "engine/soft/vcpu/vtlb.h"
 
 #define NR_BREAKPOINTS 4
@@ -246,5 +248,40 @@ bool breakpoints_in_string(const struct vcpu *v, const struct insn *in)
 
     for (unsigned int n = string_ranges(v, in, true, r); n;)
         hits |= hits_in(v, &r[--n]);
+    return hits;
+}
+
+static void read_watched(struct vcpu *v, struct watched_bytes *ret)
+{
+    struct fault ignored;
+
+    *ret = (struct watched_bytes){.valid = 0};
+    for (unsigned int i = 0; i < NR_BREAKPOINTS; i++)
+        if (enabled(v, i) && is_watch(kind_of(v, i)) && v->dr[i] < USER_END &&
+            !env_read(v, address_of(v, i), &ret->value[i], length_of(v, i), &ignored))
+            ret->valid |= (uint8_t)(1 << i);
+}
+
+void breakpoints_save(struct vcpu *v, struct watched_bytes *ret)
+{
+    read_watched(v, ret);
+    for (unsigned int i = 0; i < NR_BREAKPOINTS; i++)
+        if (ret->valid & 1 << i)
+            user_watch(v, address_of(v, i));
+}
+
+uint32_t breakpoints_seen(struct vcpu *v, const struct watched_bytes *before)
+{
+    struct user_access seen[USER_WATCH_MAX];
+    unsigned int n = user_watch_end(seen);
+    struct watched_bytes now;
+    uint32_t hits = 0;
+
+    read_watched(v, &now);
+    for (unsigned int i = 0; i < NR_BREAKPOINTS; i++)
+        if ((before->valid & now.valid & 1 << i) && before->value[i] != now.value[i])
+            hits |= 1u << i;
+    while (n--)
+        hits |= hits_in(v, &(struct range){seen[n].va, 1, seen[n].write});
     return hits;
 }

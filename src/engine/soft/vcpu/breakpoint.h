@@ -28,5 +28,14 @@ uint32_t breakpoints_at_rip(const struct vcpu *v);
 /* Watchpoints that the instruction about to be executed will meet if it does not fault; of a
  * repeated string instruction the first round counts. */
 uint32_t breakpoints_accessed(const struct vcpu *v, const struct insn *in);
+/* For code that is not decoded: have its accesses to the pages of watched bytes seen, and save
+ * these bytes; behind the instruction, which watchpoints it has met. An access is seen if it begins
+ * in the watched bytes, or changes them. */
+struct watched_bytes {
+    uint64_t value[4];
+    uint8_t valid; /* a bit each */
+};
+void breakpoints_save(struct vcpu *v, struct watched_bytes *ret);
+uint32_t breakpoints_seen(struct vcpu *v, const struct watched_bytes *before);
 /* Would any round of this repeated string instruction meet one? */
 bool breakpoints_in_string(const struct vcpu *v, const struct insn *in);

@@ -187,7 +187,7 @@ void step_kernel(struct vcpu *v)
             return;
 }
 
-/* 32-bit programs run on the CPU, without breakpoints: the decoder is for 64-bit code. */
+/* The decoder is for 64-bit code. */
 static bool is_64bit_code(struct vcpu *v)
 {
     uint64_t desc;
@@ -195,15 +195,66 @@ static bool is_64bit_code(struct vcpu *v)
     return pv_descriptor_read(v, v->cs, &desc) || (desc & DESC_L);
 }
 
+/* pushf shows a flag that is there only for the step. */
+static bool is_pushf(struct vcpu *v)
+{
+    uint8_t op[2];
+    struct fault ignored;
+
+    return !env_read(v, v->rip, op, 2, &ignored) &&
+           (op[0] == 0x9c || (op[0] == 0x66 && op[1] == 0x9c));
+}
+
+static void hide_pushed_flag(struct vcpu *v)
+{
+    gva_t at = (uint32_t)v->gpr[RSP] + 1; /* the flag is the lowest bit of the second byte */
+    struct fault ignored;
+    uint8_t byte;
+
+    if (env_read(v, at, &byte, 1, &ignored))
+        return;
+    byte &= (uint8_t) ~(EFLAGS_TF >> 8);
+    if (env_write(v, at, &byte, 1, &ignored))
+        return; /* another thread took the page away */
+}
+
+/* One instruction of a 32-bit program, on the CPU. True: it is done and nothing was raised. */
+static bool step_once_32bit(struct vcpu *v)
+{
+    uint64_t traced = v->rflags & EFLAGS_TF, resume = v->rflags & EFLAGS_RF;
+    uint32_t hits = resume ? 0 : breakpoints_at_rip(v);
+    struct watched_bytes before;
+    bool pushf, done;
+
+    if (hits) {
+        debug_exception(v, hits);
+        return false;
+    }
+    v->rflags &= ~(uint64_t)EFLAGS_RF;
+    breakpoints_save(v, &before);
+    pushf = is_pushf(v);
+    done = step_in_stub(v, 0, resume);
+    hits = breakpoints_seen(v, &before);
+    if (!done)
+        return false;
+    if (pushf && !traced)
+        hide_pushed_flag(v);
+    if (hits || traced) {
+        debug_exception(v, hits | (traced ? DR6_BS : 0));
+        return false;
+    }
+    return true;
+}
+
 bool step_user_needed(struct vcpu *v)
 {
-    return breakpoints_enabled(v) && breakpoints_in_half(v, false) && is_64bit_code(v);
+    return breakpoints_enabled(v) && breakpoints_in_half(v, false);
 }
 
 void step_user(struct vcpu *v)
 {
     for (unsigned int left = STEPS; left && !soft.kicked; left--)
-        if (!step_once(v) || !step_user_needed(v))
+        if (!(is_64bit_code(v) ? step_once(v) : step_once_32bit(v)) || !step_user_needed(v))
             return;
 }
 

@@ -35,6 +35,7 @@ struct stub {
     uint8_t state;              /* enum stub_state */
     volatile bool kicked;       /* a kick was sent since it was last released */
     bool failed;                /* operations were lost: its memory is in an unknown state */
+    bool rolled_back;           /* it may have stopped before it had loaded the selectors in X */
     bool cleaning;              /* DIRTY, and the unmapping has been ordered */
     uint16_t beside;            /* it keeps off this CPU; + 1, 0 = none, or STUB_MISPLACED */
     int fd;                     /* pidfd */

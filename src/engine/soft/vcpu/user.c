@@ -254,6 +254,40 @@ static bool in_patch_windows(const struct space *sp, gva_t va, enum access acces
            (va >= PATCH_TABLE && va < PATCH_TABLE + PATCH_TABLE_SIZE && access == ACCESS_READ);
 }
 
+/* ---- accesses that somebody wants to see ---- */
+
+static struct {
+    unsigned int pages, seen;
+    gva_t page[USER_WATCH_MAX];
+    struct user_access access[USER_WATCH_MAX];
+} watch;
+
+void user_watch(struct vcpu *v, gva_t va)
+{
+    if (watch.pages == USER_WATCH_MAX || va >= STUB_USER_END)
+        return;
+    user_tlb_drop_page(space_enter(v), va & PAGE_MASK);
+    watch.page[watch.pages++] = va & PAGE_MASK;
+}
+
+unsigned int user_watch_end(struct user_access ret[USER_WATCH_MAX])
+{
+    unsigned int n = watch.seen;
+
+    memcpy(ret, watch.access, sizeof(watch.access));
+    watch.pages = watch.seen = 0;
+    return n;
+}
+
+static void note_watched(gva_t va, enum access access)
+{
+    for (unsigned int i = 0; i < watch.pages; i++)
+        if (watch.page[i] == (va & PAGE_MASK) && watch.seen < USER_WATCH_MAX) {
+            watch.access[watch.seen++] = (struct user_access){va, access == ACCESS_WRITE};
+            return;
+        }
+}
+
 /* Returns USER_EVENT when the page is mapped now. */
 static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, uint32_t claim,
                                     struct fault *f)
@@ -273,6 +307,7 @@ static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, 
         space_restart(sp); /* it has unmapped them, which is its own loss */
         return USER_EVENT;
     }
+    note_watched(va, access);
     if (user_tlb_fill(sp, va, access, &error))
         return USER_EVENT;
     last_fault.valid = true;
@@ -326,6 +361,7 @@ static enum user_stop on_stop(struct vcpu *v, struct space *sp, struct fault *f)
     uint64_t err = x->err, addr = x->addr;
 
     user_regs_load(v, sp);
+    sp->stub->rolled_back = why == SIG_USR1 || why == STUB_WHY_FAILED;
     switch (why) {
     case STUB_WHY_FAST:
         user_stats.syscalls_fast++;

@@ -42,6 +42,16 @@ void user_frame_written(mfn_t mfn);
  * they next run. */
 void user_guard_frame(mfn_t mfn);
 
+/* For watchpoints of code that cannot be decoded: take the page of va away from the program, so
+ * that its first access there in the next run is seen; then what was seen. */
+#define USER_WATCH_MAX 4
+struct user_access {
+    gva_t va;
+    bool write;
+};
+void user_watch(struct vcpu *v, gva_t va);
+unsigned int user_watch_end(struct user_access ret[USER_WATCH_MAX]);
+
 /* Async-signal-safe; from the timer/kick signal handler: if user_run waits for a stub, make
  * it stop (it then returns USER_EVENT). */
 void user_kick(void);

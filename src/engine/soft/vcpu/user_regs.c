@@ -89,7 +89,7 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
         ds = ds <= 3 ? HOST_DS : ds;
         es = es <= 3 ? HOST_DS : es;
     }
-    if (r->ds != ds || r->es != es || r->fs != fs || r->gs != gs) {
+    if (r->ds != ds || r->es != es || r->fs != fs || r->gs != gs || sp->stub->rolled_back) {
         mode |= STUB_MODE_SEGS;
         r->ds = ds;
         r->es = es;
