@@ -264,25 +264,28 @@ int lifetime_begin(json_t *doc, struct err *err)
     return rc;
 }
 
-int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_path,
-                    const json_t *vif, struct err *err)
+int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_path, json_t *device,
+                    struct err *err)
 {
     struct xs_client *store = NULL;
     struct undo_list u;
     size_t before;
+    bool is_disk = json_object_get(device, "path") != NULL;
     int rc;
 
-    wait_for_end_of_other(vif, "ifname");
+    wait_for_end_of_other(device, is_disk ? "params" : "ifname");
     rc = undo_open(&u, domid, true, err);
     if (rc < 0)
         return rc;
     before = json_array_size(undo_devices(&u));
     undo_set_domain_lock(&u, lock_path);
     rc = xs_connect_or_start(&store, err);
-    if (rc == 0)
+    if (rc == 0 && is_disk)
+        rc = disk_add(&u, store, device, domain_name, err);
+    else if (rc == 0)
         rc = network_start(err);
-    if (rc == 0)
-        rc = vif_online(&u, store, vif, domain_name, err);
+    if (rc == 0 && !is_disk)
+        rc = vif_online(&u, store, device, domain_name, err);
     if (rc == 0 && before == 0)
         rc = start_waiter(domid, lock_path, err);
     if (rc < 0 && json_array_size(undo_devices(&u)) > before)
@@ -292,21 +295,21 @@ int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_pat
     return rc;
 }
 
-int lifetime_detach(domid_t domid, unsigned int devid, struct err *err)
+int lifetime_detach(domid_t domid, const char *class, unsigned int devid, struct err *err)
 {
     struct xs_client *store = NULL;
     struct undo_list u;
     int rc = undo_open(&u, domid, true, err);
-    json_t *vif;
+    const json_t *device;
     size_t i;
 
     if (rc < 0)
         return rc;
     rc = xs_connect_or_start(&store, err);
-    json_array_foreach(undo_devices(&u), i, vif)
+    json_array_foreach(undo_devices(&u), i, device)
     {
-        if (rc == 0 && strcmp(json_get_string(vif, "class", ""), "vif") == 0 &&
-            json_get_int(vif, "devid", -1) == devid) {
+        if (rc == 0 && strcmp(json_get_string(device, "class", ""), class) == 0 &&
+            json_get_int(device, "devid", -1) == devid) {
             undo_one(&u, store, i);
             break;
         }

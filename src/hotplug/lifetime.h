@@ -15,11 +15,13 @@
  * 0 or -errno with the sentence for who starts the domain. */
 int lifetime_begin(json_t *doc, struct err *err) MUST_CHECK;
 
-/* The same for one interface more of a running domain, whose lock file is named. */
-int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_path,
-                    const json_t *vif, struct err *err) MUST_CHECK;
-/* One goes offline; fine if there is none of this number. */
-int lifetime_detach(domid_t domid, unsigned int devid, struct err *err) MUST_CHECK;
+/* The same for one device more of a running domain, whose lock file is named: a disk if it has
+ * a script and a path, else an interface. */
+int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_path, json_t *device,
+                    struct err *err) MUST_CHECK;
+/* One goes; fine if there is none of this class ("vif", "vbd") and number. */
+int lifetime_detach(domid_t domid, const char *class, unsigned int devid,
+                    struct err *err) MUST_CHECK;
 
 /* Undo what is left of domains that are dead. */
 void lifetime_sweep(void);

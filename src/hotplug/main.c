@@ -5,8 +5,9 @@
  *   launch PROGRAM ARGUMENT...        before a domain: make its disks and interfaces, then become
  *                                     PROGRAM, which gets the same descriptors. What goes wrong
  *                                     is told on --ready-fd, as the domain process would
- *   attach DOMID NAME LOCKFILE        one interface more; its object on stdin
- *   detach DOMID DEVID                one less, when the domain process has let it go
+ *   attach DOMID NAME LOCKFILE        one device more; its object on stdin, and what has become
+ *                                     of it (a disk's path) on stdout
+ *   detach DOMID CLASS DEVID          one less, when the domain process has let it go
  *   sweep                             undo what dead domains have left
  *   network start|stop                the network-script of xend-config.sxp
  *
@@ -126,9 +127,9 @@ static int launch(int argc, char **argv)
 static int attach(char **argv)
 {
     long domid = number(argv[0], UINT16_MAX);
-    CLEANUP_FREE char *text = NULL;
+    CLEANUP_FREE char *text = NULL, *answer = NULL;
     struct err err = {0};
-    json_t *vif = NULL;
+    json_t *device = NULL;
     size_t len;
     int rc;
 
@@ -136,21 +137,24 @@ static int attach(char **argv)
         return usage();
     rc = io_read_fd(0, DOCUMENT_MAX, &text, &len, &err);
     if (rc == 0)
-        rc = json_parse_object(text, len, &vif, &err);
+        rc = json_parse_object(text, len, &device, &err);
     if (rc == 0)
-        rc = lifetime_attach((domid_t)domid, argv[1], argv[2], vif, &err);
-    json_decref(vif);
-    return rc < 0 ? fail(&err) : 0;
+        rc = lifetime_attach((domid_t)domid, argv[1], argv[2], device, &err);
+    answer = rc == 0 ? json_to_line(device) : NULL;
+    json_decref(device);
+    if (rc < 0)
+        return fail(&err);
+    return answer && io_write_all(1, answer, strlen(answer)) == 0 ? 0 : 1;
 }
 
 static int detach(char **argv)
 {
-    long domid = number(argv[0], UINT16_MAX), devid = number(argv[1], UINT16_MAX);
+    long domid = number(argv[0], UINT16_MAX), devid = number(argv[2], INT32_MAX);
     struct err err = {0};
 
     if (domid < 0 || devid < 0)
         return usage();
-    return lifetime_detach((domid_t)domid, (unsigned int)devid, &err) < 0 ? fail(&err) : 0;
+    return lifetime_detach((domid_t)domid, argv[1], (unsigned int)devid, &err) < 0 ? fail(&err) : 0;
 }
 
 static int network(const char *command)
@@ -173,7 +177,7 @@ int main(int argc, char **argv)
         return launch(argc - 2, argv + 2);
     if (strcmp(command, "attach") == 0 && argc == 5)
         return attach(argv + 2);
-    if (strcmp(command, "detach") == 0 && argc == 4)
+    if (strcmp(command, "detach") == 0 && argc == 5)
         return detach(argv + 2);
     if (strcmp(command, "network") == 0 && argc == 3)
         return network(argv[2]);

@@ -21,9 +21,11 @@
 #define PROGRAM "xenolith-hotplug"
 #define WORDS_MAX 65536
 
-bool hotplug_is_for(const json_t *vif)
+bool hotplug_is_for(const json_t *device)
 {
-    return strcmp(json_get_string(vif, "type", ""), "tap") == 0;
+    if (json_object_get(device, "path"))
+        return json_get_string(device, "script", "")[0] != '\0';
+    return strcmp(json_get_string(device, "type", ""), "tap") == 0;
 }
 
 /* An open file with the text, at its start. */
@@ -34,30 +36,38 @@ static int make_input(const json_t *object, struct err *err)
     int rc = line && fd >= 0 ? io_write_all(fd, line, strlen(line)) : -ENOMEM;
 
     if (rc < 0 || lseek(fd, 0, SEEK_SET) < 0)
-        return err_set(err, ENOMEM, "cannot pass the interface to " PROGRAM);
+        return err_set(err, ENOMEM, "cannot pass the device to " PROGRAM);
     return STEAL_FD(fd);
 }
 
-/* Its sentence, if it failed. Takes the descriptor. */
-static int wait_for(pid_t child, int fd, struct err *err)
+/* Its sentence, if it failed; else what it says of the device (may be NULL) goes there. Takes
+ * the descriptor. */
+static int wait_for(pid_t child, int fd, json_t *device, struct err *err)
 {
     CLEANUP_FREE char *words = NULL;
+    json_t *answer = NULL;
     size_t len = 0;
-    int status = 0;
+    int status = 0, rc = 0;
 
     if (io_read_fd(fd, WORDS_MAX, &words, &len, NULL) < 0)
         words = NULL;
     close(fd);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        if (device && words)
+            rc = json_parse_object(words, len, &answer, err);
+        if (rc == 0 && answer)
+            json_object_update(device, answer);
+        json_decref(answer);
+        return rc;
+    }
     if (words && len > 0)
         words[strcspn(words, "\n")] = '\0';
     return err_set(err, EIO, "%s", words && words[0] ? words : PROGRAM " failed");
 }
 
-static int run(const char *const *arguments, const json_t *input, struct err *err)
+static int run(const char *const *arguments, json_t *device, struct err *err)
 {
     char program[PATHS_MAX];
     CLEANUP_CLOSE int in = -1;
@@ -66,7 +76,7 @@ static int run(const char *const *arguments, const json_t *input, struct err *er
 
     if (rc < 0)
         return rc;
-    in = make_input(input, err);
+    in = make_input(device, err);
     if (in < 0)
         return in;
     if (pipe2(out, O_CLOEXEC) < 0)
@@ -84,10 +94,10 @@ static int run(const char *const *arguments, const json_t *input, struct err *er
         close(out[0]);
         return rc;
     }
-    return wait_for(child, out[0], err);
+    return wait_for(child, out[0], device, err);
 }
 
-int hotplug_attach(const struct registry_entry *domain, const json_t *vif, struct err *err)
+int hotplug_attach(const struct registry_entry *domain, json_t *device, struct err *err)
 {
     char dir[PATHS_MAX], lock[PATHS_MAX + 16], domid[8];
     const char *const arguments[] = {PROGRAM, "attach", domid, domain->name, lock, NULL};
@@ -97,15 +107,25 @@ int hotplug_attach(const struct registry_entry *domain, const json_t *vif, struc
         return rc;
     snprintf(domid, sizeof(domid), "%u", domain->domid);
     snprintf(lock, sizeof(lock), "%s/%u.lock", dir, domain->domid);
-    return run(arguments, vif, err);
+    return run(arguments, device, err);
 }
 
-int hotplug_detach(domid_t domid, unsigned int devid, struct err *err)
+int hotplug_detach(domid_t domid, const char *class, unsigned int devid, struct err *err)
 {
     char numbers[2][16];
-    const char *const arguments[] = {PROGRAM, "detach", numbers[0], numbers[1], NULL};
+    const char *const arguments[] = {PROGRAM, "detach", numbers[0], class, numbers[1], NULL};
 
     snprintf(numbers[0], sizeof(numbers[0]), "%u", domid);
     snprintf(numbers[1], sizeof(numbers[1]), "%u", devid);
     return run(arguments, NULL, err);
+}
+
+bool hotplug_has_any(domid_t domid)
+{
+    char dir[PATHS_MAX], list[PATHS_MAX + 32];
+
+    if (paths_run_dir(dir, NULL) < 0)
+        return false;
+    snprintf(list, sizeof(list), "%s/hotplug/%u.json", dir, domid);
+    return access(list, F_OK) == 0;
 }

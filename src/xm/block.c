@@ -2,12 +2,14 @@
  *
  * block.c - xm block-list, block-attach, block-detach, block-configure, cd-insert and cd-eject.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config/disk_spec.h"
 #include "xm/devices.h"
 #include "toolstack/domains.h"
+#include "toolstack/hotplug.h"
 
 static void print_disk(struct xs_client *xs, const struct device_row *row)
 {
@@ -28,13 +30,26 @@ static int request_disk(const char *domain, const char *request, const char *spe
     struct registry_entry entry;
     struct err err = {0};
     json_t *disk = NULL;
+    unsigned int devid;
+    bool scripted;
     int rc = domains_find(domain, &entry, &err);
 
     if (rc == 0)
         rc = disk_spec_parse(spec, &disk, &err);
-    if (rc < 0)
+    devid = (unsigned int)json_get_int(disk, "devid", 0);
+    scripted = rc == 0 && hotplug_is_for(disk);
+    if (scripted && strcmp(request, "block-attach") != 0)
+        rc = err_set(&err, ENOTSUP, "a disk that a script makes cannot be a drive's medium");
+    else if (scripted)
+        rc = hotplug_attach(&entry, disk, &err);
+    if (rc < 0) {
+        json_decref(disk);
         return verb_error(&err);
-    return devices_request(domain, json_pack("{s:s, s:o}", "verb", request, "disk", disk));
+    }
+    rc = devices_request(domain, json_pack("{s:s, s:o}", "verb", request, "disk", disk));
+    if (rc != XM_OK && scripted && hotplug_detach(entry.domid, "vbd", devid, &err) < 0)
+        fprintf(stderr, "Warning: %s\n", err.msg);
+    return rc;
 }
 
 /* Domain BACKDEV FRONTDEV MODE [BACKDOM], or one of xl's specifications. */
@@ -75,11 +90,22 @@ static int run_detach(const struct verb *self, int argc, char **argv)
 {
     bool force = argc > 3 && (strcmp(argv[3], "-f") == 0 || strcmp(argv[3], "--force") == 0);
     int rc = verb_check_arguments(self, argc, argv, 2, 2 + force);
+    struct registry_entry entry;
+    struct err err = {0};
+    json_t *disk;
 
     if (rc >= 0)
         return rc;
-    return devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "block-detach", "device",
-                                              argv[2], "force", force));
+    if (domains_find(argv[1], &entry, &err) < 0)
+        return verb_error(&err);
+    disk = hotplug_has_any(entry.domid) ? devices_find(entry.domid, "vbd", argv[2]) : NULL;
+    rc = devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "block-detach", "device",
+                                            argv[2], "force", force));
+    if (rc == XM_OK && disk)
+        rc =
+            devices_finish_detach(entry.domid, "vbd", (unsigned int)json_get_int(disk, "devid", 0));
+    json_decref(disk);
+    return rc;
 }
 
 const struct verb verb_block_list = {

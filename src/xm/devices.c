@@ -2,20 +2,27 @@
  *
  * devices.c - see devices.h.
  */
+#define _GNU_SOURCE
 #include "xm/devices.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "config/sxp.h"
 #include "toolstack/client.h"
 #include "toolstack/domains.h"
+#include "toolstack/hotplug.h"
 
 #define TIMEOUT_MS 100000 /* as xend waited for a device */
 #define TEXT_MAX 256
+/* For a guest to let go of a device: so many looks, so far apart. */
+#define DETACH_LOOKS 100
+#define DETACH_WAIT_MS 100
 
 static void print_row(struct xs_client *xs, const char *path, const char *id, device_print *print)
 {
@@ -113,4 +120,46 @@ int devices_request(const char *domain, json_t *request)
         json_decref(request);
     json_decref(answer);
     return rc < 0 ? verb_error(&err) : XM_OK;
+}
+
+json_t *devices_find(domid_t domid, const char *class, const char *name)
+{
+    bool is_disk = strcmp(class, "vbd") == 0;
+    json_t *request = json_pack("{s:s}", "verb", is_disk ? "block-list" : "network-list");
+    json_t *answer = NULL, *device, *found = NULL;
+    struct err ignored;
+    size_t i;
+
+    if (client_call(domid, request, TIMEOUT_MS, &answer, &ignored) < 0)
+        return NULL;
+    json_array_foreach(json_object_get(answer, is_disk ? "disks" : "vifs"), i, device)
+    {
+        char number[24];
+
+        snprintf(number, sizeof(number), "%lld", (long long)json_get_int(device, "devid", -1));
+        if (strcmp(number, name) == 0 ||
+            strcasecmp(json_get_string(device, is_disk ? "name" : "mac", ""), name) == 0)
+            found = json_incref(device);
+    }
+    json_decref(answer);
+    return found;
+}
+
+int devices_finish_detach(domid_t domid, const char *class, unsigned int devid)
+{
+    const struct timespec wait = {.tv_nsec = DETACH_WAIT_MS * 1000000l};
+    struct err err = {0};
+    char number[16];
+    json_t *device;
+
+    snprintf(number, sizeof(number), "%u", devid);
+    for (int looks = 0; (device = devices_find(domid, class, number)); looks++) {
+        json_decref(device);
+        if (looks == DETACH_LOOKS) {
+            fprintf(stderr, "The guest has not let go of the device yet.\n");
+            return XM_OK;
+        }
+        nanosleep(&wait, NULL);
+    }
+    return hotplug_detach(domid, class, devid, &err) < 0 ? verb_error(&err) : XM_OK;
 }

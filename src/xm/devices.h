@@ -25,3 +25,10 @@ int devices_run_list(const struct verb *self, int argc, char **argv, const char 
 /* Send a request to a domain's process and wait for its answer. `request` is taken. The verb's
  * exit status. */
 int devices_request(const char *domain, json_t *request);
+
+/* A device that a domain's process has, by number, name or MAC address: a new object; NULL if
+ * there is none. `class`: "vif", "vbd". */
+json_t *devices_find(domid_t domid, const char *class, const char *name);
+/* A device that the guest has been asked to let go: wait for that, then run its script. If it
+ * takes long the script runs at the domain's end. The verb's exit status. */
+int devices_finish_detach(domid_t domid, const char *class, unsigned int devid);

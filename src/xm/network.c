@@ -5,8 +5,6 @@
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 
 #include "config/vif_fallback.h"
 #include "config/vif_spec.h"
@@ -16,9 +14,6 @@
 #include "toolstack/hotplug.h"
 
 #define TIMEOUT_MS 5000
-/* For a guest to let go of an interface: so many looks, so far apart. */
-#define DETACH_LOOKS 100
-#define DETACH_WAIT_MS 100
 
 static void print_vif(struct xs_client *xs, const struct device_row *row)
 {
@@ -37,19 +32,14 @@ static int run_list(const struct verb *self, int argc, char **argv)
                             print_vif);
 }
 
-/* The domain's interfaces as its process knows them: *ret is a new object with "vifs". */
-static int ask(domid_t domid, json_t **ret, struct err *err)
-{
-    return client_call(domid, json_pack("{s:s}", "verb", "network-list"), TIMEOUT_MS, ret, err);
-}
-
 /* The lowest number that no interface of the domain has. */
 static int free_devid(domid_t domid, unsigned int *ret, struct err *err)
 {
     json_t *answer = NULL, *vif;
     bool taken = true;
     size_t i;
-    int rc = ask(domid, &answer, err);
+    int rc =
+        client_call(domid, json_pack("{s:s}", "verb", "network-list"), TIMEOUT_MS, &answer, err);
 
     for (*ret = 0; rc == 0 && taken; *ret += taken) {
         taken = false;
@@ -115,71 +105,32 @@ static int run_attach(const struct verb *self, int argc, char **argv)
         return verb_error(&err);
     }
     rc = devices_request(argv[1], json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif));
-    if (rc != XM_OK && on_host && hotplug_detach(entry.domid, devid, &err) < 0)
+    if (rc != XM_OK && on_host && hotplug_detach(entry.domid, "vif", devid, &err) < 0)
         fprintf(stderr, "Warning: %s\n", err.msg);
     return rc;
-}
-
-/* The interface of that number or MAC address is one on the host's networks: its number, else
- * -1. */
-static int find_host_vif(domid_t domid, const char *name)
-{
-    json_t *answer = NULL, *vif;
-    struct err ignored;
-    int found = -1;
-    size_t i;
-
-    if (ask(domid, &answer, &ignored) < 0)
-        return -1;
-    json_array_foreach(json_object_get(answer, "vifs"), i, vif)
-    {
-        int devid = (int)json_get_int(vif, "devid", -1);
-        char number[16];
-
-        snprintf(number, sizeof(number), "%d", devid);
-        if (hotplug_is_for(vif) &&
-            (strcmp(number, name) == 0 || strcasecmp(json_get_string(vif, "mac", ""), name) == 0))
-            found = devid;
-    }
-    json_decref(answer);
-    return found;
-}
-
-/* The script may take the interface away when the guest has let it go. Until then, and at the
- * latest at the end of the domain, it stays. */
-static int finish_detach(domid_t domid, int devid)
-{
-    const struct timespec wait = {.tv_nsec = DETACH_WAIT_MS * 1000000l};
-    struct err err = {0};
-    char number[16];
-    int looks = 0;
-
-    snprintf(number, sizeof(number), "%d", devid);
-    while (find_host_vif(domid, number) >= 0) {
-        if (looks++ == DETACH_LOOKS) {
-            fprintf(stderr, "The guest has not let go of the interface yet.\n");
-            return XM_OK;
-        }
-        nanosleep(&wait, NULL);
-    }
-    return hotplug_detach(domid, (unsigned int)devid, &err) < 0 ? verb_error(&err) : XM_OK;
 }
 
 static int run_detach(const struct verb *self, int argc, char **argv)
 {
     bool force = argc > 3 && (strcmp(argv[3], "-f") == 0 || strcmp(argv[3], "--force") == 0);
-    int rc = verb_check_arguments(self, argc, argv, 2, 2 + force), devid;
+    int rc = verb_check_arguments(self, argc, argv, 2, 2 + force);
     struct registry_entry entry;
     struct err err = {0};
+    bool on_host;
+    json_t *vif;
 
     if (rc >= 0)
         return rc;
     if (domains_find(argv[1], &entry, &err) < 0)
         return verb_error(&err);
-    devid = find_host_vif(entry.domid, argv[2]);
+    vif = devices_find(entry.domid, "vif", argv[2]);
+    on_host = hotplug_is_for(vif);
     rc = devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "network-detach", "device",
                                             argv[2], "force", force));
-    return rc == XM_OK && devid >= 0 ? finish_detach(entry.domid, devid) : rc;
+    if (rc == XM_OK && on_host)
+        rc = devices_finish_detach(entry.domid, "vif", (unsigned int)json_get_int(vif, "devid", 0));
+    json_decref(vif);
+    return rc;
 }
 
 const struct verb verb_network_list = {

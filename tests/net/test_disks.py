@@ -95,3 +95,22 @@ def test_block(host, guests, tmp_path):
     assert str(image) not in subprocess.run(["losetup", "-a"], check=True, text=True,
                                             stdout=subprocess.PIPE).stdout
     assert image.read_bytes().startswith(b"from inside")
+
+
+def test_attach_and_detach(host, guests, own, tmp_path):
+    """One that comes to a running guest, and goes; one that its script refuses."""
+    image = tmp_path / "image"
+    image.write_bytes(b"from the script" + bytes(1048561))
+    guest, = guests(None)
+    path = f"backend/vbd/{guest.domid()}/51728"
+    done = host.xm("block-attach", guest.name, "own:/x:bad", "xvdb", "w", check=False)
+    assert done.returncode == 1
+    assert "Error: Device 51728 (vbd) could not be connected. /x:bad is in use" in done.stdout
+    own.write_text("")
+    host.xm("block-attach", guest.name, f"own:{image}:good", "xvdb", "w")
+    guest.run("modprobe xen-blkfront; for i in $(seq 50); do [ -b /dev/xvdb ] && break; sleep 0.1; done")
+    assert "from the script" in guest.run("head -c 15 /dev/xvdb")[1]
+    host.xm("block-detach", guest.name, "xvdb")
+    assert own.read_text() == (f"add {path} vbd own {image}:good w none\n"
+                               f"remove {path} vbd own {image}:good w {image}.made\n")
+    assert host.traces() == []
