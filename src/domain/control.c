@@ -392,11 +392,17 @@ static const struct {
 static bool answer_hvm(struct connection *cn, const char *verb, const json_t *request)
 {
     struct hvm *hvm = cn->control->process->hvm;
-    json_t *answer = hvm ? hvm_request(hvm, verb, request) : NULL;
+    int fd = -1;
+    json_t *answer = hvm ? hvm_request(hvm, verb, request, &fd) : NULL;
 
-    if (answer)
-        control_answer(cn, answer);
-    return answer != NULL;
+    if (!answer)
+        return false;
+    control_answer(cn, answer);
+    if (fd >= 0) {
+        control_send_fd(cn, fd);
+        close(fd);
+    }
+    return true;
 }
 
 static void handle_request(struct connection *cn, const char *line, size_t len)

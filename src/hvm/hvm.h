@@ -32,6 +32,7 @@ int hvm_tick(struct hvm *h);
  * as hvm_end() was not called. The machine stands still meanwhile. */
 int hvm_dump(struct hvm *h, int fd, struct err *err) MUST_CHECK;
 
-/* A request of the control socket (docs/internals/control-protocol.md). A new answer, or NULL:
+/* A request of the control socket (docs/internals/control-protocol.md). A new answer
+ * and, in *ret_fd, a descriptor that goes behind it (the caller's; -1 = none), or NULL:
  * it is one that the domain process answers for every guest. */
-json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request);
+json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request, int *ret_fd);

@@ -64,6 +64,7 @@ struct hvm {
     char vnc_address[64];
     uint64_t balloon_mib; /* what the guest was asked to have */
     bool reboot_wanted;   /* the power button was pressed for a reboot */
+    int answer_fd;        /* goes with the answer to a request; -1 = none */
     int next_set;         /* the next free fdset */
 };
 
@@ -93,6 +94,9 @@ int hvm_serial_tick(struct hvm *h);
 /* store.c: show this life to xenstored, and listen to what is asked of the guest there. */
 int hvm_store_open(struct hvm *h, struct err *err) MUST_CHECK;
 void hvm_store_close(struct hvm *h);
+
+/* screen.c: the screen as width x height words 0x00RRGGBB. A new descriptor or -errno. */
+int hvm_screen_take(struct hvm *h, uint32_t *width, uint32_t *height, struct err *err) MUST_CHECK;
 
 /* vcpus.c: an array for vcpu-list, NULL on failure; as many as d->vcpu_avail says. */
 json_t *hvm_vcpus_list(struct hvm *h, struct err *err);

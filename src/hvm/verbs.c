@@ -101,27 +101,27 @@ static int open_output(const json_t *request, struct err *err)
     return fd < 0 ? err_set(err, errno, "%s cannot be written: %s", path, strerror(errno)) : fd;
 }
 
-/* The picture goes to a descriptor, since the device model can write no files. */
+static int display(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
+{
+    if (!h->spec.has_vnc)
+        return err_set(err, ENODEV, "domain '%s' has no VNC server (vnc = 1 in its config)",
+                       h->o->name);
+    json_object_set_new(answer, "address", json_string(h->vnc_address));
+    json_object_set_new(answer, "port", json_integer(h->vnc_port));
+    return 0;
+}
+
 static int screenshot(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
 {
-    CLEANUP_CLOSE int fd = open_output(request, err);
-    char file[32];
-    int set = h->next_set++, rc;
+    uint32_t width = 0, height = 0;
+    int fd = hvm_screen_take(h, &width, &height, err);
 
     if (fd < 0)
         return fd;
-    if (!h->qmp)
-        return err_set(err, EAGAIN, "the machine is not there at the moment");
-    snprintf(file, sizeof(file), "/dev/fdset/%d", set);
-    rc = qmp_execute(h->qmp, "add-fd", json_pack("{s:i}", "fdset-id", set), fd, QMP_PATIENCE_MS,
-                     NULL, err);
-    if (rc < 0)
-        return rc;
-    rc = hvm_command(h, "screendump", json_pack("{s:s, s:s}", "filename", file, "format", "png"),
-                     err);
-    if (hvm_command(h, "remove-fd", json_pack("{s:i}", "fdset-id", set), NULL) < 0)
-        log_msg(LOG_DEBUG, "hvm", "the descriptor of a screenshot stays open");
-    return rc;
+    h->answer_fd = fd;
+    json_object_set_new(answer, "width", json_integer(width));
+    json_object_set_new(answer, "height", json_integer(height));
+    return 0;
 }
 
 int hvm_dump(struct hvm *h, int fd, struct err *err)
@@ -178,6 +178,7 @@ static const struct {
     {"unpause", unpause_machine},
     {"screenshot", screenshot},
     {"dump-core", dump_core},
+    {"display", display},
     {"vcpu-list", vcpu_list},
 };
 
@@ -191,9 +192,11 @@ static json_t *refuse(const char *text)
     return json_pack("{s:b, s:s}", "ok", 0, "error", text);
 }
 
-json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request)
+json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request, int *ret_fd)
 {
     struct err err = {0};
+
+    h->answer_fd = *ret_fd = -1;
 
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
         json_t *answer;
@@ -205,6 +208,7 @@ json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request)
             json_decref(answer);
             answer = refuse(err.msg);
         }
+        *ret_fd = h->answer_fd;
         if (h->qmp)
             (void)qmp_dispatch(h->qmp); /* events that came in between */
         return answer;

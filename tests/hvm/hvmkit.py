@@ -171,6 +171,7 @@ class Vnc:
     """RFB 3.8 with raw pixels of 4 bytes; .size and .pixels after update()."""
 
     def __init__(self, host, port, password=None):
+        self.port = port
         self.sock = socket.create_connection((host, port), timeout=60)
         self.read(12)
         self.sock.sendall(b"RFB 003.008\n")
