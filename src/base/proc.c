@@ -74,12 +74,12 @@ int proc_usage(pid_t pid, struct proc_usage *ret)
     if (rc < 0)
         return rc;
     after_name = strrchr(text, ')');
-    /* Fields 14 to 17, and 39; the one behind the name is the third. */
+    /* Fields 14 to 17, 19 and 39; the one behind the name is the third. */
     if (!after_name ||
         sscanf(after_name + 1,
-               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %*d %*d %*u "
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %d %*d %*d %*u "
                "%*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
-               &utime, &stime, &cutime, &cstime, &ret->cpu) != 5)
+               &utime, &stime, &cutime, &cstime, &ret->nice, &ret->cpu) != 6)
         return -EPROTO;
     ret->ns = (utime + stime) * tick;
     ret->reaped_ns = (uint64_t)(cutime + cstime) * tick;

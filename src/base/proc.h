@@ -12,6 +12,7 @@ struct proc_usage {
     uint64_t ns;        /* CPU time that it used */
     uint64_t reaped_ns; /* and that of children that it has waited for */
     int cpu;            /* of the host, that it was on last */
+    int nice;
 };
 
 /* The number of the process behind a pidfd; -1: it has ended. */

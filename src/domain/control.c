@@ -384,6 +384,7 @@ static const struct {
     {"trigger", control_trigger},
     {"display", control_display},
     {"screenshot", control_screenshot},
+    {"sched-credit", control_sched_credit},
     {"mem-set", control_mem_set},
     {"mem-max", control_mem_max},
 };

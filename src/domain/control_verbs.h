@@ -38,5 +38,7 @@ control_verb_fn control_dump_core;
 void control_wait_for_dump(struct connection *cn);
 /* control_display.c */
 control_verb_fn control_display, control_screenshot;
+/* control_shares.c */
+control_verb_fn control_sched_credit;
 /* control_memory.c */
 control_verb_fn control_mem_set, control_mem_max;

@@ -17,6 +17,7 @@
 #include <linux/prctl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -102,6 +103,9 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"xm vcpu-pin: where vCPU processes and stubs run; of other processes of the same user, too",
      SYS_sched_setaffinity,
      {{0}}},
+    {"xm sched-credit: their nice values, where there are no control groups; same",
+     SYS_setpriority,
+     {BPF_ARG_EQ(0, PRIO_PROCESS)}},
 
     /* Files: kernel and initrd at a restart, the cache of unpacked kernels, rotated logs, the
      * last status, disks that are plugged in, CPU times of the domain's processes in /proc. */
@@ -137,7 +141,6 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"same", SYS_gettid, {{0}}},
     {"same", SYS_getuid, {{0}}},
     {"same", SYS_geteuid, {{0}}},
-    {"same", SYS_getsid, {{0}}},
     {"return from a handler", SYS_rt_sigreturn, {{0}}},
     {"a signal came while a call slept", SYS_restart_syscall, {{0}}},
     {"the end", SYS_exit_group, {{0}}},

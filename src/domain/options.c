@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "domain/domain.h"
+#include "domain/shares.h"
 
 #define PAGES_PER_MIB 256
 /* What the config language has as defaults, too. */
@@ -190,6 +191,20 @@ static int take_cpus(struct domain_options *o, const json_t *doc, struct err *er
     return 0;
 }
 
+static int take_shares(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    json_int_t weight = SHARES_WEIGHT, cap = 0;
+    int rc = 0;
+
+    if (json_object_get(doc, "cpu_weight"))
+        rc = json_need_int(doc, "cpu_weight", 1, 65535, &weight, err);
+    if (rc == 0 && json_object_get(doc, "cpu_cap"))
+        rc = json_need_int(doc, "cpu_cap", 0, 100 * DOMAIN_MAX_VCPUS, &cap, err);
+    o->cpu_weight = (unsigned int)weight;
+    o->cpu_cap = (unsigned int)cap;
+    return rc;
+}
+
 static int take_vcpus(struct domain_options *o, const json_t *doc, struct err *err)
 {
     json_int_t vcpus, online = 0;
@@ -205,7 +220,8 @@ static int take_vcpus(struct domain_options *o, const json_t *doc, struct err *e
             return rc;
         o->vcpu_avail = (uint32_t)online | 1;
     }
-    return take_cpus(o, doc, err);
+    rc = take_shares(o, doc, err);
+    return rc < 0 ? rc : take_cpus(o, doc, err);
 }
 
 int domain_options_parse(struct domain_options *o, const json_t *doc, struct err *err)

@@ -207,6 +207,19 @@ static void end_life(struct process *p)
         life_end(&p->life, &p->d);
 }
 
+/* Later lives inherit it. It is no reason not to run. */
+static void set_first_shares(struct process *p)
+{
+    const struct domain_options *o = &p->options;
+    struct err err = {0};
+
+    if ((o->cpu_weight == SHARES_WEIGHT && o->cpu_cap == 0) || p->shares.weight)
+        return;
+    if (process_set_shares(p, o->cpu_weight, o->cpu_cap, &err) < 0)
+        log_msg(LOG_WARN, "domain", "cpu_weight = %u, cpu_cap = %u: %s", o->cpu_weight, o->cpu_cap,
+                err.msg);
+}
+
 int process_start(struct process *p, struct err *err)
 {
     const struct domain_options *o = &p->options;
@@ -223,6 +236,8 @@ int process_start(struct process *p, struct err *err)
     if (p->bootloader)
         bootloader_clean(p->bootloader);
     p->started |= rc == 0;
+    if (rc == 0)
+        set_first_shares(p);
     if (rc == 0)
         log_msg(LOG_INFO, "domain", "domain %u '%s' runs: %lu MiB, %u vcpus", o->domid, o->name,
                 o->memory_pages / 256, o->vcpus);

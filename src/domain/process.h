@@ -10,6 +10,7 @@
 #include "domain/domain.h"
 #include "domain/life.h"
 #include "domain/options.h"
+#include "domain/shares.h"
 
 struct bootloader;
 struct control;
@@ -25,7 +26,7 @@ struct process {
     struct bootloader *bootloader; /* NULL: the kernel is a file of the host */
     struct loop_watch *signal_watch, *wake_watch;
     int signal_fd;
-    int lock_fd; /* of the lock file, which holds our name; -1 = none */
+    int lock_fd;                 /* of the lock file, which holds our name; -1 = none */
     struct life life;            /* of a paravirtualized guest; started_ns of any */
     struct hvm *hvm;             /* NULL: the guest is paravirtualized */
     struct tsc_sample first_tsc; /* taken as early as possible */
@@ -35,6 +36,7 @@ struct process {
     bool preserved;           /* the life is over but the domain stays listed (on_*=preserve) */
     bool stepped_aside;       /* preserved, and another one is to be started in our place */
     bool reset;               /* this life ends by a reset: the next one comes in any case */
+    struct shares shares;     /* of the host's CPU time */
     struct dump *dump;        /* that is being written, NULL = none */
     bool destroy;             /* somebody asked for the end: no restart, no preserve */
 };
@@ -56,3 +58,7 @@ void process_destroy(struct process *p, const char *who);
 /* End this life as if a reset button were pressed, and begin the next one. With d.lock held; does
  * nothing between two lives. */
 void process_reset(struct process *p, const char *who);
+
+/* Set the domain's weight and cap; logs how. Main thread. 0 or -errno. */
+int process_set_shares(struct process *p, unsigned int weight, unsigned int cap,
+                       struct err *err) MUST_CHECK;

@@ -184,8 +184,8 @@ static const struct {
 
 /* Those of any domain, which the domain process answers by itself; mem-set, mem-max and vcpu-set
  * by way of the store (store.c). */
-static const char *const common[] = {"info",    "dmesg",   "destroy",  "wait",  "console",
-                                     "mem-set", "mem-max", "vcpu-set", "rename"};
+static const char *const common[] = {"info",    "dmesg",   "destroy",  "wait",   "console",
+                                     "mem-set", "mem-max", "vcpu-set", "rename", "sched-credit"};
 
 static json_t *refuse(const char *text)
 {

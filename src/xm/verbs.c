@@ -26,6 +26,7 @@ const struct verb *const verbs[] = {
     &verb_rename,
     &verb_mem_set,
     &verb_mem_max,
+    &verb_sched_credit,
     &verb_trigger,
     &verb_dump_core,
     &verb_vcpu_list,

@@ -44,9 +44,10 @@ class Shell:
         self.child.expect(PROMPT)
         return output
 
-    def xm_call(self, verb, *words, status=0):
+    def xm_call(self, verb, *words, status=0, domain=True):
         """xm VERB DOMAIN WORDS...; its standard output (error, if it is to fail)."""
-        done = subprocess.run([self.xm, verb, self.name, *words], stdin=subprocess.DEVNULL,
+        name = [self.name] if domain else []
+        done = subprocess.run([self.xm, verb, *name, *words], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stderr if status else done.stdout
@@ -323,3 +324,46 @@ def test_trigger(shell):
     guest.ready()
     assert "NMI" not in guest.do("dmesg | grep received")
     assert guest.info()["restarts"] == 1
+
+
+def shares(guest):
+    lines = guest.xm_call("sched-credit", "-d", guest.name, domain=False).splitlines()
+    assert lines[0] == "%-33s %4s %6s %4s" % ("Name", "ID", "Weight", "Cap")
+    found = re.fullmatch(re.escape("%-32s " % guest.name) + r"[ \d]{5} ([ \d]{6}) ([ \d]{4})",
+                         lines[1])
+    assert found and len(lines) == 2, lines
+    return int(found[1]), int(found[2])
+
+
+def nice_values(guest):
+    """Of all processes of the domain."""
+    leader, values = guest.info()["pid"], set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
+                rest = stream.read().rsplit(")", 1)[1].split()
+            if rest[3] == str(leader):
+                values.add(int(rest[16]))
+    return values
+
+
+def test_sched_credit(shell):
+    guest = shell(vcpus=2, config="cpu_weight = 128\n")
+    assert shares(guest) == (128, 0)
+    done = guest.xm_call("sched-credit", "-d", guest.name, "--weight=64", domain=False)
+    by_group = "control group /sys/fs/cgroup/" in done
+    assert by_group or re.fullmatch(r"Weight 64, cap 0: by nice value \d+\n", done), done
+    assert shares(guest) == (64, 0)
+    if not by_group:
+        before = os.getpriority(os.PRIO_PROCESS, 0)
+        assert nice_values(guest) == {min(before + 6, 19)}
+        # What is made later inherits it.
+        guest.do("for i in 1 2 3 4 5 6; do sh -c 'echo $((6 * 7))' & done; wait")
+        assert nice_values(guest) == {min(before + 6, 19)}
+        assert "a cap needs a control group" in guest.xm_call(
+            "sched-credit", "-d", guest.name, "-c", "50", domain=False, status=1)
+    assert "No domain given" in guest.xm_call("sched-credit", "-w", "5", domain=False, status=1)
+    assert "is no weight" in guest.xm_call("sched-credit", "-d", "x", "-w", "y", domain=False,
+                                           status=1)
+    assert guest.name in guest.xm_call("sched-credit", domain=False)
+    assert guest.do("echo $((6 * 7))") == "42"
