@@ -207,16 +207,6 @@ def test_host_without_a_route(kernels, namespace, tmp_path):
     assert "10.0.2.15/" in result.text()
 
 
-def plug(namespace, name):
-    """Put a guest's tap on the bridge as soon as it is there."""
-    for _ in range(300):
-        if subprocess.run([*namespace, "ip", "link", "set", name, "master", "br0", "up"],
-                          check=False, capture_output=True).returncode == 0:
-            return
-        time.sleep(0.1)
-    pytest.fail(f"no device {name} has come")
-
-
 SERVER = r"""
 modprobe xen-netfront
 ip addr add 10.9.9.1/24 dev eth0; ip link set eth0 up
@@ -235,7 +225,7 @@ for i in $(seq 60); do wget -q -O /tmp/got http://10.9.9.1/data 2>/dev/null && b
 sha256sum </tmp/got
 awk '/eth0/ { print int($2 / $3) }' /proc/net/dev
 dmesg | grep -E 'BUG:|WARNING: CPU|g.e. 0x'
-for i in $(seq 10); do echo | nc -w 1 10.9.9.1 99 && break; done
+for i in $(seq 10); do echo | nc -w 1 10.9.9.1 99 2>/dev/null && break; done
 """
 
 
@@ -243,12 +233,11 @@ def test_two_guests_on_a_bridge(kernels, namespace):
     """They reach each other, bytes arrive as they were sent, and TCP data crosses in pieces far
     larger than a packet: segmentation is offloaded in both directions. The one with two vCPUs has
     two queues."""
-    names = [f"t{secrets.token_hex(3)}{i}" for i in range(2)]
     results = [None, None]
     kernel = kernels()
 
     def run(i, command):
-        config = f"vif = ['vifname={names[i]}, mac=00:16:3e:00:99:0{i}']\n"
+        config = f"vif = ['mac=00:16:3e:00:99:0{i}']\n"
         with Machine("xm", kernel, memory=384, vcpus=2 - i, config=config,
                      prefix=namespace) as machine:
             results[i] = machine.run(command, modules=["xen-netfront"], timeout=150)
@@ -257,8 +246,6 @@ def test_two_guests_on_a_bridge(kernels, namespace):
                for i, command in enumerate([SERVER, CLIENT])]
     for thread in threads:
         thread.start()
-    for name in names:
-        plug(namespace, name)
     for thread in threads:
         thread.join()
     for result in results:
