@@ -79,11 +79,12 @@ static void add_medium(struct words *w, const struct hvm_drive_args *d)
     words_add_json(w, "-blockdev", hvm_args_medium(d, file));
 }
 
-/* ",bootindex=N" of the n-th device of a class, or nothing if the class is not asked for. */
-static const char *boot_order(char buf[static 32], const struct hvm_spec *s, char letter,
-                              unsigned int n)
+/* ",bootindex=N" of the n-th device of a class, or nothing if the class is not asked for. A kernel
+ * that is started directly is the first by itself. */
+static const char *boot_order(char buf[static 32], const struct hvm_spec *s,
+                              const struct hvm_machine *m, char letter, unsigned int n)
 {
-    const char *at = strchr(s->boot, letter);
+    const char *at = m->kernel_fd < 0 ? strchr(s->boot, letter) : NULL;
 
     buf[0] = '\0';
     if (at && *at)
@@ -139,7 +140,7 @@ void hvm_args_add_drives(struct words *w, const struct hvm_spec *s, const struct
         for (unsigned int k = 0; k < i; k++)
             before += boot_letter(&m->drives[k]) == boot_letter(d);
         add_medium(w, d);
-        add_device(w, d, boot_order(order, s, boot_letter(d), before));
+        add_device(w, d, boot_order(order, s, m, boot_letter(d), before));
     }
 }
 
@@ -157,7 +158,7 @@ void hvm_args_add_nics(struct words *w, const struct hvm_spec *s, const struct h
         const struct hvm_nic_args *n = &m->nics[i];
         char order[32];
 
-        boot_order(order, s, 'n', i);
+        boot_order(order, s, m, 'n', i);
         if (n->tap)
             words_add_option(w, "-netdev", "tap,id=net%u,fd=%d,vhost=off", n->devid, n->fd);
         else

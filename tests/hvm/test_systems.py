@@ -6,14 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
-from hvmkit import Domain, boot_sector, write_disk
+from guestkit.machine import Machine
+from hvmkit import Domain, boot_sector, call, write_disk
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "net"))
 # pylint: disable=wrong-import-position,unused-import,redefined-outer-name
-from netlab import host  # noqa: E402, F401
+from netlab import guests, host  # noqa: E402, F401
 
 MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso"
 ENTER = 0xff0d
@@ -28,6 +30,11 @@ def type_line(vnc, text):
     for letter in text:
         vnc.key(ord(letter))
     vnc.key(ENTER)
+
+
+@pytest.fixture(scope="module")
+def sector(tmp_path_factory):
+    return boot_sector(str(tmp_path_factory.mktemp("boot")))
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +121,62 @@ def test_memtest(xm, tmp_path):
         vnc.wait_for("Pass:  1", 900)
         text = vnc.text()
         assert "Errors: 0" in text, text
+
+
+HVM = "builder = 'hvm'\nhvm_emulation = 'always'\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_linux(xm, tmp_path, kernels, sector, vcpus):
+    """Debian's kernel, started directly: it finds the CPUs, the uuid, disks of each bus with what
+    is on them, and a card behind which passt gives it an address; ACPI switches it off."""
+    for name in ("one", "two", "three"):
+        write_disk(tmp_path / name, sector, f"This is disk {name}.", 4 << 20)
+    done = call("qemu-img", "convert", "-O", "qcow2", tmp_path / "two", tmp_path / "two.qcow2")
+    assert done.returncode == 0, done.stderr
+    config = HVM + (
+        f"disk = ['file:{tmp_path}/one,hda,w', 'tap:qcow2:{tmp_path}/two.qcow2,sda,w', "
+        f"'file:{tmp_path}/three,xvde,r']\nvif = ['type=user, model=e1000']\n"
+        "uuid = '25a47c57-294d-0a5d-6a1e-cedb09570b33'\nrtc_timeoffset = 86400\n")
+    command = """
+        for module in ata_piix sd_mod sym53c8xx virtio_pci virtio_blk e1000; do
+            modprobe $module
+        done
+        sleep 2
+        nproc; cat /sys/class/dmi/id/product_uuid
+        for disk in /dev/sd? /dev/vd?; do
+            dd if=$disk bs=512 skip=1 count=1 2>/dev/null | tr -d '\\0\\r'
+            echo $(cat /sys/block/${disk#/dev/}/ro) $(cat /sys/block/${disk#/dev/}/size)
+        done | sort
+        dd if=/dev/zero of=/dev/sda bs=512 seek=100 count=1 conv=fsync 2>/dev/null && echo written
+        ip link set eth0 up; udhcpc -i eth0 -n -q -t 10 2>&1 | grep -c 'lease of'
+        echo year $(date +%s)
+    """
+    with Machine("xm", kernels(), memory=160, vcpus=vcpus, extra="console=ttyS0 panic=-1",
+                 config=config) as machine:
+        result = machine.run(command, timeout=400, modules=(
+            "ata_piix", "sd_mod", "sym53c8xx", "virtio_pci", "virtio_blk", "e1000"))
+    lines = result.text().splitlines()
+    assert result.machine_status == 0, result.console_text()[-3000:]
+    assert lines[:2] == [str(vcpus), "25a47c57-294d-0a5d-6a1e-cedb09570b33"], lines
+    assert lines[2:8] == ["0 8192", "0 8192", "1 8192", "This is disk one.",
+                          "This is disk three.", "This is disk two."], lines
+    assert lines[8:10] == ["written", "1"], lines
+    assert abs(int(lines[10].split()[1]) - time.time() - 86400) < 600
+
+
+@pytest.mark.slow
+def test_both_kinds_on_a_bridge(host, guests, kernels):
+    """A paravirtualized and a fully virtualized guest reach each other."""
+    host.sh("ip link add br0 type bridge forward_delay 0; ip link set br0 up")
+    pv, = guests("bridge=br0")
+    pv.address("10.9.9.1/24")
+    with Machine("xm", kernels(), memory=160, extra="console=ttyS0 panic=-1", prefix=host.prefix,
+                 config=HVM + "vif = ['bridge=br0, model=virtio']\n") as machine:
+        result = machine.run("modprobe virtio_pci; modprobe virtio_net; sleep 1\n"
+                             "ip addr add 10.9.9.2/24 dev eth0; ip link set eth0 up\n"
+                             "ping -c 5 10.9.9.1", timeout=400,
+                             modules=("virtio_pci", "virtio_net"))
+    assert result.status == 0, result.console_text()[-3000:]
+    assert "10.9.9.2" in pv.run("arp -n")[1]

@@ -202,6 +202,9 @@ static void test_kernel(void **state)
     f->m.cmdline = "console=ttyS0 a=b,c";
     expect(f, " -kernel /proc/self/fd/8 -append console=ttyS0 a=b,c ");
     f->m.ramdisk_fd = 9;
+    add_drive(f, "hda");
+    strcpy(f->s.boot, "c");
+    expect_not(f, "bootindex");
     expect(f, " -kernel /proc/self/fd/8 -initrd /proc/self/fd/9 -append ");
 }
 
