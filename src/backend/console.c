@@ -32,7 +32,7 @@ struct console {
     void *page;                    /* the ring; NULL between lives */
     int wake_fd;
     bool waiting;
-    bool ring_used; /* in this life: console_io text is then only a copy of it */
+    bool ring_used;          /* in this life: console_io text is then only a copy of it */
     console_typed_fn *typed; /* a serial port in place of the ring, or NULL */
     void *typed_arg;
     struct console_dmesg dmesg;

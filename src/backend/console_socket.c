@@ -60,12 +60,12 @@ static int open_socket(struct console_socket *s, const char *path)
 
     if (strlen(path) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->fd < 0 || (unlink(path) < 0 && errno != ENOENT) ||
         bind(s->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
-    strcpy(s->path, path);
+    memcpy(s->path, path, strlen(path) + 1);
     return listen(s->fd, BACKLOG) < 0 ? -errno : 0;
 }
 

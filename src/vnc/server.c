@@ -184,11 +184,11 @@ void server_run(void)
 static bool resize(uint32_t width, uint32_t height)
 {
     char *old = screen->frameBuffer;
-    char *picture = calloc((size_t)width * height, sizeof(uint32_t));
+    uint32_t *picture = calloc((size_t)width * height, sizeof(*picture));
 
     if (!picture)
         return false;
-    rfbNewFramebuffer(screen, picture, (int)width, (int)height, 8, 3, sizeof(uint32_t));
+    rfbNewFramebuffer(screen, (char *)picture, (int)width, (int)height, 8, 3, sizeof(*picture));
     free(old);
     return true;
 }
@@ -263,14 +263,15 @@ static int prepare_passwords(struct err *err)
 
 int server_init(const struct server_config *c, struct err *err)
 {
+    uint32_t *picture = calloc((size_t)FIRST_WIDTH * FIRST_HEIGHT, sizeof(*picture));
+
     config = *c;
     rfbLog = library_log;
     rfbErr = library_log;
     screen = rfbGetScreen(NULL, NULL, FIRST_WIDTH, FIRST_HEIGHT, 8, 3, sizeof(uint32_t));
-    if (screen)
-        screen->frameBuffer = calloc((size_t)FIRST_WIDTH * FIRST_HEIGHT, sizeof(uint32_t));
-    if (!screen || !screen->frameBuffer)
+    if (!screen || !picture)
         return err_set(err, ENOMEM, "out of memory");
+    screen->frameBuffer = (char *)picture;
     screen->desktopName = config.title;
     screen->port = screen->ipv6port = 0; /* we listen */
     screen->alwaysShared = TRUE;

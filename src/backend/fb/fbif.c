@@ -182,19 +182,30 @@ static uint32_t rgb(uint32_t red, uint32_t green, uint32_t blue)
     return red << 16 | green << 8 | blue;
 }
 
+static void convert_line8(const struct fbif *f, uint32_t at, uint32_t width, uint32_t *to)
+{
+    uint8_t line[FB_MAX_SIDE] = {0};
+
+    gather(f, at, width, line);
+    for (uint32_t i = 0; i < width; i++)
+        to[i] = rgb(widen(line[i] >> 5u, 3), widen(line[i] >> 2u, 3), widen(line[i], 2));
+}
+
+static void convert_line16(const struct fbif *f, uint32_t at, uint32_t width, uint32_t *to)
+{
+    uint16_t line[FB_MAX_SIDE] = {0};
+
+    gather(f, at, width * 2, line);
+    for (uint32_t i = 0; i < width; i++)
+        to[i] = rgb(widen(line[i] >> 11u, 5), widen(line[i] >> 5u, 6), widen(line[i], 5));
+}
+
 static void convert_line(const struct fbif *f, uint32_t at, uint32_t width, uint32_t *to)
 {
-    uint8_t line8[FB_MAX_SIDE];
-    uint16_t line16[FB_MAX_SIDE];
-
     if (f->mode.depth == 8) {
-        gather(f, at, width, line8);
-        for (uint32_t i = 0; i < width; i++)
-            to[i] = rgb(widen(line8[i] >> 5u, 3), widen(line8[i] >> 2u, 3), widen(line8[i], 2));
+        convert_line8(f, at, width, to);
     } else if (f->mode.depth == 16) {
-        gather(f, at, width * 2, line16);
-        for (uint32_t i = 0; i < width; i++)
-            to[i] = rgb(widen(line16[i] >> 11u, 5), widen(line16[i] >> 5u, 6), widen(line16[i], 5));
+        convert_line16(f, at, width, to);
     } else {
         gather(f, at, width * 4, to);
         for (uint32_t i = 0; i < width; i++)

@@ -124,7 +124,7 @@ static int bind_port(struct vfb *v, port_t port, evtchn_handler *fn)
 static int connect(struct xenbus_device *dev, void *arg, struct err *err)
 {
     struct vfb *v = arg;
-    uint64_t mfn, port, tells;
+    uint64_t mfn = 0, port = 0, tells = 0;
     void *page = NULL;
     int rc = check_protocol(dev, err);
 
