@@ -25,7 +25,7 @@
 #include "hotplug/vif.h"
 #include "xenstore/start.h"
 
-#define FD_LOCK 3 /* in the process that waits */
+enum { FD_LOCK = 3, FD_WAIT, NR_FDS }; /* in the process that waits */
 
 /* --- the end ---------------------------------------------------------------------------- */
 
@@ -71,43 +71,52 @@ static _Noreturn void wait_for_end(domid_t domid)
         _exit(1);
     }
     undo_all(&u);
+    undo_end_wait(&u);
     undo_close(&u);
     _exit(0);
 }
 
-/* In the new process: nobody's child, and with no other descriptor. */
-static _Noreturn void become_waiter(int lock_fd, domid_t domid)
+/* In the new process: nobody's child, and with no other descriptors. */
+static _Noreturn void become_waiter(int lock_fd, int wait_fd, domid_t domid)
 {
     int log_fd = script_open_log(), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    /* First above the targets, so that none is overwritten. */
+    int lock = fcntl(lock_fd, F_DUPFD_CLOEXEC, NR_FDS);
+    int wait = fcntl(wait_fd, F_DUPFD_CLOEXEC, NR_FDS);
 
     setsid();
     if (fork() != 0)
         _exit(0);
     signals_reset();
     prctl(PR_SET_NAME, "xenolith-undo");
-    if (lock_fd != FD_LOCK && dup2(lock_fd, FD_LOCK) < 0)
-        _exit(1);
     (void)dup2(null, 0);
     (void)dup2(null, 1);
     (void)dup2(log_fd >= 0 ? log_fd : null, 2);
-    syscall(SYS_close_range, FD_LOCK + 1, ~0u, 0);
-    if (chdir("/") < 0)
+    if (dup2(lock, FD_LOCK) < 0 || dup2(wait, FD_WAIT) < 0 || chdir("/") < 0)
         _exit(1);
+    syscall(SYS_close_range, NR_FDS, ~0u, 0);
     wait_for_end(domid);
 }
 
-static int start_waiter(domid_t domid, const char *lock_path, struct err *err)
+/* Unless somebody waits already. */
+static int start_waiter(const struct undo_list *u, const char *lock_path, struct err *err)
 {
     CLEANUP_CLOSE int lock_fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    CLEANUP_CLOSE int wait_fd = -1;
     pid_t child;
 
     if (lock_fd < 0)
         return err_set(err, errno, "cannot open %s: %s", lock_path, strerror(errno));
+    wait_fd = undo_claim_wait(u, err);
+    if (wait_fd == -EAGAIN)
+        return 0;
+    if (wait_fd < 0)
+        return wait_fd;
     child = fork();
     if (child < 0)
         return err_set(err, errno, "cannot fork: %s", strerror(errno));
     if (child == 0)
-        become_waiter(lock_fd, domid);
+        become_waiter(lock_fd, wait_fd, u->domid);
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
         continue;
     return 0;
@@ -256,7 +265,7 @@ int lifetime_begin(json_t *doc, struct err *err)
     if (rc == 0)
         rc = bring_all_online(&u, store, doc, err);
     if (rc == 0)
-        rc = start_waiter(domid, lock, err);
+        rc = start_waiter(&u, lock, err);
     if (rc < 0)
         undo_all(&u);
     xs_close(store);
@@ -286,8 +295,8 @@ int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_pat
         rc = network_start(err);
     if (rc == 0 && !is_disk)
         rc = vif_online(&u, store, device, domain_name, err);
-    if (rc == 0 && before == 0)
-        rc = start_waiter(domid, lock_path, err);
+    if (rc == 0)
+        rc = start_waiter(&u, lock_path, err);
     if (rc < 0 && json_array_size(undo_devices(&u)) > before)
         undo_one(&u, store, before);
     xs_close(store);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -148,6 +149,7 @@ static _Noreturn void exec_script(const struct script *s, const char *command,
     setsid(); /* so that all of it can be killed */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signals_reset();
+    umask(022); /* its files are not ours */
     if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
         syscall(SYS_close_range, 3, ~0u, 0) < 0 || chdir("/") < 0)
         _exit(126);

@@ -149,6 +149,26 @@ void undo_set_domain_lock(struct undo_list *u, const char *path)
     json_object_set_new(u->doc, "lock", json_string(path));
 }
 
+int undo_claim_wait(const struct undo_list *u, struct err *err)
+{
+    CLEANUP_CLOSE int fd = -1;
+    char name[32];
+
+    file_name(name, u->domid, "wait");
+    fd = openat(u->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return err_set(err, errno, "cannot lock hotplug/%s: %s", name, strerror(errno));
+    return STEAL_FD(fd);
+}
+
+void undo_end_wait(const struct undo_list *u)
+{
+    char name[32];
+
+    file_name(name, u->domid, "wait");
+    unlinkat(u->dir_fd, name, 0);
+}
+
 domid_t *undo_domains(size_t *ret_count)
 {
     int fd = open_dir(NULL);

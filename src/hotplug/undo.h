@@ -9,7 +9,8 @@
  *          and script: with its arguments, as it was run; of a vif also ifname and made (the tap
  *          is ours)
  *
- * A list is held by one process at a time (flock on hotplug/DOMID.lck).
+ * A list is held by one process at a time (flock on hotplug/DOMID.lck). The process that waits for
+ * the domain's end holds hotplug/DOMID.wait.
  */
 #pragma once
 
@@ -35,6 +36,12 @@ json_t *undo_devices(const struct undo_list *u);
 /* The domain's lock file; "" if the list is new. */
 const char *undo_domain_lock(const struct undo_list *u);
 void undo_set_domain_lock(struct undo_list *u, const char *path);
+
+/* Become the one who waits for the domain's end: a descriptor that says so while it is open, to be
+ * handed to who waits. -EAGAIN if somebody does already. */
+int undo_claim_wait(const struct undo_list *u, struct err *err) MUST_CHECK;
+/* The wait is over. */
+void undo_end_wait(const struct undo_list *u);
 
 /* Ids of the domains that have a list. A new array; NULL and 0 when there is none. */
 domid_t *undo_domains(size_t *ret_count);

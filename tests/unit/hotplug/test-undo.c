@@ -102,6 +102,28 @@ static void test_one_at_a_time(void **state)
     assert_int_equal(status, 0);
 }
 
+/* While the claim of one is open, nobody else gets it. */
+static void test_wait(void **state)
+{
+    struct undo_list u;
+    struct err err = {0};
+    char path[64];
+    int fd;
+
+    assert_int_equal(undo_open(&u, 10, true, &err), 0);
+    fd = undo_claim_wait(&u, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(undo_claim_wait(&u, &err), -EAGAIN);
+    close(fd);
+    fd = undo_claim_wait(&u, &err);
+    assert_true(fd >= 0);
+    undo_end_wait(&u);
+    close(fd);
+    undo_close(&u);
+    snprintf(path, sizeof(path), "%s/hotplug/10.wait", dir);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 /* A file that is no list is taken for none. */
 static void test_damaged(void **state)
 {
@@ -130,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_wait),
         cmocka_unit_test(test_damaged),
     };
 
