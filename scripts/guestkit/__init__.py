@@ -2,12 +2,21 @@
 """What the scripts, the boot tests and the bench share: kernels, initramfs images, machines."""
 
 import os
+import signal
+import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCRIPTS = os.path.join(TOP, "scripts")
 CACHE = os.environ.get("XENOLITH_CACHE", os.path.join(TOP, ".cache"))
 BUILD = os.environ.get("XENOLITH_BUILD", os.path.join(TOP, "build"))
 XM = os.environ.get("XM", os.path.join(BUILD, "xm"))
+
+
+def end_by_signals():
+    """A terminal that is closed, and a polite kill, end a script as Ctrl-C does: its guests and
+    temporary files go with it."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
 
 
 class GuestkitError(Exception):

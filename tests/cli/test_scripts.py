@@ -2,6 +2,7 @@
 """The scripts and the Makefile as a person uses them."""
 
 import os
+import signal
 import subprocess
 
 import pexpect
@@ -127,3 +128,17 @@ def test_mkguest_explains(kernels, words, text):
     done = call(os.path.join(SCRIPTS, "mkguest"), *words)
     assert done.returncode == 1 and done.stdout == ""
     assert text in done.stderr and "Traceback" not in done.stderr
+
+
+def test_run_ends_with_its_terminal(xm, kernels, tmp_path):
+    """A terminal that is closed takes the guest with it."""
+    kernels()
+    child = pexpect.spawn(RUN, ["--initramfs"], timeout=60, encoding="utf-8", codec_errors="replace",
+                          env={**os.environ, "XENOLITH_RUN_DIR": str(tmp_path), "TMPDIR": str(tmp_path)})
+    child.expect("xenolith:~# ")
+    child.kill(signal.SIGHUP)
+    child.expect(pexpect.EOF)
+    assert child.wait() == 128 + signal.SIGHUP
+    listed = call(xm, "list", env={**os.environ, "XENOLITH_RUN_DIR": str(tmp_path)}).stdout
+    assert len(listed.splitlines()) == 2, listed
+    assert not list(tmp_path.glob("xenolith-run-*"))

@@ -36,6 +36,7 @@ PACKAGES = ("systemd-sysv udev dbus kmod initramfs-tools zstd ifupdown isc-dhcp-
             "iputils-ping openssh-server ca-certificates e2fsprogs procps less nano").split()
 DEFAULT_SIZE = "2G"
 HOST_NAME = "xenolith-guest"
+TIMEOUT = 7200  # seconds; a busy machine may need that
 MODULES = ("xen-blkfront", "crc32c_generic", "crc32c-intel", "ext4")
 # How the host's apt reaches its sources; the guest's will do the same.
 APT_SETTINGS = re.compile(r'Acquire::(https?::Proxy|Check-Valid-Until|Check-Date|Languages::?) "[^"]*";')
@@ -45,6 +46,20 @@ def user_cache():
     """Where a user's guests are kept."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.environ.get("XENOLITH_CACHE") or os.path.join(home, "xenolith")
+
+
+def scratch(kind):
+    """A new directory beside the finished systems: a disk may be too much for /tmp. Those of
+    processes that were killed go first."""
+    top = os.path.join(user_cache(), "guests")
+    os.makedirs(top, mode=0o700, exist_ok=True)
+    for name in os.listdir(top):
+        found = re.fullmatch(r"\.[a-z]+-([0-9]+)-[0-9]+", name)
+        if found and not os.path.exists(f"/proc/{found.group(1)}"):
+            shutil.rmtree(os.path.join(top, name), ignore_errors=True)
+    path = os.path.join(top, f".{kind}-{os.getpid()}-{time.monotonic_ns()}")
+    os.mkdir(path, 0o700)
+    return path
 
 
 def say(text):
@@ -233,7 +248,7 @@ class Builder:
         progress = Progress(log)
         with Machine("xm", self.kernel_dir, memory=768, config=(
                 f"disk = ['file:{self.disk},xvda,w', 'file:{second},xvdb,r']\n")) as machine:
-            result = machine.run(command, modules=MODULES, timeout=1800, sink=progress.feed)
+            result = machine.run(command, modules=MODULES, timeout=TIMEOUT, sink=progress.feed)
         os.unlink(second)
         if result.status != 0 or not progress.done:
             tail = "\n".join(result.text().splitlines()[-15:])
@@ -325,7 +340,7 @@ def system(series="6.1", flavour="amd64", size=DEFAULT_SIZE, packages=(), update
     with locked(os.path.join(top, f".lock-{digest}")):
         if os.path.exists(path) and not update:
             return path
-        temporary = tempfile.mkdtemp(dir=top, prefix=".new-")
+        temporary = scratch("new")
         try:
             Builder(temporary, kernel_dir, size, packages).make()
             if os.path.exists(path):

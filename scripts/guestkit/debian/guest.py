@@ -2,13 +2,11 @@
 """A Debian guest on its own copy of a finished system's disk, reached by ssh."""
 
 import os
-import re
-import shutil
 import socket
 import subprocess
 import time
 
-from . import HOST_NAME, copy_disk, user_cache
+from . import HOST_NAME, copy_disk, scratch
 from .. import GuestkitError
 from ..machine import Machine
 
@@ -31,20 +29,6 @@ def free_port():
     raise GuestkitError(f"no port from {FIRST} to {LAST} is free for ssh")
 
 
-def _scratch():
-    """A directory for one guest, where the cache is: a disk may be too much for /tmp. Those of
-    processes that were killed go first."""
-    top = os.path.join(user_cache(), "guests")
-    os.makedirs(top, mode=0o700, exist_ok=True)
-    for name in os.listdir(top):
-        found = re.fullmatch(r"\.run-([0-9]+)-[0-9]+", name)
-        if found and not os.path.exists(f"/proc/{found.group(1)}"):
-            shutil.rmtree(os.path.join(top, name), ignore_errors=True)
-    path = os.path.join(top, f".run-{os.getpid()}-{time.monotonic_ns()}")
-    os.mkdir(path, 0o700)
-    return path
-
-
 class Guest(Machine):
     """Boots the kernel of the system directly, or `kernel`, such as GRUB, which finds the rest on
     the disk. `port`: of the loopback, for its ssh; None for no network. `disks`: more entries
@@ -52,7 +36,7 @@ class Guest(Machine):
 
     def __init__(self, system, port=None, disks=(), form="raw", kernel=None, config="", **options):
         self.system, self.port = system, port
-        directory = _scratch()
+        directory = scratch("run")
         self.disk = os.path.join(directory, "disk.img")
         entry = f"file:{self.disk},xvda,w"
         if form != "raw":
@@ -87,13 +71,16 @@ class Guest(Machine):
         with open(self.console_path, "rb") as stream:
             return stream.read().decode("utf-8", "replace")
 
-    def wait(self, timeout=120):
-        """Until its console shows the login prompt and, if it has a network, ssh answers."""
+    def wait(self, timeout=600):
+        """Until ssh answers; without a network, until its console shows the login prompt."""
         until = time.monotonic() + timeout
-        while "login: " not in self.console_text():
+        while not self._ready(timeout):
             self._still_there(until)
-        while self.port and self.ssh("true", timeout).returncode:
-            self._still_there(until)
+
+    def _ready(self, timeout):
+        if self.port:
+            return self.ssh("true", timeout).returncode == 0
+        return "login: " in self.console_text()
 
     def _still_there(self, until):
         if self.process.poll() is not None:
