@@ -90,6 +90,9 @@ const struct sxp_place sxp_places_hvm[] = {
     {"xen_platform_pci", "xen_platform_pci", false},
     {"gfx_passthru", "gfx_passthru", false},
     {"memory_sharing", "memory_sharing", false},
+    {"nx", "nx", false},
+    {"vga", "vga", false},
+    {"hvm_emulation", "hvm_emulation", false},
     {0},
 };
 

@@ -10,6 +10,7 @@ import pytest
 
 from hvmkit import Domain, boot_sector, call, kill, read_png, run_dir, write_disk
 
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 HELLO = "Boot sector here."
 
 
@@ -408,3 +409,27 @@ def test_store(start):
     assert read("serial/0/tty").startswith("/dev/pts/")
     assert read("console/tty") == read("serial/0/tty")
     assert read("memory/target") == str(32 * 1024)
+
+
+def test_reset_and_managed(xm, start, disk):
+    """What a domain was started from is kept with all that makes its machine."""
+    domain = start("vga = 'stdvga'\nnx = 0", [f"file:{disk},hda,w", ",hdc:cdrom,r"])
+    domain.attach().wait_for("disk one")
+    before = domain.info()["domid"]
+    done = call(xm, "reset", domain.name)
+    assert done.returncode == 0, done.stderr
+    domain.attach().wait_for(HELLO)
+    assert domain.info()["domid"] != before
+    with open(f"/proc/{domain.model_pid()}/cmdline", encoding="utf-8") as stream:
+        words = stream.read().split("\0")
+    assert "VGA,vgamem_mb=16" in words and "Nehalem,nx=off" in words
+    assert any("accel=tcg" in word for word in words)
+    assert domain.control("block-list")["disks"][1]["cdrom"]
+
+
+@pytest.mark.parametrize("name", ["hvm-cd", "hvm-disk", "hvm-network"])
+def test_examples(xm, name):
+    """They can be read; what they need of the host is theirs to say."""
+    done = call(xm, "create", "-q", "-n", os.path.join(EXAMPLES, name))
+    assert done.returncode == 0, done.stderr
+    assert f"(name {name})" in done.stdout and "(hvm" in done.stdout
