@@ -21,6 +21,8 @@
 #define LOCK_FILE "xend.lock"
 #define BACKLOG 128
 
+static bool passed_in; /* the socket is systemd's */
+
 static int open_lock(struct err *err)
 {
     char dir[PATHS_MAX], path[PATHS_MAX + 16];
@@ -69,8 +71,10 @@ int instance_listen(struct err *err)
     struct xend_address address;
     int rc;
 
-    if (sd_listen_fds(1) > 0)
+    if (sd_listen_fds(1) > 0) {
+        passed_in = true;
         return SD_LISTEN_FDS_START;
+    }
     rc = xend_client_address(&address, err);
     if (rc < 0)
         return rc;
@@ -88,7 +92,7 @@ void instance_remove_socket(void)
     struct xend_address address;
 
     /* systemd's stays: it listens for the next one. */
-    if (sd_listen_fds(0) > 0 || xend_client_address(&address, NULL) < 0)
+    if (passed_in || xend_client_address(&address, NULL) < 0)
         return;
     unlink(address.path);
     close(address.dir_fd);

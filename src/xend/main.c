@@ -27,6 +27,7 @@
 #include "xend/child.h"
 #include "xend/instance.h"
 #include "xend/server.h"
+#include "xend/succession.h"
 #include "xend/table.h"
 
 #define IDLE_US 3000000  /* a xend on demand that nobody needs ends after this */
@@ -44,8 +45,10 @@ struct arguments {
 
 static bool is_idle(const struct xend *x)
 {
-    return x->nr_children == 0 &&
-           (x->stopping || (table_is_empty(x->table) && server_is_idle(x->server)));
+    if (x->nr_children > 0)
+        return false;
+    return x->stopping ||
+           (!x->successions && table_is_empty(x->table) && server_is_idle(x->server));
 }
 
 static int on_idle(sd_event_source *s, uint64_t usec, void *arg)
@@ -190,6 +193,7 @@ static int serve(struct xend *x, int ready_fd, struct err *err)
         xend_log(XEND_INFO, "xend ends");
         instance_remove_socket();
     }
+    succession_drop_all(x);
     table_destroy(x->table);
     server_destroy(x->server);
     sd_event_source_unref(x->idle_timer);

@@ -9,5 +9,8 @@
 #include "xend/xend.h"
 
 /* Start the successor of this domain, unless that was done before (by this xend or another: its
- * record says so). What goes wrong is logged. */
+ * record says so). What goes wrong is logged, and tried again by the next xend. */
 void succession_begin(struct xend *x, domid_t domid);
+
+/* Leave those that wait to the next xend. */
+void succession_drop_all(struct xend *x);

@@ -16,6 +16,7 @@
 #include "base/types.h"
 
 struct server;
+struct succession;
 struct table;
 
 struct xend {
@@ -23,7 +24,8 @@ struct xend {
     struct server *server;
     struct table *table;
     unsigned int nr_children;
-    bool on_demand; /* ends by itself when there is nothing to look after */
+    struct succession *successions; /* to be started when it is time */
+    bool on_demand;                 /* ends by itself when there is nothing to look after */
     bool stopping;
     sd_event_source *idle_timer;
 };

@@ -7,6 +7,7 @@ import re
 import signal
 import time
 
+import pexpect
 import pytest
 
 from test_xend import call, instance  # noqa: F401  pylint: disable=unused-import
@@ -97,6 +98,24 @@ def test_rename_restart_is_seen_to_by_the_next_xend(instance):
     instance.wait_until(lambda: len(renamed(instance)) >= 2, "nothing was started again")
 
 
+def test_rename_restart_with_a_xend_that_is_killed(instance):
+    """At some moments of it: there is a successor for each that stepped aside."""
+    for ms in (0, 5, 20, 50, 100):
+        assert instance.xend("start").returncode == 0
+        first = instance.pid()
+        create(instance, "one", "crash", on_crash="rename-restart")
+        time.sleep(ms / 1000)
+        os.kill(first, signal.SIGKILL)
+        instance.wait_until(lambda p=first: instance.pid() != p, "xend lives on")
+        assert instance.xend("start").returncode == 0
+        instance.wait_until(lambda: len(renamed(instance)) >= 2, "nothing was started again")
+        os.kill(instance.pid(), signal.SIGKILL)
+        instance.wait_until(lambda: not instance.pid(), "xend lives on")
+        while left := instance.domains():
+            for name in left:
+                call(instance.xm, "destroy", name)
+
+
 def test_rename(instance):
     create(instance, "one", "wait")
     create(instance, "other", "wait")
@@ -180,6 +199,39 @@ def test_top(instance):
         ["NAME", "STATE", "CPU(sec)", "CPU(%)"]] * 2
     assert len([line for line in lines if line[0] == "one" and line[4] == "8192"]) == 2
     assert call(instance.xm, "top").returncode == 1  # no terminal
+
+
+def test_top_on_a_terminal(instance):
+    create(instance, "one", "wait")
+    top = pexpect.spawn(instance.xm, ["top", "-d", "1"], dimensions=(24, 180), timeout=20,
+                        env={**os.environ, "TERM": "xterm"})
+    top.expect("domains: ")
+    top.expect("NAME  STATE")
+    top.expect("one ")
+    top.send("n")
+    top.expect("Quit")
+    top.send("q")
+    top.expect(pexpect.EOF)
+    top.close()
+    assert top.exitstatus == 0
+
+
+def test_disk_in_use(instance, tmp_path):
+    """One writer for a disk; who comes second leaves nothing behind."""
+    image = tmp_path / "image"
+    image.write_bytes(bytes(1048576))
+    create(instance, "one", "wait", disk=f"file:{image},xvda,w")
+    def files():
+        return sorted(entry.name for entry in instance.run.iterdir() if entry.name[0].isdigit())
+
+    before = files()
+    done = call(instance.xm, "create", "-q", instance.config, "name=two",
+                f"disk=file:{image},xvda,w")
+    assert done.returncode == 1
+    assert str(image) in done.stderr and "in use by another domain" in done.stderr
+    assert row(instance, "two") is None
+    assert files() == before
+    create(instance, "three", "wait", disk=f"file:{image},xvda,w!")
 
 
 def test_log_and_domstate(instance):

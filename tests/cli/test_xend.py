@@ -236,6 +236,65 @@ def test_other_users_are_not_served(instance):
     assert "user 65534 is not served" in (instance.log / "xend.log").read_text()
 
 
+def test_instance_of_a_user(instance, tmp_path):
+    """Without privilege, in the places that XDG names."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("not root: no other user can be tried")
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    for path in [home, *home.parents]:
+        if path.stat().st_uid == 0 and str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    os.chmod(instance.config, 0o644)
+
+    def as_user(*words):
+        return call("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *words,
+                    env={"HOME": str(home), "PATH": os.environ["PATH"]}, cwd="/")
+
+    if as_user("test", "-r", os.path.join(os.path.dirname(instance.xm), "tests/guests")).returncode:
+        pytest.skip("the build directory is not readable for others")
+    done = as_user(instance.xm, "create", "-q", instance.config, "name=mine")
+    assert done.returncode == 0, done.stderr
+    assert "mine" in as_user(instance.xm, "list").stdout
+    assert "mine" not in call(instance.xm, "list").stdout
+    state = home / ".local/state/xenolith"
+    instance.wait_until((state / "run/xend.sock").exists, "no xend")
+    assert as_user(instance.program, "status").returncode == 0
+    assert as_user(instance.xm, "new", "-q", instance.config, "name=kept").returncode == 0
+    assert len(list((state / "domains").glob("*/config.sxp"))) == 1
+    assert as_user(instance.xm, "destroy", "mine").returncode == 0
+    assert "domain 'mine' started" in (state / "log/xend.log").read_text()
+    assert as_user(instance.program, "stop").returncode == 0
+
+
+def test_socket_activation(instance):
+    """As systemd does it: a listening socket as descriptor 3, and a word when it is ready."""
+    instance.run.mkdir(mode=0o700)
+    path = str(instance.run / "xend.sock")
+    with socket.socket(socket.AF_UNIX) as listener, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        listener.bind(path)
+        listener.listen()
+        notify.bind(str(instance.run / "notify"))
+        notify.settimeout(20)
+        script = f"LISTEN_PID=$$ exec '{instance.program}' start --foreground"
+        with subprocess.Popen(["sh", "-c", script], pass_fds=[3],
+                              preexec_fn=lambda: os.dup2(listener.fileno(), 3),
+                              env={**os.environ, "LISTEN_FDS": "1",
+                                   "NOTIFY_SOCKET": str(instance.run / "notify")}) as process:
+            try:
+                assert b"READY=1" in notify.recv(1000)
+                with instance.client() as client:
+                    assert client.ask(verb="status")["pid"] == process.pid
+                process.send_signal(signal.SIGTERM)
+                assert b"STOPPING=1" in notify.recv(1000)
+                assert process.wait(20) == 0
+                assert os.path.exists(path)  # it is systemd's
+            finally:
+                process.kill()
+
+
 def test_killed_at_any_moment(instance):
     """While it starts domains, xend is killed after a time that grows. Those that ran go on, with
     the same process, name and uuid; the one that was starting is there or not, but not half."""
@@ -317,7 +376,7 @@ def test_lists_with_domains_that_do_not_answer(instance):
             done = call(instance.xm, "list")
             times.append(time.monotonic() - started)
             assert done.stdout.count("------") == len(names)
-        assert min(times) < 0.1, times
+        assert min(times) < 0.2, times
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
