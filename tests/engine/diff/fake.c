@@ -133,6 +133,15 @@ void user_guard_frame(mfn_t mfn)
 {
 }
 
+void user_watch(struct vcpu *v, gva_t va)
+{
+}
+
+unsigned int user_watch_end(struct user_access ret[USER_WATCH_MAX])
+{
+    return 0;
+}
+
 void user_kick(void)
 {
 }
