@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "bootloader/jail.h"
+#include "bootloader/privsep.h"
 
 #define DEADLINE_MS 60000
 #define MAX_VOLUMES 64
@@ -30,7 +31,7 @@
 struct image {
     const char *path;
     const char *program;
-    int fd;
+    int fd, broker;
     int64_t deadline_ms;
     char *volumes[MAX_VOLUMES + 1];
     size_t nr_volumes;
@@ -38,6 +39,7 @@ struct image {
 
 /* Where output goes: memory or a file, with a limit. */
 struct output {
+    const struct image *image;
     int fd; /* -1: memory */
     char *text;
     uint64_t size, max;
@@ -66,6 +68,14 @@ static int take(void *arg, const void *buf, size_t n)
     return 0;
 }
 
+static int open_again(void *arg)
+{
+    const struct image *image = ((const struct output *)arg)->image;
+    int fd = image->broker < 0 ? privsep_open_again(image->fd) : privsep_ask(image->broker);
+
+    return fd < 0 ? -EIO : fd;
+}
+
 /* GRUB's own sentence without the program's name and the newline. */
 static void trim_words(char *words)
 {
@@ -91,14 +101,16 @@ static int ask(struct image *image, const char *command, const char *operand, st
     struct jail_run run = {
         .program = image->program,
         .argv = argv,
-        .image_fd = image->fd,
+        .open_image = open_again,
         .deadline_ms = image->deadline_ms,
         .sink = take,
         .arg = o,
     };
     struct err failure = {0};
-    int rc = jail_run(&run, &failure);
+    int rc;
 
+    o->image = image;
+    rc = jail_run(&run, &failure);
     trim_words(run.words);
     if (rc == 0)
         return 0;
@@ -223,23 +235,31 @@ static int check_format(const struct image *image, struct err *err)
     return 0;
 }
 
-int image_open(struct image **ret, const char *path, struct err *err)
+int image_open_disk(const char *path, struct err *err)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_set(err, errno, "Disk isn't accessible: %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        return err_set(err, EINVAL, "%s is neither a file nor a block device", path);
+    return STEAL_FD(fd);
+}
+
+int image_open(struct image **ret, const char *path, int fd, int broker, struct err *err)
 {
     struct image *image = calloc(1, sizeof(*image));
-    struct stat st;
     int rc = 0;
 
     if (!image)
         return err_set(err, ENOMEM, "out of memory");
     image->path = path;
+    image->fd = fd;
+    image->broker = broker;
     image->program = find_program();
     image->deadline_ms = jail_now_ms() + DEADLINE_MS;
-    image->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (image->fd < 0 || fstat(image->fd, &st) < 0)
-        rc = err_set(err, errno, "Disk isn't accessible: %s: %s", path, strerror(errno));
-    else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-        rc = err_set(err, EINVAL, "%s is neither a file nor a block device", path);
-    else if (!image->program)
+    if (!image->program)
         rc = err_set(err, ENOENT, "grub-fstest is not installed (Debian: grub-common)");
     if (rc == 0)
         rc = check_format(image, err);
@@ -258,7 +278,6 @@ void image_close(struct image *image)
         return;
     for (size_t i = 0; i < image->nr_volumes; i++)
         free(image->volumes[i]);
-    cleanup_close(&image->fd);
     free(image);
 }
 

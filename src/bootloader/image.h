@@ -11,9 +11,14 @@
 
 struct image;
 
-/* Look at the disk, a file or block device, and find its volumes. -ENOENT with a sentence when
- * grub-fstest is not installed. */
-int image_open(struct image **ret, const char *path, struct err *err) MUST_CHECK;
+/* A descriptor of the disk, a file or block device, or -errno with a sentence. */
+int image_open_disk(const char *path, struct err *err) MUST_CHECK;
+
+/* Look at the disk and find its volumes. `path` is its name for people, fd (borrowed, as `broker`)
+ * the disk; it is opened again through /proc/self/fd, or, where we may not do that, by who answers
+ * at `broker` (privsep.h; -1 = nobody). -ENOENT when grub-fstest is not installed. */
+int image_open(struct image **ret, const char *path, int fd, int broker,
+               struct err *err) MUST_CHECK;
 void image_close(struct image *image); /* NULL is fine */
 
 /* Names of volumes as GRUB calls them, in the order in which a kernel is looked for: the

@@ -16,7 +16,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,6 +30,7 @@
 
 #include "base/cleanup.h"
 #include "base/signals.h"
+#include "bootloader/fdpass.h"
 #include "bootloader/jail_policy.h"
 
 #define NOBODY 65534
@@ -89,27 +89,6 @@ static int install_policy(void)
                    0);
 }
 
-static bool send_descriptor(int sock, int fd)
-{
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    char byte = 0;
-    struct iovec iov = {&byte, 1};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof(control.bytes)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof(int));
-    return sendmsg(sock, &m, 0) == 1;
-}
-
 static bool limit(int resource, uint64_t value)
 {
     struct rlimit r = {value, value};
@@ -141,7 +120,7 @@ static _Noreturn void become(const struct jail_run *run, pid_t parent, int sock,
         !drop_rights() || getppid() != parent)
         _exit(EXIT_NO_JAIL);
     notify = install_notifier();
-    if (notify < 0 || !send_descriptor(sock, notify) || syscall(SYS_close_range, 3, ~0u, 0) < 0 ||
+    if (notify < 0 || !fdpass_send(sock, notify) || syscall(SYS_close_range, 3, ~0u, 0) < 0 ||
         install_policy() < 0)
         _exit(EXIT_NO_JAIL);
     execve(run->program, (char *const *)run->argv, (char *const *)environment);
@@ -149,31 +128,6 @@ static _Noreturn void become(const struct jail_run *run, pid_t parent, int sock,
 }
 
 /* In the parent. */
-
-static int receive_descriptor(int sock)
-{
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    char byte;
-    struct iovec iov = {&byte, 1};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof(control.bytes)};
-    const struct cmsghdr *c;
-    ssize_t n;
-    int fd = -1;
-
-    do
-        n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    c = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-        memcpy(&fd, CMSG_DATA(c), sizeof(int));
-    return fd;
-}
 
 static int start(struct child *c, const struct jail_run *run, struct err *err)
 {
@@ -192,7 +146,7 @@ static int start(struct child *c, const struct jail_run *run, struct err *err)
     c->output = output[0];
     c->words = words[0];
     c->output_open = c->words_open = true;
-    c->notify = c->pid < 0 ? -1 : receive_descriptor(sock[0]);
+    c->notify = c->pid < 0 ? -1 : fdpass_receive(sock[0]);
     close(sock[0]);
     return c->pid < 0 ? err_set(err, EAGAIN, "cannot start another process") : 0;
 }
@@ -222,17 +176,13 @@ static bool is_library(const char *path)
 /* A descriptor for what the child asked for, or -errno. */
 static int open_for(const struct jail_run *run, const char *path, uint64_t flags)
 {
-    char image[32];
     struct stat st;
     int fd;
 
     if (flags & (O_ACCMODE | O_CREAT | O_TRUNC | O_PATH))
         return -EACCES;
-    if (strcmp(path, JAIL_IMAGE) == 0) {
-        snprintf(image, sizeof(image), "/proc/self/fd/%d", run->image_fd);
-        fd = open(image, O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
-    }
+    if (strcmp(path, JAIL_IMAGE) == 0)
+        return run->open_image(run->arg);
     if (strcmp(path, "/") == 0) {
         fd = open_nothing();
         return fd < 0 ? -errno : fd;

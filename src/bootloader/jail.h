@@ -10,18 +10,20 @@
 #include "base/err.h"
 #include "base/types.h"
 
-#define JAIL_IMAGE "/image" /* the name under which the program finds jail_run.image_fd */
+#define JAIL_IMAGE "/image" /* the name under which the program finds the image */
 
 /* Output of the program. A negative return ends it and is the result of jail_run(). */
 typedef int jail_sink(void *arg, const void *buf, size_t n);
+/* The image, opened anew for reading: the caller's descriptor, or -errno. */
+typedef int jail_open(void *arg);
 
 struct jail_run {
     const char *program;     /* absolute path */
     const char *const *argv; /* NULL at the end */
-    int image_fd;            /* opened anew, for reading, each time */
     int64_t deadline_ms;     /* CLOCK_MONOTONIC */
     jail_sink *sink;
-    void *arg;
+    jail_open *open_image;
+    void *arg;       /* of both */
     char words[512]; /* filled: the start of what it said on standard error */
 };
 

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "base/paths.h"
 #include "bootloader/menu.h"
 #include "bootloader/output.h"
+#include "bootloader/privsep.h"
 #include "bootloader/search.h"
 
 struct options {
@@ -223,33 +225,35 @@ static int default_directory(char buf[static PATHS_MAX + 8], struct err *err)
     return 0;
 }
 
-/* Copy and print. */
-static int deliver(struct image *image, const struct boot_place *place,
-                   const struct boot_target *target, const struct options *o, const char *args,
-                   struct err *err)
-{
-    char directory[PATHS_MAX + 8];
+/* What the process that works has been given. */
+struct job {
+    const struct options *o;
     struct boot_files files;
+    int disk_fd, output_fd;
+};
+
+/* Copy and print. */
+static int deliver(const struct job *job, struct image *image, const struct boot_place *place,
+                   const struct boot_target *target, const char *args, struct err *err)
+{
+    const struct options *o = job->o;
+    bool has_ramdisk = target->nr_ramdisks > 0;
     int rc;
 
     if (o->not_really)
-        return output_print(o->output, o->format, target->kernel,
-                            target->nr_ramdisks ? target->ramdisks[0] : "", args, err);
-    rc = o->directory ? 0 : default_directory(directory, err);
-    if (rc == 0)
-        rc =
-            output_copy(image, place, target, o->directory ? o->directory : directory, &files, err);
+        return output_print(job->output_fd, o->format, target->kernel,
+                            has_ramdisk ? target->ramdisks[0] : "", args, err);
+    rc = output_copy(image, place, target, &job->files, err);
     if (rc < 0)
         return rc;
-    rc = output_print(o->output, o->format, files.kernel, files.ramdisk, args, err);
-    if (rc < 0)
-        output_remove(&files);
-    return rc;
+    return output_print(job->output_fd, o->format, job->files.kernel,
+                        has_ramdisk ? job->files.ramdisk : "", args, err);
 }
 
 /* --kernel: the menu is not asked. */
-static int boot_given(struct image *image, const struct options *o, struct err *err)
+static int boot_given(const struct job *job, struct image *image, struct err *err)
 {
+    const struct options *o = job->o;
     struct boot_place anywhere = {NULL, ""};
     struct boot_target target = {.args = o->args};
     struct arena arena = {0};
@@ -258,14 +262,15 @@ static int boot_given(struct image *image, const struct options *o, struct err *
     target.kernel = boot_path(&arena, o->kernel);
     if (o->ramdisk[0])
         target.ramdisks[target.nr_ramdisks++] = boot_path(&arena, o->ramdisk);
-    rc = deliver(image, &anywhere, &target, o, o->args, err);
+    rc = deliver(job, image, &anywhere, &target, o->args, err);
     arena_done(&arena);
     return rc;
 }
 
-static int boot_from_menu(struct image *image, struct boot_menu *menu, const struct options *o,
+static int boot_from_menu(const struct job *job, struct image *image, struct boot_menu *menu,
                           struct err *err)
 {
+    const struct options *o = job->o;
     struct boot_place place = {NULL, ""};
     struct boot_entry *entry;
     struct boot_target target;
@@ -282,13 +287,67 @@ static int boot_from_menu(struct image *image, struct boot_menu *menu, const str
         return rc;
     if (!boot_entry_resolve(menu, entry, &target))
         return err_set(err, EINVAL, "the entry boots no kernel");
-    rc = deliver(image, &place, &target, o, join_args(&menu->arena, target.args, o->args), err);
+    rc = deliver(job, image, &place, &target, join_args(&menu->arena, target.args, o->args), err);
     fallback = menu->fallback && !o->entry ? boot_menu_find(menu, menu->fallback) : -1;
     if (rc == -ENOENT && fallback >= 0 && menu->entries[fallback] != entry &&
         boot_entry_resolve(menu, menu->entries[fallback], &target)) {
         fprintf(stderr, "pygrub: %s; taking the fallback entry\n", err->msg);
-        rc = deliver(image, &place, &target, o, join_args(&menu->arena, target.args, o->args), err);
+        rc = deliver(job, image, &place, &target, join_args(&menu->arena, target.args, o->args),
+                     err);
     }
+    return rc;
+}
+
+/* Everything that looks at what is on the disk. Returns the exit status. */
+static int work(void *arg, int broker)
+{
+    const struct job *job = arg;
+    struct image *image = NULL;
+    struct boot_menu menu;
+    struct err err = {0};
+    int rc = image_open(&image, job->o->image, job->disk_fd, broker, &err);
+
+    boot_menu_init(&menu);
+    if (rc == 0)
+        rc = job->o->kernel[0] && !job->o->list ? boot_given(job, image, &err)
+                                                : boot_from_menu(job, image, &menu, &err);
+    if (rc < 0)
+        fprintf(stderr, "pygrub: %s\n", err.msg);
+    image_close(image);
+    boot_menu_done(&menu);
+    return rc < 0;
+}
+
+static int open_output(const char *to, struct err *err)
+{
+    int fd =
+        strcmp(to, "-") == 0 ? dup(STDOUT_FILENO) : open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    return fd < 0 ? err_set(err, errno, "%s: %s", to, strerror(errno)) : fd;
+}
+
+/* Open what is needed, have the work done, remove what is not. 0, 1 (something was said) or
+ * -errno. */
+static int run(const struct options *o, struct err *err)
+{
+    struct job job = {.o = o, .files = {.kernel_fd = -1, .ramdisk_fd = -1}, .output_fd = -1};
+    char directory[PATHS_MAX + 8];
+    int rc;
+
+    job.disk_fd = image_open_disk(o->image, err);
+    rc = job.disk_fd < 0 ? job.disk_fd : 0;
+    if (rc == 0 && !o->list)
+        job.output_fd = rc = open_output(o->output, err);
+    if (rc >= 0 && !o->list && !o->not_really) {
+        rc = o->directory ? 0 : default_directory(directory, err);
+        if (rc == 0)
+            rc = output_make(&job.files, o->directory ? o->directory : directory, err);
+    }
+    if (rc >= 0)
+        rc = privsep_run(work, &job, job.disk_fd, err);
+    output_done(&job.files, rc == 0);
+    cleanup_close(&job.output_fd);
+    cleanup_close(&job.disk_fd);
     return rc;
 }
 
@@ -336,7 +395,6 @@ static int show_config(struct boot_menu *menu, const struct options *o, struct e
 int main(int argc, char **argv)
 {
     struct boot_menu menu;
-    struct image *image = NULL;
     struct options o;
     struct err err = {0};
     int rc = parse_arguments(&o, argc, argv, &err);
@@ -347,17 +405,10 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     boot_menu_init(&menu);
-    if (rc == 0 && o.is_config) {
-        rc = show_config(&menu, &o, &err);
-    } else if (rc == 0) {
-        rc = image_open(&image, o.image, &err);
-        if (rc == 0)
-            rc = o.kernel[0] && !o.list ? boot_given(image, &o, &err)
-                                        : boot_from_menu(image, &menu, &o, &err);
-    }
+    if (rc == 0)
+        rc = o.is_config ? show_config(&menu, &o, &err) : run(&o, &err);
     if (rc < 0)
         fprintf(stderr, "pygrub: %s\n", err.msg);
-    image_close(image);
     boot_menu_done(&menu);
-    return rc < 0;
+    return rc != 0;
 }

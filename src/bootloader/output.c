@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -37,14 +38,43 @@ static int make_file(char path[static 512], const char *dir, const char *name, s
     return fd;
 }
 
+int output_make(struct boot_files *files, const char *dir, struct err *err)
+{
+    files->kernel_fd = files->ramdisk_fd = -1;
+    files->ramdisk[0] = '\0';
+    files->kernel_fd = make_file(files->kernel, dir, "boot_kernel", err);
+    if (files->kernel_fd >= 0)
+        files->ramdisk_fd = make_file(files->ramdisk, dir, "boot_ramdisk", err);
+    if (files->ramdisk_fd >= 0)
+        return 0;
+    output_done(files, false);
+    return -err->code;
+}
+
+static void close_file(const char *path, int *fd, bool keep)
+{
+    struct stat st;
+
+    if (*fd < 0)
+        return;
+    if (!keep || (fstat(*fd, &st) == 0 && st.st_size == 0))
+        unlink(path);
+    close(*fd);
+    *fd = -1;
+}
+
+void output_done(struct boot_files *files, bool keep)
+{
+    close_file(files->kernel, &files->kernel_fd, keep);
+    close_file(files->ramdisk, &files->ramdisk_fd, keep);
+}
+
 static int copy_ramdisks(struct image *image, const struct boot_place *place,
-                         const struct boot_target *target, const char *dir,
-                         struct boot_files *files, struct err *err)
+                         const struct boot_target *target, int fd, struct err *err)
 {
     static const char zeros[4];
-    CLEANUP_CLOSE int fd = make_file(files->ramdisk, dir, "boot_ramdisk", err);
     uint64_t size = 0;
-    int rc = fd < 0 ? fd : 0;
+    int rc = 0;
 
     for (unsigned int i = 0; i < target->nr_ramdisks && rc == 0; i++) {
         size_t pad = (4 - size % 4) % 4;
@@ -54,36 +84,30 @@ static int copy_ramdisks(struct image *image, const struct boot_place *place,
         if (rc == 0)
             rc = search_copy(image, place, target->ramdisks[i], fd, RAMDISK_MAX, &size, err);
         else
-            err_set(err, -rc, "%s: %s", files->ramdisk, strerror(-rc));
+            err_set(err, -rc, "cannot write the ramdisk: %s", strerror(-rc));
     }
     return rc;
 }
 
-int output_copy(struct image *image, const struct boot_place *place,
-                const struct boot_target *target, const char *dir, struct boot_files *files,
-                struct err *err)
+/* What an entry before the fallback wrote is not to stay. */
+static int empty(int fd, struct err *err)
 {
-    CLEANUP_CLOSE int fd = -1;
-    uint64_t size = 0;
-    int rc;
-
-    files->kernel[0] = files->ramdisk[0] = '\0';
-    fd = make_file(files->kernel, dir, "boot_kernel", err);
-    rc = fd < 0 ? fd : search_copy(image, place, target->kernel, fd, KERNEL_MAX, &size, err);
-    if (rc == 0 && target->nr_ramdisks > 0)
-        rc = copy_ramdisks(image, place, target, dir, files, err);
-    if (rc < 0)
-        output_remove(files);
-    return rc;
+    if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        return err_set(err, errno, "cannot write the kernel's copy: %s", strerror(errno));
+    return 0;
 }
 
-void output_remove(struct boot_files *files)
+int output_copy(struct image *image, const struct boot_place *place,
+                const struct boot_target *target, const struct boot_files *files, struct err *err)
 {
-    if (files->kernel[0])
-        unlink(files->kernel);
-    if (files->ramdisk[0])
-        unlink(files->ramdisk);
-    files->kernel[0] = files->ramdisk[0] = '\0';
+    uint64_t size = 0;
+    int rc = empty(files->kernel_fd, err);
+
+    if (rc == 0)
+        rc = empty(files->ramdisk_fd, err);
+    if (rc == 0)
+        rc = search_copy(image, place, target->kernel, files->kernel_fd, KERNEL_MAX, &size, err);
+    return rc < 0 ? rc : copy_ramdisks(image, place, target, files->ramdisk_fd, err);
 }
 
 static void print_quoted(FILE *out, const char *text)
@@ -120,11 +144,10 @@ static void print_simple(FILE *out, char end, const char *kernel, const char *ra
     putc(end, out);
 }
 
-int output_print(const char *to, enum output_format format, const char *kernel, const char *ramdisk,
+int output_print(int to, enum output_format format, const char *kernel, const char *ramdisk,
                  const char *args, struct err *err)
 {
     CLEANUP_FREE char *text = NULL;
-    CLEANUP_CLOSE int file = -1;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     int rc;
@@ -137,11 +160,6 @@ int output_print(const char *to, enum output_format format, const char *kernel, 
         print_simple(out, format == OUTPUT_SIMPLE ? '\n' : '\0', kernel, ramdisk, args);
     if (fclose(out) != 0)
         return err_set(err, ENOMEM, "out of memory");
-    if (strcmp(to, "-") == 0) {
-        rc = io_write_all(STDOUT_FILENO, text, len);
-    } else {
-        file = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        rc = file < 0 ? -errno : io_write_all(file, text, len);
-    }
-    return rc < 0 ? err_set(err, -rc, "%s: %s", to, strerror(-rc)) : 0;
+    rc = io_write_all(to, text, len);
+    return rc < 0 ? err_set(err, -rc, "cannot write the result: %s", strerror(-rc)) : 0;
 }

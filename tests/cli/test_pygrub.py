@@ -271,6 +271,24 @@ def test_menu(pygrub, tree, tmp_path):
     assert child.exitstatus == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: about rights that are given up")
+def test_rights(pygrub, tree, tmp_path):
+    """Who shows the menu, and has read the config, has nobody's rights."""
+    image = disks.ext2(tmp_path / "image", tree())
+    os.chmod(image, 0o600)
+    child = spawn(pygrub, image)
+    child.expect("Will boot selected entry")
+    with open(f"/proc/{child.pid}/task/{child.pid}/children", encoding="ascii") as stream:
+        worker = stream.read().split()[0]
+    with open(f"/proc/{worker}/status", encoding="ascii") as stream:
+        status = dict(line.split(":", 1) for line in stream.read().splitlines())
+    assert status["Uid"].split() == ["65534"] * 4 and status["Gid"].split() == ["65534"] * 4
+    assert not status["Groups"].split() and status["NoNewPrivs"].strip() == "1"
+    assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0
+    child.send("\r")
+    child.expect("kernel /boot/vmlinuz-2")
+
+
 def test_menu_timeout(pygrub, tree, tmp_path):
     image = disks.ext2(tmp_path / "image", tree({
         **FILES, "boot/grub/menu.lst": MENU.replace("timeout 5", "timeout 2")}))

@@ -34,12 +34,13 @@ static int take(void *arg, const void *buf, size_t n)
     return 0;
 }
 
-static int image_fd(void)
+static int open_image(void *arg)
 {
     int fd = memfd_create("image", MFD_CLOEXEC);
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "content", 7), 7);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     return fd;
 }
 
@@ -49,7 +50,7 @@ static int run(const char *const *argv, int64_t patience_ms)
     struct jail_run r = {
         .program = argv[0],
         .argv = argv,
-        .image_fd = image_fd(),
+        .open_image = open_image,
         .deadline_ms = jail_now_ms() + patience_ms,
         .sink = take,
     };
@@ -59,7 +60,6 @@ static int run(const char *const *argv, int64_t patience_ms)
     output_len = 0;
     output[0] = '\0';
     rc = jail_run(&r, &err);
-    close(r.image_fd);
     if (rc < 0 && err.code)
         print_message("%s\n", err.msg);
     return rc;
@@ -128,14 +128,13 @@ static void test_no_such_program(void **state)
     struct jail_run r = {
         .program = "/no/such/program",
         .argv = (const char *const[]){"x", NULL},
-        .image_fd = image_fd(),
+        .open_image = open_image,
         .deadline_ms = jail_now_ms() + 20000,
         .sink = take,
     };
 
     assert_int_equal(jail_run(&r, &err), -EPERM);
     assert_non_null(strstr(err.msg, "/no/such/program"));
-    close(r.image_fd);
 }
 
 int main(void)
