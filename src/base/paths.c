@@ -20,6 +20,9 @@
 #endif
 
 #define SYSTEM_SCRIPTS "/etc/xen/scripts"
+#ifndef XENOLITH_SCRIPTSDIR
+#define XENOLITH_SCRIPTSDIR SYSTEM_SCRIPTS
+#endif
 #define BUILD_SCRIPTS "hotplug" /* beside the programs */
 
 static int fill(char buf[static PATHS_MAX], struct err *err, const char *dir, const char *tail)
@@ -191,7 +194,7 @@ int paths_script(char buf[static PATHS_MAX], const char *name, struct err *err)
         if (can_run(buf, own, name))
             return 0;
     }
-    if (can_run(buf, SYSTEM_SCRIPTS, name))
+    if (can_run(buf, XENOLITH_SCRIPTSDIR, name) || can_run(buf, SYSTEM_SCRIPTS, name))
         return 0;
     return err_set(err, ENOENT, "there is no script %s in " SYSTEM_SCRIPTS, name);
 }

@@ -37,7 +37,7 @@ int paths_dump_dir(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
 int paths_helper(char buf[static PATHS_MAX], const char *program, struct err *err) MUST_CHECK;
 
 /* Find a hotplug script: in XENOLITH_SCRIPTS_DIR, in hotplug/ beside the running binary (build
- * tree), else in /etc/xen/scripts. -ENOENT with a sentence. */
+ * tree), where they are installed, else in /etc/xen/scripts. -ENOENT with a sentence. */
 int paths_script(char buf[static PATHS_MAX], const char *name, struct err *err) MUST_CHECK;
 /* The directory of the running binary, with its slash; "" if that is not known. */
 void paths_own_dir(char buf[static PATHS_MAX]);
