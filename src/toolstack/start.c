@@ -64,7 +64,7 @@ static int launch(const struct start_request *r, const char *program, struct reg
 int domain_start(const struct start_request *r, domid_t *ret_domid, struct err *err)
 {
     const char *name = json_get_string(r->doc, "name", "");
-    struct registry_claim claim;
+    struct registry_claim claim = {0};
     char program[PATHS_MAX];
     int rc = paths_helper(program, DOMAIN_PROGRAM, err);
 
