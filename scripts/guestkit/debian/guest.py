@@ -35,7 +35,7 @@ class Guest(Machine):
     for disk=[]. `form`: of its own disk, raw or qcow2."""
 
     def __init__(self, system, port=None, disks=(), form="raw", kernel=None, config="", **options):
-        self.system, self.port = system, port
+        self.system, self.port, self.form = system, port, form
         directory = scratch("run")
         self.disk = os.path.join(directory, "disk.img")
         entry = f"file:{self.disk},xvda,w"
