@@ -29,7 +29,8 @@
 struct viewer {
     uint64_t since_ms;
     struct keyboard keyboard;
-    int buttons; /* RFB's mask */
+    int buttons;      /* RFB's mask */
+    bool missed_size; /* a change of size came before it said that it can take one */
 };
 
 static struct server_config config;
@@ -173,13 +174,32 @@ static void drop_if_late(rfbClientPtr cl, void *arg)
         rfbCloseClient(cl);
 }
 
+static void tell_size(rfbClientPtr cl, void *arg)
+{
+    struct viewer *v = cl->clientData;
+
+    if (v->missed_size && cl->useNewFBSize) {
+        v->missed_size = false;
+        cl->newFBSizePending = TRUE;
+        rfbMarkRectAsModified(screen, 0, 0, screen->width, screen->height);
+    }
+}
+
 void server_run(void)
 {
     for_each(drop_if_late, NULL);
+    for_each(tell_size, NULL);
     rfbProcessEvents(screen, 0);
 }
 
 /* --- the picture ------------------------------------------------------------------------ */
+
+static void note_missed_size(rfbClientPtr cl, void *arg)
+{
+    struct viewer *v = cl->clientData;
+
+    v->missed_size |= cl->state == RFB_NORMAL && !cl->useNewFBSize;
+}
 
 static bool resize(uint32_t width, uint32_t height)
 {
@@ -188,6 +208,7 @@ static bool resize(uint32_t width, uint32_t height)
 
     if (!picture)
         return false;
+    for_each(note_missed_size, NULL);
     rfbNewFramebuffer(screen, (char *)picture, (int)width, (int)height, 8, 3, sizeof(*picture));
     free(old);
     return true;
