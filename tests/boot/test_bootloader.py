@@ -231,17 +231,21 @@ def test_bad_program(create, bootable, tmp_path, script, words):
                     "absolute paths")
 def test_sample(bootable, machine, tmp_path):
     """kcentos5 as it was published: two disks, a bridged interface of its address, pygrub; it
-    restarts when it reboots. The namespaces hide what its paths and its bridge need."""
+    restarts when it reboots and when it crashes. The namespaces hide what its paths and its
+    bridge need."""
     command = MOUNT.replace("-t ext4 /dev/xvda", "-t ext4 /dev/xvda1") + """
         ls /dev/xvdb
         modprobe xen-netfront; ip link set eth0 up; cat /sys/class/net/eth0/address
         cat /proc/cmdline
-        grep -q choice=second /proc/cmdline && exit 0
-        sed -i 's/^default 0/default 1/' /mnt/boot/grub/menu.lst; umount /mnt; sync; reboot -f
+        grep -q choice=third /proc/cmdline && exit 0
+        sed -i 's/^default 1/default 2/; s/^default 0/default 1/' /mnt/boot/grub/menu.lst
+        umount /mnt; sync
+        grep -q choice=first /proc/cmdline && reboot -f
+        echo c >/proc/sysrq-trigger
         """
     machine.prepare(command, modules=MODULES + ("xen-netfront",))
     shutil.copy(machine.ramdisk, tmp_path / "initrd")
-    bootable("true")
+    bootable("true", menu=MENU + MENU[MENU.index("title second"):].replace("second", "third"))
     tree = tmp_path / "tree"
     shutil.copy(tmp_path / "initrd", tree / "boot/initrd")
     image = disks.mbr(tmp_path / "master", [disks.ext4(tmp_path / "part", str(tree),
@@ -262,7 +266,7 @@ def test_sample(bootable, machine, tmp_path):
                           encoding="utf-8", codec_errors="replace")
     child.logfile_read = sys.stdout
     try:
-        for life in ("first", "second"):
+        for life in ("first", "second", "third"):
             child.expect("/dev/xvdb")
             child.expect("00:16:3e:11:b6:ec")
             child.expect(f"choice={life}")
