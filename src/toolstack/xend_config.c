@@ -213,13 +213,22 @@ const char *xend_config_warning(const struct xend_config *c, size_t i)
     return c->warnings[i];
 }
 
+static struct {
+    struct xend_config *config;
+    bool tried;
+} own;
+
 const struct xend_config *xend_config_own(void)
 {
-    static struct xend_config *own;
-    static bool tried;
+    if (!own.tried && xend_config_load(&own.config, NULL) < 0)
+        own.config = NULL;
+    own.tried = true;
+    return own.config;
+}
 
-    if (!tried && xend_config_load(&own, NULL) < 0)
-        own = NULL;
-    tried = true;
-    return own;
+void xend_config_reread(void)
+{
+    xend_config_free(own.config);
+    own.config = NULL;
+    own.tried = false;
 }

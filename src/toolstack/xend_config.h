@@ -50,3 +50,5 @@ const char *xend_config_warning(const struct xend_config *c, size_t i);
 /* This process's own, read at the first call; an unreadable file is all defaults here (xend
  * itself says so when it starts). Never NULL after that, or NULL = defaults. */
 const struct xend_config *xend_config_own(void);
+/* Read it again at the next call; what the last one returned is gone. */
+void xend_config_reread(void);

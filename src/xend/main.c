@@ -89,7 +89,7 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *
     return 0;
 }
 
-/* Read the configuration again: all of it is looked up where it is used, by new processes. */
+/* Write down what is wrong with the configuration. */
 static void check_config(void)
 {
     struct xend_config *c = NULL;
@@ -106,7 +106,8 @@ static void check_config(void)
 
 static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void *arg)
 {
-    xend_log(XEND_INFO, "xend reads its configuration again");
+    xend_config_reread();
+    xend_log(XEND_INFO, "xend has read its configuration again");
     check_config();
     return 0;
 }

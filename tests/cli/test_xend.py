@@ -199,6 +199,24 @@ def test_config(instance):
     assert done.stderr == f"Error: {path}: (dom0-min-mem lots): a number is needed\n"
 
 
+def test_reload(instance):
+    path = os.environ["XEND_CONFIG"]
+    assert instance.xend("reload").returncode == 3  # nobody there
+    assert instance.xend("start").returncode == 0
+    first = instance.pid()
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(f"(logfile {instance.log}/other.log)\n(xend-prot 1)\n")
+    done = instance.xend("reload")
+    assert done.returncode == 0 and "unknown option 'xend-prot'" in done.stderr
+    instance.wait_until(lambda: (instance.log / "other.log").exists()
+                        and "xend-prot" in (instance.log / "other.log").read_text(), "not read")
+    assert instance.pid() == first
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write("(dom0-min-mem lots)\n")
+    assert instance.xend("reload").returncode == 1
+    assert instance.pid() == first
+
+
 def test_socket(instance):
     """Nonsense gets an answer."""
     assert instance.xend("start").returncode == 0
