@@ -59,43 +59,48 @@ static void undo_all(struct undo_list *u)
     xs_close(store);
 }
 
-static _Noreturn void wait_for_end(domid_t domid)
+int lifetime_wait(domid_t domid, struct err *err)
 {
     struct undo_list u;
-    struct err err = {0};
+    int rc;
 
-    while (flock(FD_LOCK, LOCK_SH) < 0 && errno == EINTR)
-        continue;
-    if (undo_open(&u, domid, true, &err) < 0) {
-        fprintf(stderr, "domain %u: its networks and disks stay: %s\n", domid, err.msg);
-        _exit(1);
-    }
+    prctl(PR_SET_NAME, "xenolith-undo");
+    while (flock(FD_LOCK, LOCK_SH) < 0)
+        if (errno != EINTR)
+            return err_set(err, errno, "domain %u: cannot wait for its end: %s", domid,
+                           strerror(errno));
+    rc = undo_open(&u, domid, true, err);
+    if (rc < 0)
+        return err_wrap(err, "domain %u: its networks and disks stay", domid);
     undo_all(&u);
     undo_end_wait(&u);
     undo_close(&u);
-    _exit(0);
+    return 0;
 }
 
-/* In the new process: nobody's child, and with no other descriptors. */
+/* In the new process: nobody's child, with no other descriptors, and an image of its own, so that
+ * a list of processes tells it from the domain's. */
 static _Noreturn void become_waiter(int lock_fd, int wait_fd, domid_t domid)
 {
     int log_fd = script_open_log(), null = open("/dev/null", O_RDWR | O_CLOEXEC);
     /* First above the targets, so that none is overwritten. */
     int lock = fcntl(lock_fd, F_DUPFD_CLOEXEC, NR_FDS);
     int wait = fcntl(wait_fd, F_DUPFD_CLOEXEC, NR_FDS);
+    char number[8];
 
     setsid();
     if (fork() != 0)
         _exit(0);
     signals_reset();
-    prctl(PR_SET_NAME, "xenolith-undo");
     (void)dup2(null, 0);
     (void)dup2(null, 1);
     (void)dup2(log_fd >= 0 ? log_fd : null, 2);
     if (dup2(lock, FD_LOCK) < 0 || dup2(wait, FD_WAIT) < 0 || chdir("/") < 0)
         _exit(1);
     syscall(SYS_close_range, NR_FDS, ~0u, 0);
-    wait_for_end(domid);
+    snprintf(number, sizeof(number), "%u", domid);
+    execl("/proc/self/exe", "xenolith-undo", "wait", number, (char *)NULL);
+    _exit(1);
 }
 
 /* Unless somebody waits already. */

@@ -23,5 +23,9 @@ int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_pat
 int lifetime_detach(domid_t domid, const char *class, unsigned int devid,
                     struct err *err) MUST_CHECK;
 
+/* In the process that lifetime_begin() leaves behind: return when the domain has ended and all is
+ * undone. 0 or -errno. */
+int lifetime_wait(domid_t domid, struct err *err) MUST_CHECK;
+
 /* Undo what is left of domains that are dead. */
 void lifetime_sweep(void);

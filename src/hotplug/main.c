@@ -8,6 +8,7 @@
  *   attach DOMID NAME LOCKFILE        one device more; its object on stdin, and what has become
  *                                     of it (a disk's path) on stdout
  *   detach DOMID CLASS DEVID          one less, when the domain process has let it go
+ *   wait DOMID                        (for itself) until the domain has ended; then undo
  *   sweep                             undo what dead domains have left
  *   network start|stop                the network-script of xend-config.sxp
  *
@@ -157,6 +158,16 @@ static int detach(char **argv)
     return lifetime_detach((domid_t)domid, argv[1], (unsigned int)devid, &err) < 0 ? fail(&err) : 0;
 }
 
+static int wait_for_end(const char *text)
+{
+    long domid = number(text, UINT16_MAX);
+    struct err err = {0};
+
+    if (domid < 0)
+        return usage();
+    return lifetime_wait((domid_t)domid, &err) < 0 ? fail(&err) : 0;
+}
+
 static int network(const char *command)
 {
     struct err err = {0};
@@ -179,6 +190,8 @@ int main(int argc, char **argv)
         return attach(argv + 2);
     if (strcmp(command, "detach") == 0 && argc == 5)
         return detach(argv + 2);
+    if (strcmp(command, "wait") == 0 && argc == 3)
+        return wait_for_end(argv[2]);
     if (strcmp(command, "network") == 0 && argc == 3)
         return network(argv[2]);
     if (strcmp(command, "sweep") != 0 || argc != 2)

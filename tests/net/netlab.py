@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import secrets
+import select
 import shutil
 import signal
 import subprocess
@@ -118,12 +119,13 @@ class Host:
         return found
 
     def kill(self, name):
-        """kill -9, and wait for the end."""
+        """kill -9, and wait for the end: a process without memory may still have files open."""
         for pid in self.processes(name):
+            pidfd = os.pidfd_open(pid)
             os.kill(pid, signal.SIGKILL)
-        until = time.monotonic() + 10
-        while self.processes(name) and time.monotonic() < until:
-            time.sleep(0.05)
+            ended = select.select([pidfd], [], [], 30)[0]
+            os.close(pidfd)
+            assert ended, f"{name}, process {pid}, survives kill -9"
 
 
 @pytest.fixture

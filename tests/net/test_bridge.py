@@ -51,6 +51,9 @@ def test_two_guests_and_the_host(bridge, guests):
 def test_nobody_waited_for_the_end(bridge, guests):
     """Domain process and waiting process killed: the next sweep undoes."""
     guests("")
+    pid, = bridge.processes("xenolith-undo")
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as stream:
+        assert "xenolith-domain" not in stream.read()
     bridge.kill("xenolith-undo")
     bridge.hotplug("sweep")
     assert bridge.traces() != []  # it lives
