@@ -421,6 +421,20 @@ def test_other_formats(pygrub, tmp_path):
     hostile(pygrub, tmp_path / "image", "is a qcow2 image; only raw images")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a loop device")
+def test_block_device(pygrub, tree, tmp_path):
+    image = disks.mbr(tmp_path / "image", [disks.ext4(tmp_path / "part", tree())])
+    done = subprocess.run(["losetup", "--find", "--show", image], check=False,
+                          capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no loop device: {done.stderr.strip()}")
+    device = done.stdout.strip()
+    try:
+        check_boots(pygrub, device)
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
 def test_unreadable(pygrub, tree, tmp_path):
     """The drivers run without rights, and yet read an image that only its owner may."""
     image = disks.ext2(tmp_path / "image", tree())
