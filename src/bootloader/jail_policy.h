@@ -23,6 +23,7 @@ static const struct bpf_rule bootloader_jail_policy[] = {
     {"size of a file that is open", SYS_newfstatat, {BPF_ARG_EQ(3, AT_EMPTY_PATH)}},
     {"same", SYS_fstat, {{0}}},
     {"size of a block device", SYS_ioctl, {BPF_ARG_EQ(1, BLKGETSIZE64)}},
+    {"size of its sectors", SYS_ioctl, {BPF_ARG_EQ(1, BLKSSZGET)}},
     {"entries of the empty root directory", SYS_getdents64, {{0}}},
     {"path of the image; jail.c says that it is no link", SYS_readlink, {{0}}},
     {"where am I?", SYS_getcwd, {{0}}},
