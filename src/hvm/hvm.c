@@ -294,8 +294,8 @@ static int set_up_balloon(struct hvm *h, struct err *err)
     h->balloon_mib = h->o->memory_pages / PAGES_PER_MIB;
     if (h->o->memory_pages == h->o->maxmem_pages)
         return 0;
-    return hvm_command(h, "balloon",
-                       json_pack("{s:I}", "value", (json_int_t)(h->balloon_mib * MIB)), err);
+    return hvm_command(h, "balloon", json_pack("{s:I}", "value", (json_int_t)h->balloon_mib * MIB),
+                       err);
 }
 
 static int start(struct hvm *h, struct err *err)
@@ -383,10 +383,10 @@ int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
                const struct domain_options *o, struct err *err)
 {
     struct hvm *h = calloc(1, sizeof(*h));
-    int rc = h ? 0 : err_set(err, ENOMEM, "out of memory");
+    int rc;
 
-    if (rc < 0)
-        return rc;
+    if (!h)
+        return err_set(err, ENOMEM, "out of memory");
     h->loop = loop;
     h->d = d;
     h->o = o;

@@ -230,10 +230,10 @@ int model_start(struct model **ret, struct loop *loop, const struct words *words
                 const struct hvm_fds *fds, void (*ended)(void *arg), void *arg, struct err *err)
 {
     struct model *m = calloc(1, sizeof(*m));
-    int rc = m ? 0 : err_set(err, ENOMEM, "out of memory");
+    int rc;
 
-    if (rc < 0)
-        return rc;
+    if (!m)
+        return err_set(err, ENOMEM, "out of memory");
     m->pidfd = m->words_fd = -1;
     m->ended = ended;
     m->arg = arg;

@@ -100,7 +100,8 @@ static int take_usb(struct hvm_spec *s, const json_t *list, struct err *err)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
 
-        if (!text || (strcmp(text, "tablet") && strcmp(text, "mouse") && strcmp(text, "keyboard")))
+        if (!text || (strcmp(text, "tablet") != 0 && strcmp(text, "mouse") != 0 &&
+                      strcmp(text, "keyboard") != 0))
             return err_set(err, EINVAL, "usbdevice: none of tablet, mouse, keyboard");
         snprintf(s->usb_device[s->nr_usb++], sizeof(s->usb_device[0]), "%s", text);
     }

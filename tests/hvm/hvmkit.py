@@ -256,14 +256,15 @@ class Vnc:
             self.sock.sendall(struct.pack(">BBxxI", 4, down, symbol))
 
     def text(self):
-        """The characters of an 80x25 text screen, as lines."""
+        """The characters of a text screen, as lines: cells of 9x16 in the mode that PCs start in,
+        of 8x16 on framebuffers."""
         self.update()
         font = load_font()
-        cell = self.size[0] // 80
+        cell = 9 if self.size[0] == 720 else 8
         lines = []
-        for row in range(25):
+        for row in range(self.size[1] // 16):
             line = ""
-            for column in range(80):
+            for column in range(self.size[0] // cell):
                 line += font.get(self.glyph(column * cell, row * 16), "?")
             lines.append(line.rstrip())
         return "\n".join(lines)

@@ -4,12 +4,14 @@ boot, memtest86+ and Debian's kernel in the slow one."""
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
 
 import pytest
 
+from guestkit import CACHE
 from guestkit.machine import Machine
 from hvmkit import Domain, boot_sector, call, write_disk
 
@@ -17,6 +19,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 # pylint: disable=wrong-import-position,unused-import,redefined-outer-name
 from netlab import guests, host  # noqa: E402, F401
 
+INSTALLER = ("debian-installer-12-netboot-amd64/usr/lib/debian-installer/images/12/amd64/text/"
+             "debian-installer/amd64")
 MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso"
 ENTER = 0xff0d
 
@@ -116,7 +120,7 @@ def test_memtest(xm, tmp_path):
     if not os.path.exists(MEMTEST):
         pytest.skip("memtest86+ is not installed (Debian package memtest86+)")
     with Domain(xm, tmp_path, f"disk = ['file:{MEMTEST},hdc:cdrom,r']\nboot = 'd'\nvnc = 1\n"
-                "memory = 64") as domain, domain.vnc() as vnc:
+                "memory = 32") as domain, domain.vnc() as vnc:
         vnc.wait_for("Memtest86+", 180)
         vnc.wait_for("Pass:  1", 900)
         text = vnc.text()
@@ -180,3 +184,81 @@ def test_both_kinds_on_a_bridge(host, guests, kernels):
                              modules=("virtio_pci", "virtio_net"))
     assert result.status == 0, result.console_text()[-3000:]
     assert "10.9.9.2" in pv.run("arp -n")[1]
+
+
+GRUB_CFG = """serial --unit=0 --speed=115200
+terminal_output serial console
+echo GRUB is on the disk.
+linux /vmlinuz console=tty0 console=ttyS0 panic=-1
+initrd /initrd
+boot
+"""
+
+
+def write_grub_disk(path, directory, kernel, ramdisk):
+    """A disk of one partition with GRUB for BIOS in front of it, as grub-install makes it."""
+    (directory / "tree/boot/grub").mkdir(parents=True)
+    shutil.copy(kernel, directory / "tree/vmlinuz")
+    shutil.copy(ramdisk, directory / "tree/initrd")
+    (directory / "tree/boot/grub/grub.cfg").write_text(GRUB_CFG)
+    start, size = 2048, 128 << 11  # sectors
+    table = struct.pack("<BBBBBBBBII", 0x80, 0, 2, 0, 0x83, 255, 255, 255, start, size)
+    with open("/usr/lib/grub/i386-pc/boot.img", "rb") as stream:
+        boot = stream.read(440)
+    subprocess.run(["grub-mkimage", "-O", "i386-pc", "-o", directory / "core.img", "-p",
+                    "(hd0,msdos1)/boot/grub", "biosdisk", "part_msdos", "ext2", "normal", "linux",
+                    "serial", "terminal", "echo"], check=True)
+    core = (directory / "core.img").read_bytes()
+    assert len(core) <= (start - 1) * 512
+    with open(path, "wb") as stream:
+        stream.write(boot.ljust(446, b"\0") + table + b"\0" * 48 + b"\x55\xaa" + core)
+        stream.truncate((start + size) * 512)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", directory / "tree", "-E",
+                    f"offset={start * 512}", path, f"{size // 2}k"], check=True)
+
+
+@pytest.mark.slow
+def test_linux_from_its_disk(xm, tmp_path, kernels):
+    """BIOS, GRUB, kernel and initramfs from the guest's own disk; messages on screen and serial
+    port, a shell on the latter, and the power button that Linux hears."""
+    need("grub-mkimage", "grub-common")
+    need("mke2fs", "e2fsprogs")
+    if not os.path.exists("/usr/lib/grub/i386-pc/boot.img"):
+        pytest.skip("GRUB for BIOS is not installed (Debian package grub-pc-bin)")
+    kernel = kernels()
+    with Machine("xm", kernel) as machine:
+        machine.prepare()
+        write_grub_disk(tmp_path / "disk.img", tmp_path, os.path.join(kernel, "vmlinuz"),
+                        machine.ramdisk)
+    with Domain(xm, tmp_path, f"disk = ['file:{tmp_path}/disk.img,hda,w']\nvnc = 1\n"
+                "memory = 192") as domain:
+        console = domain.attach()
+        console.wait_for("GRUB is on the disk.", 60)
+        console.wait_for("Linux version", 120)
+        console.wait_for("xenolith:~# ", 240)
+        with domain.vnc() as vnc:
+            vnc.wait_for("Run /init as init process", 30)
+        console.send("cat /proc/cmdline\n")
+        console.wait_for("BOOT_IMAGE=/vmlinuz console=tty0")
+        console.send("poweroff\n")
+        domain.wait_gone(90)
+        assert "powered off" in domain.log()
+
+
+@pytest.mark.slow
+def test_debian_installer(xm, tmp_path):
+    """Its kernel and initrd, to the first question, on the screen; keys answer it."""
+    tree = os.path.join(CACHE, INSTALLER)
+    if not os.path.isdir(tree):
+        pytest.skip(f"the installer is not there yet: {tree} (tests/boot/test_install.py gets it)")
+    with Domain(xm, tmp_path, f"kernel = '{tree}/linux'\nramdisk = '{tree}/initrd.gz'\n"
+                "extra = 'vga=normal fb=false'\nvnc = 1\nmemory = 512") as domain:
+        with domain.vnc() as vnc:
+            vnc.wait_for("Linux version", 120)
+            vnc.wait_for("<Continue>", 400)  # so little memory is what it asks about first
+            before = vnc.text()
+            vnc.key(ENTER)
+            deadline = time.monotonic() + 120
+            while vnc.text() == before:
+                assert time.monotonic() < deadline
+                time.sleep(1)

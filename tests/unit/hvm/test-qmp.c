@@ -21,6 +21,9 @@
 #include "base/io.h"
 #include "hvm/qmp.h"
 
+#define ANSWER_BETWEEN_EVENTS                                                                      \
+    "{\"event\":\"STOP\"}\n{\"return\":{\"a\":5},\"id\":ID}\n"                                     \
+    "{\"event\":\"SHUTDOWN\",\"data\":{\"reason\":\"-guest\"}}\n"
 #define GREETING "{\"QMP\":{\"version\":{}}}\n"
 
 /* What the peer says: the greeting, then one string for each line that it gets; NULL ends. "ID"
@@ -37,9 +40,10 @@ static char events[512];
 
 static void on_event(void *arg, const char *event, const json_t *data)
 {
-    strcat(events, event);
-    strcat(events, json_get_string(data, "reason", ""));
-    strcat(events, " ");
+    size_t used = strlen(events);
+
+    snprintf(events + used, sizeof(events) - used, "%s%s ", event,
+             json_get_string(data, "reason", ""));
 }
 
 static bool read_line(struct peer *p, char *to)
@@ -104,8 +108,7 @@ static void test_commands(void **state)
     static const char *const says[] = {
         GREETING,
         "{\"return\":{},\"id\":ID}\n",
-        "{\"event\":\"STOP\"}\n{\"return\":{\"a\":5},\"id\":ID}\n{\"event\":\"SHUTDOWN\","
-        "\"data\":{\"reason\":\"-guest\"}}\n",
+        ANSWER_BETWEEN_EVENTS,
         "{\"error\":{\"class\":\"GenericError\",\"desc\":\"no such thing\"},\"id\":ID}\n",
         "", /* stays until we go */
         NULL,
