@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/paths.h"
+#include "config/domain_config.h"
 #include "config/value.h"
 #include "config/domain_config.h"
 
@@ -24,6 +25,8 @@
 bool bootloader_spec_wanted(const struct config *c)
 {
     if (domain_config_is_hvm(c)) /* its firmware does that */
+        return false;
+    if (domain_config_is_hvm(c)) /* has firmware */
         return false;
     if (config_string(c, "bootloader", "")[0])
         return true;

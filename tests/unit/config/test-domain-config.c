@@ -280,6 +280,16 @@ static void test_loaders(void **state)
     }
 }
 
+/* Fully virtualized guests have firmware that finds what they boot. */
+static void test_no_loader(void **state)
+{
+    json_t *doc = NULL;
+
+    assert_int_equal(make(DISK "builder = 'hvm'", &doc, NULL, NULL), 0);
+    assert_null(json_object_get(doc, "bootloader"));
+    json_decref(doc);
+}
+
 /* A PV guest as an installer of 2007 wrote it. */
 static const char pv_file[] =
     "# Automatically generated xen config file\n"
@@ -471,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_cmdline),
         cmocka_unit_test(test_loaders),
+        cmocka_unit_test(test_no_loader),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_displays),
