@@ -172,6 +172,31 @@ def test_medium_and_size(kernels, xm, image, tmp_path):
                                      "readable"], result.text()
 
 
+@pytest.fixture
+def large_sectors(tmp_path):
+    """A device with sectors of 2 KiB, as CDs have."""
+    path = tmp_path / "cd.img"
+    path.write_bytes(b"".join(b"%-512d" % i for i in range(256)))
+    done = subprocess.run(["losetup", "--show", "-r", "-b", "2048", "-f", str(path)],
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("no loop device to be had: " + done.stderr.strip())
+    yield done.stdout.strip()
+    run("losetup", "-d", done.stdout.strip())
+
+
+@pytest.mark.skipif(not shutil.which("losetup"), reason="losetup is not installed")
+def test_medium_with_large_sectors(guest, image, large_sectors):
+    """A drive has sectors of 512 bytes whatever is in it: the next medium may have others."""
+    path, _ = image
+    result = guest(START + """
+        await /dev/xvdb
+        cat /sys/block/xvdb/queue/logical_block_size
+        dd if=/dev/xvdb bs=512 skip=3 count=1 iflag=direct 2>/dev/null
+        """, modules=MODULES, config=f"disk = ['file:{path},xvda,w', 'phy:{large_sectors},xvdb:cdrom,r']\n")
+    assert result.text().split() == ["512", "3"], result.text()
+
+
 @pytest.mark.parametrize("vcpus", [1, 2])
 def test_large_rings(guest, image, vcpus):
     """Rings of 16 pages, a queue for each vCPU, requests of a mebibyte, all at once."""

@@ -189,8 +189,12 @@ static int open_format(struct disk *disk, const struct disk_config *c, const cha
     return 0;
 }
 
+/* Also the size of sectors: a guest reads a drive's once, whatever medium comes later; and the
+ * page cache, through which we read, lets any device be read by small ones. */
 static void set_rights(struct disk *disk, const struct disk_config *c)
 {
+    if (c->cdrom)
+        disk->limits.sector_size = disk->physical_sector_size = BLKIF_SECTOR;
     disk->limits.writable = c->mode != DISK_READ;
     disk->limits.discard = disk->limits.writable && c->discard;
     if (!disk->limits.discard)
