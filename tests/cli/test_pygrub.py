@@ -353,6 +353,19 @@ def test_hostile_paths(pygrub, tree, tmp_path):
         hostile(pygrub, image, "passwd")
 
 
+@pytest.mark.parametrize("name", ["x)(host", "host", "../host", "a b", "-r", "$(id)", "x" * 200])
+def test_hostile_volume_names(pygrub, tree, tmp_path, name):
+    """Names of logical volumes come from the disk, too: one that boots, or is left out."""
+    image = disks.lvm(tmp_path / "pv", disks.ext2(tmp_path / "root", tree({
+        "boot/grub/menu.lst": "title x\nkernel /etc/passwd\n", "etc/passwd": "the guest's"})), name)
+    done = pygrub("-q", "--output-format=simple", image, check=False)
+    if done.returncode == 0:
+        with open(parse_simple(done.stdout)["kernel"], encoding="utf-8") as stream:
+            assert stream.read() == "the guest's"
+    else:
+        assert len(done.stderr.splitlines()) == 1 and NO_KERNEL in done.stderr
+
+
 def test_hostile_sizes(pygrub, tree, tmp_path):
     image = disks.ext4(tmp_path / "config", tree({"boot/grub/menu.lst": MENU * 20000,
                                                   **{k: v for k, v in FILES.items()
