@@ -367,8 +367,8 @@ static void test_hostile(void **state)
         "menuentry ${unclosed",
         "set a=\"unclosed \\",
         "[ ! ! ! ! ! ! ( ( ( ( (",
-        "submenu a { submenu b { submenu c { submenu d { submenu e { submenu f { submenu g { "
-        "submenu h { submenu i { menuentry j { linux /j } } } } } } } } }",
+        ("submenu a { submenu b { submenu c { submenu d { submenu e { submenu f { submenu g { "
+         "submenu h { submenu i { menuentry j { linux /j } } } } } } } } }"),
         "blscfg; blscfg; blscfg",
     };
     static const struct file files[] = {
