@@ -85,6 +85,18 @@ def test_make_run(system):
     assert not [name for name in os.listdir(os.path.dirname(system)) if f".run-{child.pid}-" in name]
 
 
+def test_output(system, xm, tmp_path):
+    """mkguest's copy: a config that xm takes as it is; never over another copy."""
+    words = [os.path.join(SCRIPTS, "mkguest"), "--output", str(tmp_path / "mine")]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/mine\n"), done.stderr
+    again = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "mine/disk.img is there already" in again.stderr
+    dry = subprocess.run([xm, "create", "-n", tmp_path / "mine" / "guest.cfg"], capture_output=True,
+                         text=True, check=False)
+    assert dry.returncode == 0 and "mine/disk.img" in dry.stdout, dry.stderr
+
+
 @needs_passt
 def test_network_and_shutdown(system, xm):
     """ssh from the host; packages from the network; `xm shutdown -w` leaves a clean disk."""

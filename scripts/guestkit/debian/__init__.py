@@ -269,7 +269,7 @@ class Builder:
     def make(self):
         self.download()
         self.configure()
-        say("installing them in a guest; this takes a minute or two")
+        say("installing them in a guest; this takes some minutes")
         with open(os.path.join(self.directory, "mkguest.log"), "wb") as log:
             host_key = self.install(log)
         self.take_out(host_key)
