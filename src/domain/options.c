@@ -207,7 +207,7 @@ static int take_shares(struct domain_options *o, const json_t *doc, struct err *
 
 static int take_vcpus(struct domain_options *o, const json_t *doc, struct err *err)
 {
-    json_int_t vcpus, online = 0;
+    json_int_t vcpus = 0, online = 0;
     int rc = json_need_int(doc, "vcpus", 1, DOMAIN_MAX_VCPUS, &vcpus, err);
 
     if (rc < 0)

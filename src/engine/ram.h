@@ -47,8 +47,8 @@ void ram_done(struct ram *ram); /* accepts a zeroed struct */
 void *ram_frame(const struct ram *ram, mfn_t mfn);
 
 /* Give a frame to the guest (zeroed) / take one back (its memory returns to the host).
- * ram_alloc returns INVALID_MFN when as many as the limit are in use. ram_free: -EINVAL if it is not
- * the guest's. */
+ * ram_alloc returns INVALID_MFN when as many as the limit are in use. ram_free: -EINVAL if it is
+ * not the guest's. */
 mfn_t ram_alloc(struct ram *ram);
 /* 2^order consecutive frames, naturally aligned, zeroed; first frame or INVALID_MFN. */
 mfn_t ram_alloc_order(struct ram *ram, unsigned int order);

@@ -24,7 +24,7 @@ static bool is_event(const char *name)
 
 static int run_trigger(const struct verb *self, int argc, char **argv)
 {
-    struct registry_entry entry;
+    struct registry_entry entry = {0};
     struct err err = {0};
     json_t *answer = NULL;
     char *end = NULL;

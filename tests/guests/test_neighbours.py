@@ -19,7 +19,7 @@ def timed(command):
     return time.monotonic() - start
 
 
-@pytest.mark.parametrize("name", ["huge-counts", "garbage-shared", "hostile-gdt"])
+@pytest.mark.parametrize("name", ["huge-counts", "garbage-shared", "give-away", "hostile-gdt"])
 def test_others_answer(xm, build_dir, name):
     victim = binary(build_dir, "selftest")
     with subprocess.Popen([os.path.realpath(xm), "create", "-c", "/dev/null", f"name=evil-{os.getpid()}",
