@@ -23,20 +23,20 @@ def bridge(host):
 def test_attach_and_detach(bridge, guests):
     """An interface comes, with its script, works, and goes with it; one more is left to the
     domain's end."""
-    guest, = guests("type=user")
+    guest, = guests(None)
     name = f"vif{guest.domid()}"
     bridge.xm("network-attach", guest.name, "ip=10.9.9.1", "bridge=br0")
-    guest.run("for i in $(seq 50); do [ -d /sys/class/net/eth1 ] && break; sleep 0.1; done")
-    guest.run("ip addr add 10.9.9.1/24 dev eth1; ip link set eth1 up")
-    assert guest.pings("10.9.9.254", "-I eth1")
-    assert "master br0" in bridge.sh(f"ip link show {name}.1")
+    guest.run("for i in $(seq 50); do [ -d /sys/class/net/eth0 ] && break; sleep 0.1; done")
+    guest.address("10.9.9.1/24")
+    assert guest.pings("10.9.9.254")
+    assert "master br0" in bridge.sh(f"ip link show {name}.0")
     done = bridge.xm("network-attach", guest.name, "bridge=nowhere", check=False)
     assert done.returncode == 1
-    assert "Error: Device 2 (vif) could not be connected. Could not find bridge device nowhere" \
+    assert "Error: Device 1 (vif) could not be connected. Could not find bridge device nowhere" \
         in done.stdout
-    assert f"{name}.2" not in bridge.links()
-    bridge.xm("network-detach", guest.name, "1")
-    assert f"{name}.1" not in bridge.links() and bridge.traces() == []
+    assert f"{name}.1" not in bridge.links()
+    bridge.xm("network-detach", guest.name, "0")
+    assert f"{name}.0" not in bridge.links() and bridge.traces() == []
 
     # One waits for the end, however often they come and go; and a new one if that was killed.
     for _ in range(2):
@@ -45,7 +45,7 @@ def test_attach_and_detach(bridge, guests):
         bridge.kill("xenolith-undo")
     bridge.xm("network-attach", guest.name)
     assert len(bridge.processes("xenolith-undo")) == 1
-    assert {f"{name}.{i}" for i in range(1, 4)} <= set(bridge.links())
+    assert {f"{name}.{i}" for i in range(3)} <= set(bridge.links())
     bridge.kill("xenolith-domain")
     bridge.wait_clean()
 

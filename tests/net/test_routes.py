@@ -2,6 +2,7 @@
 """vif-route and vif-nat: guests behind the host, which is connected to an outside."""
 
 import os
+import shutil
 import subprocess
 import time
 
@@ -93,6 +94,7 @@ def fetch(machine, address, port, tries=20):
     return text
 
 
+@pytest.mark.skipif(not shutil.which("dnsmasq"), reason="dnsmasq (dnsmasq-base) is not installed")
 def test_nat(host, outside, guests):
     """Addresses by DHCP; each other, the host, and the outside, which sees the host's address.
     Forwarded ports lead in. Nothing of all that is left at the end, dnsmasq neither."""
