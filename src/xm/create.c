@@ -95,7 +95,8 @@ static int run_create(const struct verb *self, int argc, char **argv)
         session_print_notes(c);
         status = verb_error(&err);
     } else {
-        struct session_options o = {.console = a.console, .quiet = a.quiet, .paused = a.paused};
+        struct session_options o = {
+            .console = a.console, .quiet = a.quiet, .paused = a.paused, .viewer = a.viewer};
 
         status = a.dry_run ? dry_run(&a, c) : session_start(c, &o);
     }
@@ -117,6 +118,7 @@ const struct verb verb_create = {
         "  -f, --defconfig=FILE       the config file\n"
         "  -F, --config=FILE          an S-expression as -n prints it, instead of a config file\n"
         "      --path=DIR:DIR         where config files are looked for (.:/etc/xen)\n"
+        "      --vncviewer            start a VNC viewer on its display\n"
         "      --help_config          list the options that a config may set\n"
         "\n"
         "VAR=VALUE wins over the file. Without a file:\n"

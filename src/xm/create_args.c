@@ -76,7 +76,8 @@ static int set_option(struct create_args *a, char letter, const char *value, str
         a->paused = true;
         return 0;
     case 'v':
-        return err_set(err, ENOTSUP, "option --vncviewer is not available yet");
+        a->viewer = true;
+        return 0;
     default:
         return err_set(err, ENOTSUP,
                        "option -x (XML of the Xen-API) is not supported; -n prints the config");

@@ -13,7 +13,7 @@ struct create_args {
     const char *file; /* as given; NULL = none */
     const char *sxp;  /* -F: an S-expression instead of it */
     const char *path; /* --path: directories to look for it, colon separated */
-    bool console, quiet, paused, dry_run, json, help, help_config;
+    bool console, quiet, paused, viewer, dry_run, json, help, help_config;
     const char *overrides[CREATE_MAX_OVERRIDES]; /* VAR=VALUE */
     size_t nr_overrides;
 };

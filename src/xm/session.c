@@ -23,6 +23,7 @@
 #include "toolstack/start.h"
 #include "toolstack/xend_client.h"
 #include "xm/attach.h"
+#include "xm/vncviewer.h"
 
 /* Two control connections that exist before the domain does, so that -c misses nothing. */
 enum { CLIENT_CONSOLE, CLIENT_WAIT, NR_CLIENTS };
@@ -208,6 +209,17 @@ static int start(struct config *c, json_t *doc, struct session *s, const struct 
     return rc;
 }
 
+/* A domain without a viewer is still a domain: no more than a warning. */
+static void start_viewer(const struct config *c, const struct session_options *o, domid_t domid)
+{
+    struct err err = {0};
+
+    if (!o->viewer && !config_int(c, "vncviewer", 0) && !config_int(c, "vncconsole", 0))
+        return;
+    if (vncviewer_start(domid, &err) < 0)
+        fprintf(stderr, "Warning: %s\n", err.msg);
+}
+
 int session_start(struct config *c, const struct session_options *o)
 {
     struct session s = {.ours = {-1, -1}, .theirs = {-1, -1}};
@@ -230,8 +242,10 @@ int session_start(struct config *c, const struct session_options *o)
         s.name = json_get_string(doc, "name", "");
         rc = start(c, doc, &s, o, &domid, &err);
     }
-    if (rc == 0)
+    if (rc == 0) {
         xend_client_wake();
+        start_viewer(c, o, domid);
+    }
     if (rc < 0)
         status = verb_error(&err);
     else if (o->console)

@@ -14,6 +14,7 @@ struct session_options {
     bool quiet;
     bool paused;
     bool managed; /* one of the managed domains */
+    bool viewer;  /* start a VNC viewer, as the config may wish, too */
 };
 
 /* Read the config that the arguments name, with their VAR=VALUE. 0 or -errno. */

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * vncviewer.c - xm vncviewer: a viewer program on a domain's display.
+ * vncviewer.c - xm vncviewer: a viewer program on a domain's display; see vncviewer.h.
  */
+#define _GNU_SOURCE
+#include "xm/vncviewer.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "toolstack/client.h"
 #include "toolstack/domains.h"
@@ -40,8 +45,8 @@ static int find_display(char *to, size_t size, domid_t domid, struct err *err)
     return rc;
 }
 
-/* Returns only if there is no viewer. */
-static int start_viewer(const char *display, struct err *err)
+/* Become it. Returns only if there is no viewer. */
+static int exec_viewer(const char *display, struct err *err)
 {
     static const char *const programs[] = {"vncviewer", "xtigervncviewer", "gvncviewer"};
 
@@ -53,6 +58,37 @@ static int start_viewer(const char *display, struct err *err)
     return err_set(err, ENOENT,
                    "no VNC viewer is installed (Debian package tigervnc-viewer); the display is %s",
                    display);
+}
+
+int vncviewer_start(domid_t domid, struct err *err)
+{
+    CLEANUP_CLOSE int ours = -1, theirs = -1;
+    char display[128];
+    struct err why = {0};
+    int rc = find_display(display, sizeof(display), domid, err), pipe_fds[2];
+
+    if (rc < 0)
+        return rc;
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return err_set(err, errno, "cannot make a pipe: %s", strerror(errno));
+    ours = pipe_fds[0];
+    theirs = pipe_fds[1];
+    switch (fork()) {
+    case -1:
+        return err_set(err, errno, "cannot start a process: %s", strerror(errno));
+    case 0:
+        setsid(); /* Ctrl-C at our terminal is not for it */
+        (void)exec_viewer(display, &why);
+        if (write(theirs, &why, sizeof(why)) < 0)
+            _exit(126);
+        _exit(127);
+    default:
+        close(STEAL_FD(theirs));
+    }
+    /* Nothing comes from one that has started: the pipe was closed by that. */
+    if (read(ours, &why, sizeof(why)) == (ssize_t)sizeof(why))
+        return err_set(err, why.code, "%s", why.msg);
+    return 0;
 }
 
 static int run_vncviewer(const struct verb *self, int argc, char **argv)
@@ -79,7 +115,7 @@ static int run_vncviewer(const struct verb *self, int argc, char **argv)
     if (rc == 0)
         rc = find_display(display, sizeof(display), entry.domid, &err);
     if (rc == 0)
-        rc = start_viewer(display, &err);
+        rc = exec_viewer(display, &err);
     return rc < 0 ? verb_error(&err) : XM_OK;
 }
 

@@ -404,6 +404,30 @@ def test_ports(xm, kernels):
                 viewer.update()
 
 
+def test_viewer_is_started(xm, kernels, tmp_path):
+    """By xm vncviewer, xm create --vncviewer and the config's vncviewer."""
+    viewer = tmp_path / "vncviewer"
+    viewer.write_text(f"#!/bin/sh\necho $1 >>{tmp_path}/started\n")
+    viewer.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for config, option in (("vncviewer = 1\n", ()), ("", ("--vncviewer",))):
+        with Machine("xm", kernels(), memory=128, config="vfb = ['']\n" + config) as machine:
+            machine.prepare("sleep 1000")
+            words = [word for word in machine.arguments() if word not in ("-c", "-q")]
+            done = call(*words, *option, env=env)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert call(xm, "vncviewer", machine.name, env=env).returncode == 0
+            wait_until(lambda: len((tmp_path / "started").read_text().split()) == 2, "two viewers")
+            first, second = (tmp_path / "started").read_text().split()
+            assert first == second and first.startswith("127.0.0.1:")
+            (tmp_path / "started").unlink()
+    with Machine("xm", kernels(), memory=128) as machine:
+        machine.prepare("sleep 1000")
+        words = [word for word in machine.arguments() if word not in ("-c", "-q")]
+        done = call(*words, "--vncviewer", env=env)
+        assert done.returncode == 0 and "has no display" in done.stderr
+
+
 def test_refusals(xm, kernels, tmp_path):
     with Machine("xm", kernels(), memory=128, config="vfb = ['keymap=xx-yy']\n") as machine:
         machine.prepare("sleep 1000")

@@ -79,7 +79,6 @@ static void test_bad(void **state)
         {"create -z f", "unknown option '-z'"},
         {"create -cz f", "unknown option '-z'"},
         {"create -x f", "option -x (XML of the Xen-API) is not supported; -n prints the config"},
-        {"create --vncviewer f", "option --vncviewer is not available yet"},
         {"create -F", "option -F needs a value"},
         {"create --frobnicate f", "unknown option '--frobnicate'"},
         {"create --quiet=1 f", "option --quiet takes no value"},
