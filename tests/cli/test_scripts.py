@@ -2,13 +2,15 @@
 """The scripts and the Makefile as a person uses them."""
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 
 import pexpect
 import pytest
 
-from guestkit import BUILD, SCRIPTS, TOP
+from guestkit import BUILD, SCRIPTS, TOP, XM
 
 RUN = os.path.join(SCRIPTS, "run")
 
@@ -142,3 +144,22 @@ def test_run_ends_with_its_terminal(xm, kernels, tmp_path):
     listed = call(xm, "list", env={**os.environ, "XENOLITH_RUN_DIR": str(tmp_path)}).stdout
     assert len(listed.splitlines()) == 2, listed
     assert not list(tmp_path.glob("xenolith-run-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="for root, who can become nobody")
+def test_run_as_nobody(xm, kernels):
+    """An ordinary user without a capability, and without a way to one."""
+    kernels()
+    call(RUN, "true")  # the initramfs is in the cache, which nobody cannot write to
+    home = tempfile.mkdtemp(prefix="xenolith-nobody-")
+    try:
+        os.chown(home, 65534, 65534)
+        drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+                "--bounding-set=-all", "--no-new-privs"]
+        if call(*drop, "test", "-r", RUN, "-a", "-x", XM).returncode:
+            pytest.skip("nobody cannot read this tree")
+        done = call(*drop, RUN, "id -un; exit 3",
+                    env={**os.environ, "HOME": home, "TMPDIR": home, "XENOLITH_RUN_DIR": home})
+        assert (done.returncode, done.stdout) == (3, "root\n"), done.stderr
+    finally:
+        shutil.rmtree(home)
