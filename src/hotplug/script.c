@@ -232,7 +232,7 @@ int script_run(const struct script *s, const char *command, const char *const *e
                unsigned int timeout_s, struct err *err)
 {
     struct environment e;
-    int rc = make_environment(&e, environment, err), output[2];
+    int rc = make_environment(&e, environment, err), output[2] = {-1, -1};
     pid_t child;
 
     if (rc == 0 && pipe2(output, O_CLOEXEC) < 0)
