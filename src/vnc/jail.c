@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "vnc/jail_policy.h"
 
 #define NOBODY 65534
@@ -28,14 +29,19 @@
 #define HAS_SANITIZER false
 #endif
 
-/* Started by root it need not be root, nor anybody whose files there are. */
+/* Started by root it need not be root, nor anybody whose files there are. The root of a user
+ * namespace may be unable to become somebody else: then it is not the host's root either, and the
+ * filter has to do. */
 static int become_nobody(void)
 {
     if (geteuid() != 0)
         return 0;
-    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-        setresuid(NOBODY, NOBODY, NOBODY) < 0)
+    if (setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+        setresuid(NOBODY, NOBODY, NOBODY) == 0)
+        return 0;
+    if (errno != EPERM && errno != EINVAL)
         return -errno;
+    log_msg(LOG_WARN, "vnc", "cannot become nobody: %s", strerror(errno));
     return 0;
 }
 

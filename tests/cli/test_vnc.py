@@ -21,7 +21,7 @@ PICTURE_BYTES = 4 * 4096 * 4096
 class Server:
     """A running xenolith-vnc; `picture` is what both have mapped."""
 
-    def __init__(self, build, **config):
+    def __init__(self, build, prefix=(), **config):
         self.ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ours.settimeout(20)
         self.picture = os.memfd_create("picture")
@@ -39,7 +39,7 @@ class Server:
 
         self.log = os.memfd_create("log")
         self.process = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn
-            [os.path.join(build, "xenolith-vnc")], preexec_fn=place, pass_fds=(3, 4, 5),
+            [*prefix, os.path.join(build, "xenolith-vnc")], preexec_fn=place, pass_fds=(3, 4, 5),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         theirs.close()
         for fd in (words, *high):
@@ -202,6 +202,15 @@ def test_hostile_viewers(server, first):
             except OSError:
                 pass
     server.is_alive()
+
+
+def test_root_of_a_namespace(build_dir):
+    """Who cannot become nobody serves nevertheless."""
+    prefix = ("unshare", "--user", "--map-root-user")
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("user namespaces are not allowed here")
+    with Server(build_dir, prefix) as server:
+        server.is_alive()
 
 
 def test_refusals(build_dir):
