@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -17,6 +18,11 @@ import zlib
 HERE = os.path.dirname(os.path.abspath(__file__))
 FONT_FILES = ("/usr/share/seabios/vgabios-cirrus.bin", "/usr/share/seabios/vgabios-stdvga.bin")
 LETTER_A = bytes.fromhex("000010386cc6c6fec6c6c6c600000000")
+
+
+# For pytestmark of those that need a device model.
+NEEDS_QEMU = {"condition": not shutil.which("qemu-system-x86_64"),
+              "reason": "qemu-system-x86_64 is not installed (Debian package qemu-system-x86)"}
 
 
 def run_dir():

@@ -3,13 +3,15 @@
 disks, serial port, screen, keyboard and each way in which a machine's life can end."""
 
 import os
+import shutil
 import subprocess
 import time
 
 import pytest
 
-from hvmkit import Domain, boot_sector, call, kill, read_png, run_dir, write_disk
+from hvmkit import NEEDS_QEMU, Domain, boot_sector, call, kill, read_png, run_dir, write_disk
 
+pytestmark = pytest.mark.skipif(**NEEDS_QEMU)
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 HELLO = "Boot sector here."
 
@@ -213,6 +215,8 @@ def test_screen_and_keyboard(xm, start, tmp_path):
 
 def test_vnc_displays_and_passwords(start):
     """The first free display from vncdisplay up; the one and no other with vncunused=0."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed, which knows VNC's cipher")
     one = start("vnc = 1\nvncdisplay = 40\nvncpasswd = 'geheim'")
     other = start("vnc = 1\nvncdisplay = 40", disks=[])
     assert "VNC on 127.0.0.1 port 5940, with a password" in one.log()

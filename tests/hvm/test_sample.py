@@ -134,7 +134,8 @@ def look(domain, info):
 def missing():
     if os.geteuid() != 0:
         return "namespaces and bridges take root"
-    for program, package in (("xorriso", "xorriso"), ("ip", "iproute2")):
+    for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("xorriso", "xorriso"),
+                             ("ip", "iproute2")):
         if not shutil.which(program):
             return f"{program} is not installed (Debian package {package})"
     probe = subprocess.run(["unshare", "--mount", "--net", "sh", "-ec",

@@ -13,12 +13,13 @@ import pytest
 
 from guestkit import CACHE
 from guestkit.machine import Machine
-from hvmkit import Domain, boot_sector, call, write_disk
+from hvmkit import NEEDS_QEMU, Domain, boot_sector, call, write_disk
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "net"))
 # pylint: disable=wrong-import-position,unused-import,redefined-outer-name
 from netlab import guests, host  # noqa: E402, F401
 
+pytestmark = pytest.mark.skipif(**NEEDS_QEMU)
 INSTALLER = ("debian-installer-12-netboot-amd64/usr/lib/debian-installer/images/12/amd64/text/"
              "debian-installer/amd64")
 MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso"
@@ -254,8 +255,7 @@ def test_debian_installer(xm, tmp_path):
     with Domain(xm, tmp_path, f"kernel = '{tree}/linux'\nramdisk = '{tree}/initrd.gz'\n"
                 "extra = 'vga=normal fb=false'\nvnc = 1\nmemory = 512") as domain:
         with domain.vnc() as vnc:
-            vnc.wait_for("Linux version", 120)
-            vnc.wait_for("<Continue>", 400)  # so little memory is what it asks about first
+            vnc.wait_for("<Continue>", 500)  # so little memory is what it asks about first
             before = vnc.text()
             vnc.key(ENTER)
             deadline = time.monotonic() + 120
