@@ -149,6 +149,16 @@ def test_ballooned(shell, tmp_path):  # noqa: F811
     check(check_path, 1, 160 * 256, banner)
 
 
+def test_dump_and_reset(shell, tmp_path):  # noqa: F811
+    guest = shell()
+    banner = banner_of(guest)
+    assert "-C and -R" in guest.xm_call("dump-core", "-C", "-R", status=1)
+    guest.xm_call("dump-core", "-R", str(tmp_path / "core"))
+    check(str(tmp_path / "core"), 1, 128 * 256, banner)
+    guest.ready()
+    assert guest.info()["restarts"] == 1
+
+
 def dump_files(guest, run_dir):
     return glob.glob(os.path.join(run_dir, "state", "dump", f"*-{guest.name}.*.core"))
 
