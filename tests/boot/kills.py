@@ -37,7 +37,8 @@ i=0
 while :; do
     i=$((i + 1))
     echo "ROUND.$i" | dd of=/mnt/log oflag=append conv=notrunc,fsync 2>/dev/null || exit 2
-    printf '%-511s\n' "ROUND.$i" | dd of=/dev/xvdb bs=512 seek=$((i % SLOTS)) conv=notrunc,fsync 2>/dev/null || exit 3
+    printf '%-511s\n' "ROUND.$i" |
+        dd of=/dev/xvdb bs=512 seek=$((i % SLOTS)) conv=notrunc,fsync 2>/dev/null || exit 3
     echo $i
 done
 """
