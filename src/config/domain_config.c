@@ -222,7 +222,9 @@ static int add_action(struct config *c, json_t *doc, const char *option, struct 
     static const struct {
         const char *value, *action;
     } actions[] = {
-        {"destroy", "destroy"},          {"restart", "restart"},    {"preserve", "preserve"},
+        {"destroy", "destroy"},
+        {"restart", "restart"},
+        {"preserve", "preserve"},
         {"rename-restart", "rename-restart"},
         {"soft-reset", "restart"},
         {"coredump-restart", "coredump-restart"},
