@@ -28,7 +28,7 @@ static const char *expand(struct script *s, const char *value)
     const char *text = "", *word;
     struct script_argv argv = {.count = 0};
     size_t n, len = 0;
-    char *joined;
+    char *joined, *end;
 
     while ((n = boot_next_word(&value, &word)) > 0) {
         struct token t = {TOKEN_WORD, (uint32_t)n, word};
@@ -42,11 +42,12 @@ static const char *expand(struct script *s, const char *value)
         len += strlen(argv.at[i]) + 1;
     if (len == 0)
         return text;
-    joined = arena_alloc(a, len);
+    joined = end = arena_alloc(a, len);
     for (unsigned int i = 0; i < argv.count; i++) {
-        strcat(joined, argv.at[i]);
-        if (i + 1 < argv.count)
-            strcat(joined, " ");
+        n = strlen(argv.at[i]);
+        memcpy(end, argv.at[i], n);
+        end += n;
+        *end++ = i + 1 < argv.count ? ' ' : '\0';
     }
     return joined;
 }

@@ -24,6 +24,7 @@
 #define MAX_VOLUMES 64
 #define LISTING_MAX 65536
 #define DISK "loop0" /* grub-fstest's name for the image */
+#define PARTITION "loop0,"
 #define SECTOR 512
 #define PARTITION_TABLE 446
 #define PARTITION_ENTRY 16
@@ -131,7 +132,7 @@ static int ask(struct image *image, const char *command, const char *operand, st
 
 static bool is_volume(const char *name, size_t n)
 {
-    static const char *const kinds[] = {DISK ",", "lvm/", "lvmid/", "md/", "mduuid/", "ldm/"};
+    static const char *const kinds[] = {PARTITION, "lvm/", "lvmid/", "md/", "mduuid/", "ldm/"};
 
     for (size_t i = 0; i < n; i++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+,/-",
@@ -146,10 +147,10 @@ static bool is_volume(const char *name, size_t n)
 /* Sorts: the active partition, partitions by number, logical volumes. */
 static unsigned int rank(const char *name, unsigned int active)
 {
-    const char *table = name + strlen(DISK ",");
+    const char *table = name + strlen(PARTITION);
     unsigned int number;
 
-    if (strncmp(name, DISK ",", strlen(DISK ",")) != 0)
+    if (strncmp(name, PARTITION, strlen(PARTITION)) != 0)
         return 1u << 20;
     number = (unsigned int)strtoul(table + strcspn(table, "0123456789"), NULL, 10);
     if (number > 1000)

@@ -194,7 +194,7 @@ static int take_old_network(struct install_args *a, const char *bridge, const ch
         a->nr_networks++;
     if (bridge)
         a->networks[i].bridge = bridge;
-    else if (strcasecmp(mac, "RANDOM") != 0)
+    else if (mac && strcasecmp(mac, "RANDOM") != 0)
         a->networks[i].mac = mac;
     return 0;
 }

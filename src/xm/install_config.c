@@ -56,19 +56,15 @@ static int fill_uuid(char uuid[static 37], const char *given, struct err *err)
 static int default_image(char path[static PATHS_MAX], const char *name, unsigned int i,
                          struct err *err)
 {
-    char dir[PATHS_MAX], number[16] = "";
+    char state[PATHS_MAX] = "/var/lib/xen", dir[PATHS_MAX + 8], number[16] = "";
     int rc = 0;
 
-    if (geteuid() == 0 && !getenv("XENOLITH_STATE_DIR") && !getenv("XENOLITH_RUN_DIR"))
-        snprintf(dir, sizeof(dir), "/var/lib/xen");
-    else
-        rc = paths_state_dir(dir, err);
+    if (geteuid() != 0 || getenv("XENOLITH_STATE_DIR") || getenv("XENOLITH_RUN_DIR"))
+        rc = paths_state_dir(state, err);
     if (rc < 0)
         return rc;
-    mkdir(dir, 0755);
-    if (strlen(dir) + sizeof("/images") > sizeof(dir))
-        return err_set(err, ENAMETOOLONG, "%s: the path is too long", dir);
-    strcat(dir, "/images");
+    mkdir(state, 0755);
+    snprintf(dir, sizeof(dir), "%s/images", state);
     if (mkdir(dir, 0711) < 0 && errno != EEXIST)
         return err_set(err, errno, "cannot make %s: %s", dir, strerror(errno));
     if (i > 0)
