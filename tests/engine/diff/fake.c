@@ -142,8 +142,9 @@ unsigned int user_watch_end(struct user_access ret[USER_WATCH_MAX])
     return 0;
 }
 
-void user_kick(void)
+bool user_kick(void)
 {
+    return false;
 }
 
 enum user_stop user_run(struct vcpu *v, struct fault *ret_fault)

@@ -314,6 +314,7 @@ static void service(struct vcpu *v)
 {
     uint32_t request;
 
+    trap_retry_cancel();
     soft.kicked = 0;
     exit_timer_fired();
     exit_note_kicks();

@@ -93,16 +93,17 @@ void stub_run_set_cpus(const uint8_t *cpus)
 
 /* ---- kick ---- */
 
-void stubs_kick(void)
+bool stubs_kick(void)
 {
     struct stub *s = running;
 
     kick_pending = true;
     if (!s || s->kicked)
-        return;
+        return s;
     s->kicked = true;
     user_stats.kicks++;
     stub_signal(s->fd, STUB_SIGUSR1);
+    return true;
 }
 
 bool stubs_kick_pending(void)
@@ -319,7 +320,7 @@ enum stub_outcome stub_run(struct stub *s)
     running = s;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (kick_pending)
-        stubs_kick();
+        (void)stubs_kick();
     ok = wait_for_stop(s, woken);
     running = NULL;
     return ok ? STUB_HAS_STOPPED : STUB_HAS_DIED;

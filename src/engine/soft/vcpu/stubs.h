@@ -94,8 +94,9 @@ bool stub_is_parked(struct stub *s);
 /* Wait until a stub is parked that has (it says) stopped, whatever its program is up to. 0, or
  * -ESRCH: it is dead or does not obey, kill it. */
 int stub_park(struct stub *s);
-/* Async-signal-safe: the stub in stub_run is to stop; stays pending until cleared. */
-void stubs_kick(void);
+/* Async-signal-safe: the stub in stub_run is to stop; stays pending until cleared. True:
+ * one is on its way to stop, and stub_run returns then. */
+bool stubs_kick(void);
 bool stubs_kick_pending(void);
 void stubs_kick_clear(void);
 

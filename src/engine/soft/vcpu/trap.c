@@ -51,6 +51,7 @@ extern const char rt_sigreturn_restorer[], soft_enter_end[];
 
 static uint8_t signal_stack[64 * 1024] __attribute__((aligned(64)));
 static int timer_id;
+static volatile bool trying_again;
 
 /* A store that faulted and goes on: other vCPUs may want to have its page back before it has
  * happened, again and again. */
@@ -116,15 +117,32 @@ static void leave_fault(struct sigcontext *mc, uint8_t vector, bool has_error, u
     leave(mc, SOFT_FAULT);
 }
 
-void trap_timer_set(uint64_t ns)
+static void timer_set(uint64_t ns)
 {
     struct {
         struct __kernel_old_timespec interval, value;
     } it = {{0, 0}, {(long)(ns / 1000000000), (long)(ns % 1000000000)}};
 
-    if (!it.value.tv_sec && !it.value.tv_nsec)
-        it.value.tv_nsec = 1;
     sys_call(__NR_timer_settime, timer_id, 0, &it, NULL);
+}
+
+void trap_timer_set(uint64_t ns)
+{
+    timer_set(ns ? ns : 1);
+}
+
+static void try_again(void)
+{
+    trying_again = true;
+    timer_set(RETRY_NS);
+}
+
+void trap_retry_cancel(void)
+{
+    if (!trying_again)
+        return;
+    trying_again = false;
+    timer_set(0);
 }
 
 /* Is the host about to begin or to go on with a string instruction, its pointers converted?
@@ -161,11 +179,12 @@ static void on_kick(struct sigcontext *mc)
         return;
     if (mc->rip == store.rip && store.put_off < MAX_PUT_OFF) {
         store.put_off++;
-        trap_timer_set(RETRY_NS);
+        try_again();
         return;
     }
     if (!cache_contains(mc->rip)) {
-        user_kick();
+        if (user_kick())
+            return;
     } else if (cache_find(mc->rip, &pos)) {
         if (pos.exact || at_string_instruction(mc, &pos)) {
             misses = 0;
@@ -176,7 +195,7 @@ static void on_kick(struct sigcontext *mc)
         if (++misses % MAX_MISSES == 0)
             stop_behind(mc);
     }
-    trap_timer_set(RETRY_NS);
+    try_again();
 }
 
 static _Noreturn void engine_fault(int sig, const struct sigcontext *mc, uint64_t addr)

@@ -489,7 +489,7 @@ void user_guard_frame(mfn_t mfn)
     user_tlb_drop_writable(mfn);
 }
 
-void user_kick(void)
+bool user_kick(void)
 {
-    stubs_kick();
+    return stubs_kick();
 }

@@ -53,8 +53,8 @@ void user_watch(struct vcpu *v, gva_t va);
 unsigned int user_watch_end(struct user_access ret[USER_WATCH_MAX]);
 
 /* Async-signal-safe; from the timer/kick signal handler: if user_run waits for a stub, make
- * it stop (it then returns USER_EVENT). */
-void user_kick(void);
+ * it stop (it then returns USER_EVENT). True: it does, and need not be told again. */
+bool user_kick(void);
 
 /* FPU ownership. After user_run the vCPU's FPU state is in the stub. user_fpu_import loads
  * it into this process's registers (before kernel code uses SIMD or XSAVE is emulated); it
