@@ -38,6 +38,13 @@ void log_set_level(enum log_level level)
     max_level = level;
 }
 
+void log_clean(char *text)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+            *text = '?';
+}
+
 static void PRINTF_FMT(3, 0)
     emit(enum log_level level, const char *category, const char *fmt, va_list ap)
 {
@@ -57,6 +64,8 @@ static void PRINTF_FMT(3, 0)
     n = r < 0 ? n : n + (size_t)r;
     if (n > sizeof(line) - 2)
         n = sizeof(line) - 2;
+    line[n] = '\0';
+    log_clean(line);
     line[n++] = '\n';
     if (write(fd, line, n) < 0) {
         /* A full disk must not stop the guest; there is nobody left to tell. */

@@ -20,3 +20,6 @@ void log_set_level(enum log_level level);
 void log_msg(enum log_level level, const char *category, const char *fmt, ...) PRINTF_FMT(3, 4);
 /* As log_msg, at most about 20 lines a second: for what a guest can provoke. */
 void log_guest(enum log_level level, const char *category, const char *fmt, ...) PRINTF_FMT(3, 4);
+/* Control characters but tabs become '?': a guest may have put them there, for the terminal of
+ * whoever reads the text, or as lines of their own. The log's lines are clean. */
+void log_clean(char *text);

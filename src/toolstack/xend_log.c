@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "toolstack/xend_config.h"
 
 #define SYSTEM_DIR "/var/log/xen"
@@ -101,6 +102,8 @@ void xend_log(enum xend_level level, const char *fmt, ...)
     n = r < 0 ? n : n + (size_t)r;
     if (n > sizeof(line) - 2)
         n = sizeof(line) - 2;
+    line[n] = '\0';
+    log_clean(line);
     line[n++] = '\n';
     if (fd >= 0 && write(fd, line, n) < 0) {
         /* A full disk stops nobody. */

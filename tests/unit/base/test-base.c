@@ -25,6 +25,7 @@
 #include "base/cpulist.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/paths.h"
 #include "base/proc.h"
@@ -288,6 +289,23 @@ static void test_virt_choose(void **state)
     assert_int_equal(virt_choose("", &cpu, &err), -EINVAL);
 }
 
+/* What a guest says is one line of the log, and nothing for the reader's terminal. */
+static void test_log(void **state)
+{
+    char path[] = "/tmp/test-log-XXXXXX";
+    int fd = mkstemp(path);
+    CLEANUP_FREE char *text = NULL;
+    size_t len = 0;
+
+    assert_true(fd >= 0);
+    assert_int_equal(log_open(path, NULL), 0);
+    log_guest(LOG_ERROR, "test", "a\tb\n\33[2J\x7f\xc3\xa4");
+    assert_int_equal(io_read_file(path, 4096, &text, &len, NULL), 0);
+    assert_non_null(strstr(text, " error test: a\tb??[2J?\xc3\xa4\n"));
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_proc),
         cmocka_unit_test(test_virt_flags),
         cmocka_unit_test(test_virt_choose),
+        cmocka_unit_test(test_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
