@@ -28,6 +28,7 @@
 #define NOT_INSTALLED PROGRAM " is not installed (Debian package qemu-system-x86)"
 #define NOBODY 65534
 #define LINE_MAX_LEN 512
+#define READS_MAX 64 /* at a time */
 
 /* What hvm_exec() is given before the device model's own descriptors. */
 enum { EXEC_ARGS, EXEC_WORDS, EXEC_FIRST };
@@ -157,9 +158,11 @@ static void take_line(struct model *m)
 static void read_words(struct model *m)
 {
     char buf[4096];
-    ssize_t n;
+    ssize_t n = 1;
 
-    while ((n = recv(m->words_fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
+    /* Not for ever: one that has gone mad may write faster than we read. */
+    for (int reads = 0; reads < READS_MAX && n > 0; reads++) {
+        n = recv(m->words_fd, buf, sizeof(buf), MSG_DONTWAIT);
         for (ssize_t i = 0; i < n; i++) {
             if (buf[i] == '\n')
                 take_line(m);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 
 #define BUFFER_MAX (1024 * 1024)
+#define READS_MAX 64    /* at a time */
 #define EVENTS_MAX 1024 /* kept; more come from a device model that has gone mad */
 
 struct qmp {
@@ -74,12 +75,13 @@ static void take_lines(struct qmp *q)
     q->used = left;
 }
 
-/* Read what is there. -ECONNRESET at the end. */
+/* Read what is there, but not for ever: one that has gone mad may send faster than we read.
+ * -ECONNRESET at the end. */
 static int fill(struct qmp *q)
 {
     ssize_t n = 1;
 
-    while (!q->lost && n > 0) {
+    for (int i = 0; i < READS_MAX && !q->lost && n > 0; i++) {
         n = recv(q->fd, q->buf + q->used, BUFFER_MAX - q->used, MSG_DONTWAIT);
         if (n > 0) {
             q->used += (size_t)n;
@@ -96,7 +98,7 @@ static int fill(struct qmp *q)
 /* Until there is an answer; 0, -ETIMEDOUT or -ECONNRESET. */
 static int wait_answer(struct qmp *q, int64_t until)
 {
-    int rc = fill(q);
+    int rc = now_ms() >= until ? -ETIMEDOUT : fill(q);
 
     while (rc == 0 && !q->answer) {
         struct pollfd p = {.fd = q->fd, .events = POLLIN};

@@ -12,10 +12,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -225,12 +227,42 @@ static void test_endless_line(void **state)
     free(text);
 }
 
+/* One whose guest has taken it over answers what nobody asked, as fast as it can. */
+static void test_flood(void **state)
+{
+    static const char *const says[] = {GREETING, "{\"return\":{},\"id\":ID}\n", "", NULL};
+    static const char answer[] = "{\"return\":{},\"id\":999}\n";
+    static char text[4096 * (sizeof(answer) - 1)];
+    struct qmp *q = NULL;
+    struct err err = {0};
+    struct peer p;
+    pid_t child;
+
+    for (size_t i = 0; i < sizeof(text); i += sizeof(answer) - 1)
+        memcpy(text + i, answer, sizeof(answer) - 1);
+    assert_int_equal(open_with(&p, says, &q, NULL), 0);
+    child = fork();
+    if (child == 0) {
+        close(qmp_fd(q));
+        while (send(p.fd, text, sizeof(text), MSG_NOSIGNAL) > 0)
+            continue;
+        _exit(0);
+    }
+    alarm(20);
+    assert_int_equal(qmp_execute(q, "first", NULL, -1, 200, NULL, &err), -ETIMEDOUT);
+    assert_int_equal(qmp_dispatch(q), 0);
+    alarm(0);
+    qmp_close(q);
+    pthread_join(p.thread, NULL);
+    assert_int_equal(kill(child, SIGKILL) | (waitpid(child, NULL, 0) != child), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commands),     cmocka_unit_test(test_late_answer),
         cmocka_unit_test(test_nonsense),     cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_endless_line),
+        cmocka_unit_test(test_endless_line), cmocka_unit_test(test_flood),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
