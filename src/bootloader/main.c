@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/paths.h"
 #include "bootloader/menu.h"
 #include "bootloader/output.h"
@@ -168,6 +169,15 @@ static const char *join_args(struct arena *a, const char *first, const char *sec
     return arena_printf(a, "%s%s%s", first, first[0] && second[0] ? " " : "", second);
 }
 
+/* Words of the disk's, for a terminal. Such a line is one line. */
+static void print_line(struct arena *a, const char *name, const char *text)
+{
+    char *line = arena_printf(a, "%s: %s", name, text);
+
+    log_clean(line);
+    puts(line);
+}
+
 static void print_entries(struct boot_menu *menu)
 {
     for (unsigned int i = 0; i < menu->count; i++) {
@@ -175,10 +185,11 @@ static void print_entries(struct boot_menu *menu)
 
         if (!boot_entry_resolve(menu, menu->entries[i], &t))
             continue;
-        printf("title: %s\n  kernel: %s\n  args: %s\n", boot_entry_title(menu->entries[i]),
-               t.kernel, t.args);
+        print_line(&menu->arena, "title", boot_entry_title(menu->entries[i]));
+        print_line(&menu->arena, "  kernel", t.kernel);
+        print_line(&menu->arena, "  args", t.args);
         for (unsigned int k = 0; k < t.nr_ramdisks; k++)
-            printf("  initrd: %s\n", t.ramdisks[k]);
+            print_line(&menu->arena, "  initrd", t.ramdisks[k]);
     }
 }
 
@@ -385,10 +396,10 @@ static int show_config(struct boot_menu *menu, const struct options *o, struct e
         return rc;
     if (!boot_entry_resolve(menu, entry, &t))
         return err_set(err, EINVAL, "the entry boots no kernel");
-    printf("kernel: %s\n", t.kernel);
+    print_line(&menu->arena, "kernel", t.kernel);
     for (unsigned int i = 0; i < t.nr_ramdisks; i++)
-        printf("initrd: %s\n", t.ramdisks[i]);
-    printf("args: %s\n", join_args(&menu->arena, t.args, o->args));
+        print_line(&menu->arena, "initrd", t.ramdisks[i]);
+    print_line(&menu->arena, "args", join_args(&menu->arena, t.args, o->args));
     return 0;
 }
 

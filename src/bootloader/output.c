@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/log.h"
 
 #define KERNEL_MAX (128ull << 20)
 #define RAMDISK_MAX (512ull << 20)
@@ -145,15 +146,20 @@ static void print_simple(FILE *out, char end, const char *kernel, const char *ra
 }
 
 int output_print(int to, enum output_format format, const char *kernel, const char *ramdisk,
-                 const char *args, struct err *err)
+                 const char *given_args, struct err *err)
 {
     CLEANUP_FREE char *text = NULL;
+    CLEANUP_FREE char *args = strdup(given_args);
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     int rc;
 
-    if (!out)
+    if (!out || !args) {
+        if (out)
+            fclose(out);
         return err_set(err, ENOMEM, "out of memory");
+    }
+    log_clean(args); /* the disk's words: a line of theirs is not to be one of ours */
     if (format == OUTPUT_SXP)
         print_sxp(out, kernel, ramdisk, args);
     else

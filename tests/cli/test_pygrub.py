@@ -215,6 +215,19 @@ def test_isconfig(pygrub, tmp_path):
         "kernel: /boot/vmlinuz-2\ninitrd: /boot/initrd-2\nargs: ro root=/dev/xvda1 two\n")
 
 
+def test_words_of_a_disk_are_one_line(pygrub, tree, tmp_path):
+    """What a config quotes adds no line to the answer and tells the terminal nothing."""
+    path = tmp_path / "grub.cfg"
+    text = "menuentry 'a\33[31mb' {\n linux /k 'c\nramdisk /etc/shadow\33[2J'\n}\n"
+    path.write_text(text)
+    assert pygrub("--isconfig", path).stdout == (
+        "kernel: /k\nargs: \"c?ramdisk /etc/shadow?[2J\"\n")
+    assert pygrub("--isconfig", "--list-entries", path).stdout.splitlines()[0] == "title: a?[31mb"
+    image = disks.ext2(tmp_path / "image", tree({"boot/grub/grub.cfg": text, "k": b"kernel"}))
+    answer = pygrub("-q", "--output-format=simple", image).stdout
+    assert [line.split()[0] for line in answer.splitlines() if line] == ["kernel", "args"]
+
+
 def test_fallback(pygrub, tree, tmp_path):
     image = disks.ext2(tmp_path / "image", tree({
         "boot/grub/menu.lst": "default 0\nfallback 1\ntitle gone\nkernel /gone\n"
