@@ -57,7 +57,10 @@ static int dump_to(const struct dump_options *o, const struct registry_entry *en
     int rc;
 
     snprintf(partial, sizeof(partial), "%s" SUFFIX, path);
-    fd = open(partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    /* In a directory of everybody's, a file that is there already may be somebody else's, who would
+     * read the guest's memory in it. */
+    (void)unlink(partial);
+    fd = open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(err, errno, "cannot write %s: %s", partial, strerror(errno));
     full = realpath(partial, NULL); /* device models want a name */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 #define PATH_LEN 512
 
@@ -36,6 +37,7 @@ const char *store_text(struct xs_client *xs, char *buf, size_t size, const char 
         snprintf(buf, size, "%s", otherwise);
     else
         snprintf(buf, size, "%s", value);
+    log_clean(buf);
     return buf;
 }
 

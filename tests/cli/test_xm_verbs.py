@@ -2,12 +2,14 @@
 """The verbs of xm that look at a running domain or ask something of it."""
 
 import json
+import os
 import re
 import subprocess
 import time
 
 import pytest
 
+from guestkit import BUILD
 from guestkit.machine import Machine
 
 # orderly_poweroff() of the kernel runs these programs; busybox's talk to an init of its own.
@@ -177,3 +179,29 @@ def test_mistakes(xm, words, text):
 def test_help_long(xm):
     brief, full = call(xm, "help").stdout, call(xm, "help", "--long").stdout
     assert "list" in brief and "--state=STATE" not in brief and "--state=STATE" in full
+
+
+def test_core_goes_to_a_file_of_our_own(xm, domain, tmp_path):
+    """Who was there first with the name of the unfinished file does not read the memory."""
+    partial, core, other = (tmp_path / name for name in ("core-incomplete", "core", "other"))
+    partial.write_text("")
+    partial.chmod(0o666)
+    with open(partial, encoding="utf-8") as early:
+        assert call(xm, "dump-core", "--live", domain, core).returncode == 0
+        assert early.read() == ""
+    assert core.stat().st_mode & 0o777 == 0o600
+    other.write_text("precious")
+    partial.symlink_to(other)
+    assert call(xm, "dump-core", "--live", domain, core).returncode == 0
+    assert other.read_text() == "precious" and not core.is_symlink()
+
+
+def test_words_of_a_guest_are_not_the_terminals(xm, domain):
+    """What a guest writes to its part of xenstore is listed without control characters."""
+    number = call(xm, "domid", domain).stdout.strip()
+    path = f"/local/domain/{number}/device/vif/0"
+    write = os.path.join(BUILD, "xenstore-write")
+    assert call(write, path + "/mac", "00:\33[2J\nroot", path + "/handle", "0").returncode == 0
+    text = call(xm, "network-list", domain).stdout
+    assert "00:?[2J?root" in text and len(text.splitlines()) == 2
+    assert call(os.path.join(BUILD, "xenstore-rm"), path).returncode == 0
