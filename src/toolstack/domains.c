@@ -18,8 +18,10 @@
 #include "base/cleanup.h"
 #include "toolstack/managed.h"
 
-/* How long a list waits for domains that do not answer, all together. */
-#define TIMEOUT_MS 50
+/* How long a list waits for domains that do not answer, all together, and how long for one that
+ * was named: on a busy host a domain process may have to wait for a CPU. */
+#define LIST_TIMEOUT_MS 100
+#define ONE_TIMEOUT_MS 2000
 #define ANSWER_MAX 16384
 
 bool domains_is_host(const char *name_or_id)
@@ -98,10 +100,10 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void wait_for_answers(struct question *questions, size_t count)
+static void wait_for_answers(struct question *questions, size_t count, int timeout_ms)
 {
     CLEANUP_FREE struct pollfd *pfd = calloc(count ? count : 1, sizeof(*pfd));
-    int64_t until = now_ms() + TIMEOUT_MS, rest;
+    int64_t until = now_ms() + timeout_ms, rest;
 
     while (pfd && (rest = until - now_ms()) > 0) {
         size_t open = 0;
@@ -163,7 +165,7 @@ json_t *domains_info(const struct registry_entry *entry)
     struct question q;
 
     ask(&q, entry);
-    wait_for_answers(&q, 1);
+    wait_for_answers(&q, 1, ONE_TIMEOUT_MS);
     return conclude(&q);
 }
 
@@ -212,7 +214,7 @@ static int collect_all(json_t *list, struct err *err)
     for (size_t i = 0; questions && i < count; i++)
         ask(&questions[i], &entries[i]);
     if (questions)
-        wait_for_answers(questions, count);
+        wait_for_answers(questions, count, LIST_TIMEOUT_MS);
     for (size_t i = 0; questions && i < count; i++) {
         json_t *info = conclude(&questions[i]);
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -108,6 +109,18 @@ def test_too_much_memory(xm, machine, tmp_path):
                     r"would leave only \d+ KiB free", done.stderr)
     left = [entry.name for entry in (tmp_path / "run").iterdir() if entry.name[0].isdigit()]
     assert left == []
+
+
+def test_list_of_one_waits_for_a_busy_host(xm, machine):
+    """A domain that is asked for by name may have to wait for a CPU before it answers."""
+    assert call(xm, "create", "-q", machine.config_file).returncode == 0
+    pid = json.loads(call(xm, "list", "--json", machine.name).stdout)[0]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    timer = threading.Timer(0.5, os.kill, (pid, signal.SIGCONT))
+    timer.start()
+    info = json.loads(call(xm, "list", "--json", machine.name).stdout)[0]
+    timer.join()
+    assert info.get("pid") == pid
 
 
 def test_list_does_not_wait_for_a_domain_that_is_busy(xm, machine):
