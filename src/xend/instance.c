@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,6 +21,8 @@
 
 #define LOCK_FILE "xend.lock"
 #define BACKLOG 128
+#define LOOK_MS 10
+#define MOST_LOOKS 20
 
 static bool passed_in; /* the socket is systemd's */
 
@@ -35,18 +38,32 @@ static int open_lock(struct err *err)
     return fd < 0 ? err_set(err, errno, "cannot open %s: %s", path, strerror(errno)) : fd;
 }
 
+/* Who only looks whether xend runs (instance_pid) has the lock for a moment, too: it is no xend. */
+static int take_lock(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000l};
+
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (errno != EWOULDBLOCK || i == MOST_LOOKS)
+            return -errno;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 int instance_claim(struct err *err)
 {
     CLEANUP_CLOSE int fd = open_lock(err);
     char text[16];
-    int n;
+    int n, rc;
 
     if (fd < 0)
         return fd;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK
+    rc = take_lock(fd);
+    if (rc < 0)
+        return rc == -EWOULDBLOCK
                    ? err_set(err, EBUSY, "xend runs already")
-                   : err_set(err, errno, "cannot lock %s: %s", LOCK_FILE, strerror(errno));
+                   : err_set(err, -rc, "cannot lock %s: %s", LOCK_FILE, strerror(-rc));
     n = snprintf(text, sizeof(text), "%-8d\n", (int)getpid());
     if (pwrite(fd, text, (size_t)n, 0) != n)
         return err_set(err, errno, "cannot write %s: %s", LOCK_FILE, strerror(errno));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """xend: started, stopped, killed at any moment; the domains do not notice."""
 
+import fcntl
 import json
 import os
 import re
@@ -122,6 +123,20 @@ def test_start_and_stop(instance):
     assert instance.xend("status").returncode == 3
     assert not (instance.run / "xend.sock").exists()
     assert instance.xend("frobnicate").returncode == 2
+
+
+def test_start_while_somebody_looks(instance):
+    """Asking whether it runs takes the lock for a moment; that is no xend."""
+    assert instance.xend("status").returncode == 3
+    with open(instance.run / "xend.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        with subprocess.Popen([instance.program, "start", "--foreground"],
+                              stdin=subprocess.DEVNULL) as process:
+            time.sleep(0.05)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            instance.wait_until(instance.pid, "xend does not run")
+            assert process.poll() is None
+            assert instance.xend("stop").returncode == 0
 
 
 def test_on_demand(instance):
