@@ -160,6 +160,7 @@ static void take_line(struct model *m)
     if (strncmp(text, PROGRAM ": ", strlen(PROGRAM) + 2) == 0)
         text += strlen(PROGRAM) + 2;
     snprintf(m->last_words, sizeof(m->last_words), "%s", text);
+    log_clean(m->last_words);
     log_guest(LOG_WARN, "hvm", "device model: %s", text);
 }
 

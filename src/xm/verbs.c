@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
+
 const struct verb *const verbs[] = {
     &verb_create,
     &verb_install,
@@ -119,7 +121,10 @@ void verb_print_usage(const struct verb *v)
 
 int verb_error(const struct err *err)
 {
-    fprintf(stderr, "Error: %s\n", err->msg);
+    struct err shown = *err;
+
+    log_clean(shown.msg); /* the words of a guest or of its device model may be in it */
+    fprintf(stderr, "Error: %s\n", shown.msg);
     return err->code == ESRCH ? XM_NO_DOMAIN : XM_FAILED;
 }
 

@@ -165,6 +165,7 @@ def wait_ready(xm, name):
     (["shutdown", "x", "y"], "takes one domain, or -a"),
     (["shutdown", "Domain-0"], "Cannot shutdown privileged domain 0"),
     (["reboot", "no-such-domain"], "Domain 'no-such-domain' does not exist."),
+    (["reboot", "\33[2J\n"], "Domain '?[2J?' does not exist."),
     (["sysrq", "no-such-domain", "h"], "Domain 'no-such-domain' does not exist."),
     (["sysrq", "x", "help"], "'help' is not one letter"),
     (["block-attach", "x", "file:/y", "xvda"], "the mode is missing"),
