@@ -112,7 +112,10 @@ class Machine:
         nonce = secrets.token_hex(8)
         named = (self.kernel_dir, modules) if modules else None
         extra = initramfs.overlay(command, nonce, files, named, tty)
-        initramfs.write(self.ramdisk, self.image or initramfs.base(), extra)
+        try:
+            initramfs.write(self.ramdisk, self.image or initramfs.base(), extra)
+        except OSError as error:  # of a full file system, it does not say where
+            raise GuestkitError(f"{error.filename or self.ramdisk}: {error.strerror}") from error
         return nonce
 
     def destroy_domain(self):

@@ -2,6 +2,8 @@
 """The scripts and the Makefile as a person uses them."""
 
 import os
+import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -130,6 +132,35 @@ def test_mkguest_explains(kernels, words, text):
     done = call(os.path.join(SCRIPTS, "mkguest"), *words)
     assert done.returncode == 1 and done.stdout == ""
     assert text in done.stderr and "Traceback" not in done.stderr
+
+
+def test_run_says_which_file(xm, kernels):
+    """A full file system: its errors name no file by themselves."""
+    kernels()
+    done = call(RUN, "true", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)))
+    assert done.returncode == 1
+    assert re.search(r"^run: .*/initramfs: File too large$", done.stderr, re.MULTILINE), done.stderr
+
+
+@pytest.mark.parametrize("kept", ["ssh_key", "disk.img", None])
+def test_mkguest_writes_over_nothing(tmp_path, kept):
+    """Before the system is made, which takes minutes."""
+    output = tmp_path / "mine"
+    if kept:
+        output.mkdir()
+        (output / kept).write_text("kept")
+    else:
+        output.write_text("kept")
+    done = call(os.path.join(SCRIPTS, "mkguest"), "--output", output)
+    assert done.returncode == 1 and done.stdout == ""
+    assert re.fullmatch(r"mkguest: .*mine.* is there already.*; name another .*\n", done.stderr)
+    assert ((output / kept) if kept else output).read_text() == "kept"
+
+
+def test_mkguest_leaves_no_half_copy(kernels, tmp_path):
+    kernels()
+    done = call(os.path.join(SCRIPTS, "mkguest"), "--kernel", "99.9", "--output", tmp_path / "mine")
+    assert done.returncode == 1 and not os.path.exists(tmp_path / "mine"), done.stderr
 
 
 def test_run_ends_with_its_terminal(xm, kernels, tmp_path):
