@@ -357,6 +357,20 @@ static int take_text(const struct sxp *image, const char *name, char **ret, stru
     return *ret ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
+/* pygrub's words are written by a process of nobody's that has looked at the guest's disk: files of
+ * the host that only we can read are not for it to name, nor to be removed. */
+static int check_file(const char *path, struct err *err)
+{
+    size_t n = command.directory ? strlen(command.directory) : 0;
+
+    if (!command.directory || !path[0])
+        return 0;
+    if (strncmp(path, command.directory, n) == 0 && path[n] == '/' && path[n + 1] != '.' &&
+        !strchr(path + n + 1, '/'))
+        return 0;
+    return err_set(err, EPERM, "the boot loader names %s, which is not one of its copies", path);
+}
+
 /* "linux (kernel PATH)(ramdisk PATH)(args "ARGS")" */
 static int parse_result(struct bootloader *b, struct domain_options *o, struct err *err)
 {
@@ -372,6 +386,10 @@ static int parse_result(struct bootloader *b, struct domain_options *o, struct e
         rc = take_text(image, "args", &o->cmdline, err);
     if (rc == 0 && !o->kernel[0])
         rc = err_set(err, EINVAL, "the boot loader's result names no kernel");
+    if (rc == 0)
+        rc = check_file(o->kernel, err);
+    if (rc == 0)
+        rc = check_file(o->ramdisk, err);
     arena_done(&arena);
     if (rc < 0)
         return rc;

@@ -16,7 +16,7 @@ import pytest
 
 import disks
 from conftest import MACHINE
-from guestkit import XM
+from guestkit import BUILD, XM
 from guestkit.machine import Machine
 
 pytestmark = pytest.mark.skipif(MACHINE != "xm", reason="about xm's boot loaders")
@@ -225,6 +225,31 @@ def test_bad_program(create, bootable, tmp_path, script, words):
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 1
+
+
+@pytest.mark.parametrize("kernel, ramdisk", [("{secret}", ""), ("{own}/k", "(ramdisk {secret})"),
+                                             ("{own}/../secret", "")])
+def test_pygrub_is_believed_about_its_copies_only(bootable, machine, tmp_path, kernel, ramdisk):
+    """A disk that has taken it over gets no file of the host, and has none removed."""
+    programs, secret, config = tmp_path / "programs", tmp_path / "secret", tmp_path / "guest.cfg"
+    programs.mkdir()
+    for entry in os.scandir(BUILD):
+        if entry.is_file() and os.access(entry.path, os.X_OK):
+            shutil.copy(entry.path, programs)
+    shutil.copy(machine.kernel, secret)
+    answer = f"linux (kernel {kernel}){ramdisk}".format(secret=secret, own="$own")
+    (programs / "pygrub").write_text(f"""#!/bin/sh
+for a; do case $a in --output=*) out=${{a#*=}};; --output-directory=*) own=${{a#*=}};; esac; done
+cp {secret} $own/k
+echo "{answer}" >$out
+""")
+    config.write_text(f"name = '{machine.name}'\nmemory = 160\nbootloader = 'pygrub'\n" +
+                      disk_line(bootable("true")))
+    done = subprocess.run([programs / "xm", "create", "-q", config], capture_output=True, text=True,
+                          check=False, timeout=60)
+    assert done.returncode == 1
+    assert "which is not one of its copies" in done.stderr
+    assert secret.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount namespace with the sample's "
