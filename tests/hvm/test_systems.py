@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from guestkit import CACHE
+from guestkit import CACHE, GuestkitError, debian
 from guestkit.machine import Machine
 from hvmkit import NEEDS_QEMU, Domain, boot_sector, call, write_disk
 
@@ -42,23 +42,26 @@ def sector(tmp_path_factory):
     return boot_sector(str(tmp_path_factory.mktemp("boot")))
 
 
-@pytest.fixture(scope="module")
-def grub_cd(tmp_path_factory):
-    """A CD with GRUB that talks to the screen and the serial port."""
+def make_grub_cd(directory, menu):
+    """A CD with GRUB that talks to the screen and the serial port, and then does what `menu` says."""
     need("grub-mkrescue", "grub-common")
     need("xorriso", "xorriso")
     need("mformat", "mtools")
     if not os.path.isdir("/usr/lib/grub/i386-pc"):
         pytest.skip("GRUB for BIOS is not installed (Debian package grub-pc-bin)")
-    directory = tmp_path_factory.mktemp("grub")
     (directory / "tree/boot/grub").mkdir(parents=True)
     (directory / "tree/boot/grub/grub.cfg").write_text(
         "serial --unit=0 --speed=115200\nterminal_input serial console\n"
-        "terminal_output serial console\necho GRUB is on the CD.\n")
+        "terminal_output serial console\necho GRUB is on the CD.\n" + menu)
     path = directory / "grub.iso"
     subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", path,
                     directory / "tree"], check=True, capture_output=True)
     return path
+
+
+@pytest.fixture(scope="module")
+def grub_cd(tmp_path_factory):
+    return make_grub_cd(tmp_path_factory.mktemp("grub"), "")
 
 
 def test_grub_from_cd(xm, tmp_path, grub_cd):
@@ -244,6 +247,48 @@ def test_linux_from_its_disk(xm, tmp_path, kernels):
         console.send("poweroff\n")
         domain.wait_gone(90)
         assert "powered off" in domain.log()
+
+
+DEBIAN_MENU = """search --label root --set=root
+linux /vmlinuz root=LABEL=root ro net.ifnames=0 console=tty0 console=ttyS0
+initrd /initrd.img
+boot
+"""
+LOOK = ("findmnt -n -o SOURCE /; systemctl is-system-running --wait; "
+        "ip -4 -o address show eth0 | wc -l\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disk,model,root", [
+    ("xvda", "rtl8139", "/dev/sda"), ("sda", "e1000", "/dev/sda"), ("xvde", "virtio", "/dev/vda")])
+def test_debian_from_its_disk(xm, tmp_path, disk, model, root):
+    """The disk that paravirtual guests of mkguest have: GRUB finds it from a CD, its own kernel and
+    initramfs find the root on each bus; logins on serial port and screen, a network, and a
+    shutdown by the power button that leaves a clean file system."""
+    need("passt", "passt")
+    try:
+        system = debian.system()
+    except GuestkitError as error:
+        pytest.skip(f"mkguest could not make the system: {error}")
+    debian.copy_disk(os.path.join(system, "disk.img"), str(tmp_path / "disk.img"))
+    cd = make_grub_cd(tmp_path, DEBIAN_MENU)
+    with Domain(xm, tmp_path, f"disk = ['file:{tmp_path}/disk.img,{disk},w', "
+                f"'file:{cd},hdc:cdrom,r']\nboot = 'd'\nvnc = 1\nmemory = 384\n"
+                f"vif = ['type=user, model={model}']") as domain:
+        console = domain.attach()
+        console.wait_for("Linux version", 300)
+        console.wait_for("debian login: ", 900)
+        with domain.vnc() as vnc:
+            vnc.wait_for("debian login:", 300)
+            type_line(vnc, "root")
+            vnc.wait_for("root@debian:~#", 120)
+        console.send("root\n")
+        console.wait_for("root@debian:~# ", 120)
+        console.send(LOOK)
+        console.wait_for(f"{root}\r\nrunning\r\n1\r\n", 300)
+        assert call(xm, "shutdown", "-w", domain.name, timeout=600).returncode == 0
+    done = call(debian.tool("e2fsck", "e2fsprogs"), "-fn", tmp_path / "disk.img")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
