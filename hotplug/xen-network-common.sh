@@ -97,6 +97,15 @@ set_sysctl()
     echo "$2" >"/proc/sys/$1" || fatal "cannot set /proc/sys/$1 to $2"
 }
 
+# ignore_routers DEVICE: whoever is behind it cannot become the host's own IPv6 router.
+ignore_routers()
+{
+    accept_ra=/proc/sys/net/ipv6/conf/$1/accept_ra
+    if [ -e "$accept_ra" ] && [ "$(cat "$accept_ra")" != 0 ]; then
+        echo 0 >"$accept_ra" || log warning "$1: guests can announce themselves as IPv6 routers to this host"
+    fi
+}
+
 # Rules are made and removed with the same words: firewall TABLE -A|-I|-D CHAIN RULE...
 firewall()
 {

@@ -146,6 +146,7 @@ def test_guests_own_bridge(host, guests):
     one.address("10.9.9.1/24")
     two.address("10.9.9.2/24")
     assert one.pings("10.9.9.2")
+    assert host.sh("cat /proc/sys/net/ipv6/conf/xenbr0/accept_ra").strip() == "0"
     host.xm("destroy", one.name)
     assert two.run("true")[0] == 0 and "xenbr0" in host.links()
     host.xm("destroy", two.name)

@@ -50,6 +50,7 @@ def test_routed(host, outside, guests):
     name = f"vif{one.domid()}.0"
     assert f"192.0.2.7 dev {name}" in host.sh("ip route")
     assert f"inet {HOST}/32" in host.sh(f"ip addr show {name}")
+    assert host.sh(f"cat /proc/sys/net/ipv6/conf/{name}/accept_ra").strip() == "0"
     one.run("ip addr add 192.0.2.9/24 dev eth0")
     assert not one.pings(HOST, "-I 192.0.2.9") and one.pings(HOST)
     host.kill("xenolith-domain")
