@@ -12,7 +12,7 @@ import tempfile
 import pexpect
 import pytest
 
-from guestkit import BUILD, SCRIPTS, TOP, XM
+from guestkit import BUILD, SCRIPTS, TOP, XM, GuestkitError, debian
 
 RUN = os.path.join(SCRIPTS, "run")
 
@@ -155,6 +155,16 @@ def test_mkguest_writes_over_nothing(tmp_path, kept):
     assert done.returncode == 1 and done.stdout == ""
     assert re.fullmatch(r"mkguest: .*mine.* is there already.*; name another .*\n", done.stderr)
     assert ((output / kept) if kept else output).read_text() == "kept"
+
+
+def test_mkguest_without_room(kernels, tmp_path, monkeypatch):
+    """At once; so does `make run`, which takes the initramfs then."""
+    kernels()
+    monkeypatch.setattr(debian, "user_cache", lambda: str(tmp_path))
+    monkeypatch.setattr(debian, "ROOM", 1 << 60)
+    with pytest.raises(GuestkitError, match=rf"{tmp_path}/guests has \d+ MiB free; making a system takes"):
+        debian.system()
+    assert os.listdir(tmp_path / "guests") and not (tmp_path / "guests" / "failed.log").exists()
 
 
 def test_mkguest_leaves_no_half_copy(kernels, tmp_path):

@@ -36,6 +36,7 @@ PACKAGES = ("systemd-sysv udev dbus kmod initramfs-tools zstd ifupdown isc-dhcp-
             "iputils-ping openssh-server ca-certificates e2fsprogs procps less nano").split()
 DEFAULT_SIZE = "2G"
 HOST_NAME = "xenolith-guest"
+ROOM = 1 << 30  # bytes; what is in use at the end is half of it, packages and archives come on top
 TIMEOUT = 7200  # seconds; a busy machine may need that
 MODULES = ("xen-blkfront", "crc32c_generic", "crc32c-intel", "ext4")
 # How the host's apt reaches its sources; the guest's will do the same.
@@ -60,6 +61,14 @@ def scratch(kind):
     path = os.path.join(top, f".{kind}-{os.getpid()}-{time.monotonic_ns()}")
     os.mkdir(path, 0o700)
     return path
+
+
+def check_room(directory):
+    """Now, with a clear word: apt would try for minutes."""
+    free = shutil.disk_usage(directory).free
+    if free < ROOM:
+        raise GuestkitError(f"{directory} has {free >> 20} MiB free; making a system takes "
+                            f"{ROOM >> 20} MiB (XDG_CACHE_HOME names another place)")
 
 
 def say(text):
@@ -340,6 +349,7 @@ def system(series="6.1", flavour="amd64", size=DEFAULT_SIZE, packages=(), update
     with locked(os.path.join(top, f".lock-{digest}")):
         if os.path.exists(path) and not update:
             return path
+        check_room(top)
         temporary = scratch("new")
         try:
             Builder(temporary, kernel_dir, size, packages).make()
