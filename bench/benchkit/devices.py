@@ -18,6 +18,7 @@ DISK_MIB = 256
 KINDS = {
     "xm": (("xen-blkfront", "xen-netfront"), "/dev/xvda", ""),
     "qemu": (("virtio_pci", "virtio_blk", "virtio_net"), "/dev/vda", "10.0.2.2"),
+    "hvm": (("virtio_pci", "virtio_blk", "virtio_net"), "/dev/vda", ""),
 }
 SETUP = r"""
 for module in @MODULES@; do modprobe $module; done 2>/dev/null
@@ -87,6 +88,9 @@ class Devices:
             return {}
         if kind == "xm":
             return {"config": f"disk = ['file:{self.disk},xvda,w']\nvif = ['type=user']\n"}
+        if kind == "hvm":
+            return {"config": f"disk = ['file:{self.disk},xvde,w']\n"
+                              "vif = ['type=user, model=virtio']\n"}
         return {"qemu_args": ["-drive", f"file={self.disk},format=raw,if=virtio,cache=writeback",
                               "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net"]}
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Those who run the benchmark program: the host itself, our guest, QEMU TCG, gVisor.
+"""Those who run the benchmark program: the host itself, our guest, QEMU TCG, gVisor, and our
+fully virtualized guest.
 
 A peer's round() runs the program once and returns an Outcome. What goes wrong in a round is
 told in the outcome and never ends the benchmark.
@@ -22,6 +23,7 @@ from . import footprint
 GUEST = os.path.join(BUILD, "bench", "bench-guest")
 IN_GUEST = "/bench-guest"
 PEERS = ("xenolith", "tcg", "gvisor")
+HVM = "hvm"  # only when asked for: it is much like tcg
 BOOT_KERNEL, BOOT_SHELL = BOOT_ROWS = ("boot-kernel", "boot-shell")
 FOOTPRINT_ROW = "footprint"
 TIMEOUT = 1200
@@ -134,7 +136,12 @@ class Guest:
         self._devices = devices
 
     def _machine(self, **options):
-        return Machine(self._kind, self._kernel_dir, self._kernel, memory=self._memory, vcpus=1,
+        kind = self._kind
+        if kind == HVM:
+            kind = "xm"
+            options["config"] = "builder = 'hvm'\n" + options.get("config", "")
+            options["extra"] = "console=ttyS0 panic=-1"
+        return Machine(kind, self._kernel_dir, self._kernel, memory=self._memory, vcpus=1,
                        **options)
 
     def round(self, rows, args, last):
@@ -199,11 +206,13 @@ def kernel_files(text):
 def make_peers(args, devices):
     """The host first, then those wanted that are here."""
     wanted = [] if args.peers == "none" else args.peers.split(",")
-    programs = {"xenolith": XM, "tcg": "qemu-system-x86_64", "gvisor": "runsc"}
+    programs = {"xenolith": XM, "tcg": "qemu-system-x86_64", "gvisor": "runsc",
+                HVM: "qemu-system-x86_64"}
+    kinds = {"xenolith": "xm", "tcg": "qemu", HVM: HVM}
     peers = [Command("native", devices)]
     for name in wanted:
-        if name not in PEERS:
-            raise GuestkitError(f"no peer {name!r}; there are: {', '.join(PEERS)}")
+        if name not in programs:
+            raise GuestkitError(f"no peer {name!r}; there are: {', '.join(programs)}")
         if not shutil.which(programs[name]):
             print(f"bench: no {programs[name]} here, so no {name}", file=sys.stderr)
         elif name == "gvisor":
@@ -212,6 +221,5 @@ def make_peers(args, devices):
                 flags.append("--rootless")
             peers.append(Command(name, devices, ["runsc", *flags, "do"]))
         else:
-            kind = "xm" if name == "xenolith" else "qemu"
-            peers.append(Guest(name, devices, kind, kernel_files(args.kernel), args.memory))
+            peers.append(Guest(name, devices, kinds[name], kernel_files(args.kernel), args.memory))
     return peers
