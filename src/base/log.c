@@ -15,6 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What a guest can write to the host's disk with what it provokes: in the long run 2 MB a day. */
+#define GUEST_BURST 400
+#define GUEST_SECONDS 5
+
 static int fd = STDERR_FILENO;
 static enum log_level max_level = LOG_INFO;
 
@@ -83,21 +87,38 @@ void log_msg(enum log_level level, const char *category, const char *fmt, ...)
     va_end(ap);
 }
 
+/* A bucket that holds GUEST_BURST lines and gets one each GUEST_SECONDS: by the time at which it is
+ * full again. */
+static bool may_guest_say_more(void)
+{
+    static _Atomic int64_t full_at;
+    int64_t before = full_at, after;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    do {
+        after = (before > now.tv_sec ? before : now.tv_sec) + GUEST_SECONDS;
+        if (after - now.tv_sec > (int64_t)GUEST_BURST * GUEST_SECONDS)
+            return false;
+    } while (!atomic_compare_exchange_weak(&full_at, &before, after));
+    return true;
+}
+
 void log_guest(enum log_level level, const char *category, const char *fmt, ...)
 {
-    static _Atomic time_t second;
-    static _Atomic unsigned int lines;
-    time_t now = time(NULL);
+    static _Atomic unsigned int unsaid;
+    unsigned int lost;
     va_list ap;
 
     if (level > max_level)
         return;
-    if (second != now) {
-        second = now;
-        lines = 0;
-    }
-    if (++lines > 20)
+    if (!may_guest_say_more()) {
+        unsaid++;
         return;
+    }
+    lost = atomic_exchange(&unsaid, 0);
+    if (lost)
+        log_msg(LOG_WARN, category, "%u lines were left out: the guest provokes too many", lost);
     va_start(ap, fmt);
     emit(level, category, fmt, ap);
     va_end(ap);

@@ -18,7 +18,8 @@ int log_open(const char *path, struct err *err);
 int log_fd(void);
 void log_set_level(enum log_level level);
 void log_msg(enum log_level level, const char *category, const char *fmt, ...) PRINTF_FMT(3, 4);
-/* As log_msg, at most about 20 lines a second: for what a guest can provoke. */
+/* As log_msg, for what a guest can provoke: at most 400 lines at once, and one each five seconds in
+ * the long run. A line tells how many were left out. */
 void log_guest(enum log_level level, const char *category, const char *fmt, ...) PRINTF_FMT(3, 4);
 /* Control characters but tabs become '?': a guest may have put them there, for the terminal of
  * whoever reads the text, or as lines of their own. The log's lines are clean. */

@@ -293,7 +293,7 @@ static void test_virt_choose(void **state)
 static void test_log(void **state)
 {
     char path[] = "/tmp/test-log-XXXXXX";
-    int fd = mkstemp(path);
+    int fd = mkstemp(path), lines = 0;
     CLEANUP_FREE char *text = NULL;
     size_t len = 0;
 
@@ -302,6 +302,13 @@ static void test_log(void **state)
     log_guest(LOG_ERROR, "test", "a\tb\n\33[2J\x7f\xc3\xa4");
     assert_int_equal(io_read_file(path, 4096, &text, &len, NULL), 0);
     assert_non_null(strstr(text, " error test: a\tb??[2J?\xc3\xa4\n"));
+    free(text);
+    for (int i = 0; i < 5000; i++)
+        log_guest(LOG_ERROR, "test", "flood");
+    assert_int_equal(io_read_file(path, 1 << 20, &text, &len, NULL), 0);
+    for (const char *p = text; (p = strstr(p, "test: flood")); p++)
+        lines++;
+    assert_in_range(lines, 390, 405);
     close(fd);
     unlink(path);
 }
