@@ -150,9 +150,9 @@ int verb_check_arguments(const struct verb *v, int argc, char **argv, int min, i
     }
     if (argc - 1 >= min && argc - 1 <= max)
         return -1;
-    if (min == max)
-        return verb_usage_error(v, "'%s %s' requires %d argument%s.", verb_program(), v->name, min,
-                                min == 1 ? "" : "s");
-    return verb_usage_error(v, "'%s %s' requires between %d and %d arguments.", verb_program(),
-                            v->name, min, max);
+    bool few = argc - 1 < min;
+    const char *bound = min == max ? "requires" : few ? "requires at least" : "takes at most";
+    int wanted = few ? min : max;
+    return verb_usage_error(v, "'%s %s' %s %d argument%s.", verb_program(), v->name, bound, wanted,
+                            wanted == 1 ? "" : "s");
 }

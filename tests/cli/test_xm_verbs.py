@@ -159,7 +159,9 @@ def wait_ready(xm, name):
 
 
 @pytest.mark.parametrize("words,text", [
-    (["shutdown"], "requires"),
+    (["shutdown"], "'xm shutdown' requires at least 1 argument."),
+    (["trigger", "a", "nmi", "0", "x"], "'xm trigger' takes at most 3 arguments."),
+    (["domid"], "'xm domid' requires 1 argument."),
     (["shutdown", "-H", "-R", "x"], "-H and -R exclude each other"),
     (["shutdown", "-a", "x"], "needs a domain, or -a"),
     (["shutdown", "x", "y"], "takes one domain, or -a"),
