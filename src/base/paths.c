@@ -106,6 +106,8 @@ int paths_run_dir(char buf[static PATHS_MAX], struct err *err)
                        "%s is not a directory of yours; remove it or set "
                        "XENOLITH_RUN_DIR",
                        buf);
+    if (st.st_mode & S_IWOTH)
+        return err_set(err, EPERM, "everybody may write to %s; chmod o-w it", buf);
     return 0;
 }
 

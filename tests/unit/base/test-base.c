@@ -144,6 +144,9 @@ static void test_paths(void **state)
     assert_string_equal(buf, dir);
     assert_int_equal(stat(dir, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
+    /* Where everybody can make files. */
+    assert_int_equal(chmod(dir, 01777), 0);
+    assert_int_equal(paths_run_dir(buf, &err), -EPERM);
     rmdir(dir);
     /* Somebody's link in place of the directory. */
     assert_int_equal(symlink("/tmp", dir), 0);
