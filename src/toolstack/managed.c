@@ -231,7 +231,11 @@ static int write_config(int dir_fd, const char *uuid, const char *text, struct e
     if (rc == 0 && (fsync(fd) < 0 || renameat(home, CONFIG_FILE ".new", home, CONFIG_FILE) < 0 ||
                     fsync(home) < 0 || fsync(dir_fd) < 0))
         rc = -errno;
-    return rc < 0 ? err_set(err, -rc, "cannot write the config of %s: %s", uuid, strerror(-rc)) : 0;
+    if (rc == 0)
+        return 0;
+    unlinkat(home, CONFIG_FILE ".new", 0);
+    unlinkat(dir_fd, uuid, AT_REMOVEDIR); /* unless there is an older config */
+    return err_set(err, -rc, "cannot write the config of %s: %s", uuid, strerror(-rc));
 }
 
 int managed_put(const char *name, const char *uuid, const char *sxp, struct err *err)

@@ -35,12 +35,17 @@ int record_write(int dir_fd, domid_t domid, const json_t *record, struct err *er
 {
     CLEANUP_FREE char *line = json_to_line(record);
     char path[64];
+    int rc;
 
     if (!line)
         return err_set(err, ENOMEM, "out of memory");
     /* Through the descriptor: the directory may have a long name. */
     snprintf(path, sizeof(path), "/proc/self/fd/%d/%u.config", dir_fd, domid);
-    return io_write_file_atomic(path, line, strlen(line), err);
+    rc = io_write_file_atomic(path, line, strlen(line), NULL);
+    if (rc < 0)
+        return err_set(err, -rc, "cannot write %u.config in the run directory: %s", domid,
+                       strerror(-rc));
+    return 0;
 }
 
 json_t *record_read(int dir_fd, domid_t domid)

@@ -10,9 +10,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,6 +140,35 @@ static void test_what_is_none(void **state)
     assert_int_equal(managed_put("a", UUID_A, config("a", UUID_B), &err), -EINVAL);
 }
 
+/* No room: an error, the older config as it was, nothing of one that is new. */
+static void test_full(void **state)
+{
+    struct rlimit none = {0}, before;
+    struct err err = {0};
+    char path[128];
+    json_t *found;
+    int again, fresh;
+
+    assert_int_equal(managed_put("a", UUID_A, config("a", UUID_A), &err), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    again = managed_put("b", UUID_A, config("b", UUID_A), &err);
+    fresh = managed_put("c", UUID_B, config("c", UUID_B), &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(again, -EFBIG);
+    assert_int_equal(fresh, -EFBIG);
+    assert_int_equal(count(), 1);
+    found = managed_find("a");
+    assert_non_null(found);
+    json_decref(found);
+    snprintf(path, sizeof(path), "%s/state/domains/" UUID_A "/config.sxp.new", base);
+    assert_int_equal(access(path, F_OK), -1);
+    snprintf(path, sizeof(path), "%s/state/domains/" UUID_B, base);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_rename(void **state)
 {
     char *text = managed_rename_text(config("a", UUID_A), "new.name");
@@ -154,6 +185,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keep_and_forget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full, setup, teardown),
         cmocka_unit_test(test_rename),
     };
 

@@ -11,9 +11,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -193,6 +195,24 @@ static void test_record(void **state)
     registry_claim_done(&b, true);
 }
 
+/* A full run directory: the error says which file, not by which descriptor; nothing stays. */
+static void test_full(void **state)
+{
+    struct rlimit none = {0}, before;
+    struct registry_claim a;
+    struct err err = {0};
+    int rc;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    rc = claim(&a, "alpha", &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(rc, -EFBIG);
+    assert_string_equal(err.msg, "cannot write 1.config in the run directory: File too large");
+}
+
 /* One mebibyte more than the host has is too much, and so is another one's uuid. */
 static void test_admission(void **state)
 {
@@ -227,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ids_wrap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_admission, setup, teardown),
     };
 
