@@ -426,7 +426,8 @@ def test_reset_and_managed(xm, start, disk):
     assert domain.info()["domid"] != before
     with open(f"/proc/{domain.model_pid()}/cmdline", encoding="utf-8") as stream:
         words = stream.read().split("\0")
-    assert "VGA,vgamem_mb=16" in words and "Nehalem,nx=off" in words
+    assert "VGA,vgamem_mb=16" in words and any(
+        word.endswith(",popcnt=on,nx=off") for word in words)
     assert any("accel=tcg" in word for word in words)
     assert domain.control("block-list")["disks"][1]["cdrom"]
 

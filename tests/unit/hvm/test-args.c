@@ -111,9 +111,9 @@ static void test_cpu(void **state)
     struct fixture *f = *state;
 
     expect(f, " -machine pc,accel=tcg,acpi=on,hpet=off,usb=off,");
-    expect(f, " -cpu Nehalem -d cpu_reset ");
+    expect(f, " -cpu qemu64,ssse3=on,sse4.1=on,sse4.2=on,popcnt=on -d cpu_reset ");
     f->s.pae = f->s.nx = f->s.apic = false;
-    expect(f, " -cpu Nehalem,pae=off,nx=off,apic=off ");
+    expect(f, ",popcnt=on,pae=off,nx=off,apic=off ");
     f->s.kvm = f->s.viridian = f->s.pae = f->s.nx = f->s.apic = true;
     f->s.timer_mode = 2;
     expect(f, "accel=kvm,");
