@@ -41,6 +41,9 @@ static int add_name(const struct config *c, json_t *doc, struct err *err)
         if (!isalnum((unsigned char)*p) && !strchr("_-.:+", *p))
             return err_set(err, EINVAL, "%s: name '%s': only letters, digits and _-.:+ are allowed",
                            config_place(c, "name"), name);
+    if (strcmp(name, "Domain-0") == 0 || strcmp(name, "0") == 0)
+        return err_set(err, EEXIST, "%s: name '%s': that is what this host is called",
+                       config_place(c, "name"), name);
     if (!name[0] || strlen(name) > DOMAIN_CONFIG_MAX_NAME)
         return err_set(err, EINVAL, "%s: name: 1 to %d characters are needed",
                        config_place(c, "name"), DOMAIN_CONFIG_MAX_NAME);

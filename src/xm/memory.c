@@ -13,6 +13,7 @@
 
 #define TIMEOUT_MS 5000
 #define MAX_KIB (1ll << 38)
+#define DOMAIN_MAX_KIB (262144ll << 10) /* as memory and maxmem in a config */
 
 /* "512", "512m", "1g", "524288k", "536870912b": KiB; -1: it is none. Without a letter it is MiB,
  * as it always was in xm, whatever its manual said. */
@@ -51,6 +52,9 @@ static int run_memory(const struct verb *self, int argc, char **argv)
     if (kib < 0)
         return verb_usage_error(self, "'%s' is not an amount of memory, as 512 (MiB) or 1g",
                                 argv[2]);
+    if (kib > DOMAIN_MAX_KIB)
+        return verb_usage_error(self, "'%s' is more than the %lld MiB that a domain may have",
+                                argv[2], DOMAIN_MAX_KIB / 1024);
     if (domains_is_host(argv[1])) {
         err_set(&err, EPERM, "Domain-0 is this host: its memory cannot be set");
         return verb_error(&err);

@@ -98,6 +98,8 @@ static int run_rename(const struct verb *self, int argc, char **argv)
         return rc;
     if (domains_is_host(argv[1]))
         rc = err_set(&err, EPERM, "Cannot rename privileged domain 0");
+    else if (domains_is_host(argv[2]))
+        rc = err_set(&err, EEXIST, "VM name '%s' already exists as domain 0", argv[2]);
     else
         rc = rename_domain(argv[1], argv[2], &err);
     return rc < 0 ? verb_error(&err) : XM_OK;

@@ -161,6 +161,8 @@ def wait_ready(xm, name):
 @pytest.mark.parametrize("words,text", [
     (["shutdown"], "'xm shutdown' requires at least 1 argument."),
     (["trigger", "a", "nmi", "0", "x"], "'xm trigger' takes at most 3 arguments."),
+    (["rename", "x", "Domain-0"], "VM name 'Domain-0' already exists as domain 0"),
+    (["mem-set", "x", "300g"], "'300g' is more than the 262144 MiB that a domain may have"),
     (["domid"], "'xm domid' requires 1 argument."),
     (["shutdown", "-H", "-R", "x"], "-H and -R exclude each other"),
     (["shutdown", "-a", "x"], "needs a domain, or -a"),

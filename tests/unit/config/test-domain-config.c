@@ -126,6 +126,8 @@ static const struct {
     {KERNEL "name = ''", "1 to 63 characters"},
     {KERNEL "name = 'x' * 64", "1 to 63 characters"},
     {KERNEL "name = '../x'", "only letters, digits"},
+    {KERNEL "name = 'Domain-0'", "dir/file:2: name 'Domain-0': that is what this host is called"},
+    {KERNEL "name = '0'", "that is what this host is called"},
     {KERNEL "memory = 2", "dir/file:2: memory = 2 is not within 8..262144"},
     {KERNEL "memory = -1", "memory = -1 is not within"},
     {KERNEL "memory = 64\nmaxmem = 32", "dir/file:3: maxmem = 32 is less than memory = 64"},
