@@ -20,13 +20,15 @@ static char escape_char = 0x1d; /* Ctrl-] */
 
 struct attach {
     int fd;
+    bool terminal; /* on standard input */
     bool input_open;
     bool left;
     char typed[512];
     size_t typed_used;
 };
 
-/* Standard input to the buffer; the escape character ends everything. */
+/* Standard input to the buffer; the escape character ends everything. So does a terminal that is
+ * gone, which reads as an end: SIGHUP does not reach us where the session's leader keeps it. */
 static void read_input(struct attach *a)
 {
     ssize_t n = read(STDIN_FILENO, a->typed, sizeof(a->typed));
@@ -36,6 +38,7 @@ static void read_input(struct attach *a)
         return;
     if (n <= 0) {
         a->input_open = false;
+        a->left = n == 0 && a->terminal;
         return;
     }
     escape = memchr(a->typed, escape_char, (size_t)n);
@@ -107,7 +110,7 @@ int attach_set_escape(const char *text)
 
 enum attach_end attach_console(int fd)
 {
-    struct attach a = {.fd = fd, .input_open = true};
+    struct attach a = {.fd = fd, .terminal = isatty(STDIN_FILENO), .input_open = true};
     enum attach_end end;
 
     terminal_raw();

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import pexpect
 import pytest
@@ -204,3 +205,20 @@ def test_run_as_nobody(xm, kernels):
         assert (done.returncode, done.stdout) == (3, "root\n"), done.stderr
     finally:
         shutil.rmtree(home)
+
+
+def test_run_ends_with_its_terminal_under_make(xm, kernels, tmp_path):
+    """The session's leader keeps the SIGHUP, as make does when it was started as one."""
+    kernels()
+    env = {**os.environ, "XENOLITH_RUN_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
+    child = pexpect.spawn("/bin/sh", ["-c", f"trap : HUP; {RUN} --initramfs; exit 7"], timeout=60,
+                          encoding="utf-8", codec_errors="replace", env=env)
+    child.expect("xenolith:~# ")
+    child.ptyproc.fileobj.close()
+    until = time.monotonic() + 30
+    while (ended := os.waitpid(child.pid, os.WNOHANG)) == (0, 0):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert os.waitstatus_to_exitcode(ended[1]) == 7
+    listed = call(xm, "list", env=env).stdout
+    assert len(listed.splitlines()) == 2, listed
