@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bootloader/fdpass.h"
+#include "base/fdpass.h"
 
 #define NOBODY 65534
 #define EXIT_FAILED 1
@@ -55,7 +55,7 @@ static void answer(int sock, int disk_fd)
         if (n < 0 && errno == EINTR)
             continue;
         fd = n == 1 ? privsep_open_again(disk_fd) : -1;
-        if (fd < 0 || !fdpass_send(sock, fd))
+        if (fd < 0 || !fdpass_send(sock, "", 1, fd, 0))
             n = -1;
         if (fd >= 0)
             close(fd);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 
 #define BUFFER_MAX (1024 * 1024)
@@ -114,26 +115,8 @@ static int wait_answer(struct qmp *q, int64_t until)
 
 static int send_line(struct qmp *q, const char *text, int fd)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (fd >= 0) {
-        struct cmsghdr *c = &control.align;
-
-        m.msg_control = control.bytes;
-        m.msg_controllen = sizeof(control.bytes);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(int));
-    }
     /* Its buffer takes a command as a whole: there is never more than one under way. */
-    return sendmsg(q->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)iov.iov_len ? 0
-                                                                                   : -ECONNRESET;
+    return fdpass_send(q->fd, text, strlen(text), fd, MSG_DONTWAIT) ? 0 : -ECONNRESET;
 }
 
 static int fail(int rc, const char *command, struct err *err)

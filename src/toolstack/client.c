@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/fdpass.h"
 #include "base/io.h"
 #include "toolstack/registry.h"
 
@@ -109,23 +110,7 @@ int client_call(domid_t domid, json_t *request, int timeout_ms, json_t **ret, st
 /* One byte that starts the line is enough to carry it. */
 static int send_fd(int sock, int fd, struct err *err)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    char blank = ' ';
-    struct iovec iov = {&blank, 1};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof(control.bytes)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof(int));
-    if (sendmsg(sock, &m, MSG_NOSIGNAL) != 1)
+    if (!fdpass_send(sock, " ", 1, fd, 0))
         return err_set(err, errno, "cannot reach the domain process: %s", strerror(errno));
     return 0;
 }

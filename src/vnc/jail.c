@@ -13,21 +13,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sanitizer.h"
 #include "vnc/jail_policy.h"
 
 #define NOBODY 65534
 #define MEMORY_MAX (1ul << 30)
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_SANITIZER true
-#endif
-#endif
-#ifndef HAS_SANITIZER
-#define HAS_SANITIZER false
-#endif
 
 /* Started by root it need not be root, nor anybody whose files there are. The root of a user
  * namespace may be unable to become somebody else: then it is not the host's root either, and the

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fdpass.h"
 #include "toolstack/client.h"
 #include "toolstack/domains.h"
 #include "toolstack/registry.h"
@@ -25,25 +26,11 @@ struct picture {
     const uint32_t *pixels; /* 0x00RRGGBB, mapped */
 };
 
-/* The byte behind the answer, which brings a descriptor. It, or -errno. */
+/* The byte behind the answer brings a descriptor. It, or -errno. */
 static int receive_fd(int sock, struct err *err)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec iov = {(char[1]){0}, 1};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof(control.bytes)};
-    const struct cmsghdr *c;
-    int fd = -1;
+    int fd = fdpass_receive(sock);
 
-    if (recvmsg(sock, &m, MSG_CMSG_CLOEXEC) == 1 && (c = CMSG_FIRSTHDR(&m)) &&
-        c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
     return fd >= 0 ? fd : err_set(err, EPROTO, "the domain process sends no picture");
 }
 
