@@ -64,7 +64,8 @@ struct run {
      * them already. */
     uint8_t cpus[RUN_CPUS / 8];
 
-    struct vcpu state; /* at start (D to V), at EXIT_PAUSED and EXIT_CRASH (V to D) */
+    struct vcpu state; /* at start (D to V); at EXIT_PAUSED, EXIT_CRASH and calls that may be the
+                          last (V to D) */
 
     /* last trace entries, a ring; V writes, D prints them after a crash */
     uint32_t trace_head;

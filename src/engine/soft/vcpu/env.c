@@ -237,15 +237,16 @@ const struct evtchn_ctx *env_evtchn(void)
 
 int64_t env_domain_hypercall(struct vcpu *v, uint64_t nr, const uint64_t args[5])
 {
+    bool goes_down = nr == __HYPERVISOR_vcpu_op && args[0] == VCPUOP_down && args[1] == v->id;
     int64_t ret;
 
     run->nr = nr;
     for (int i = 0; i < 5; i++)
         run->args[i] = args[i];
     run->cr3 = v->cr3_kernel;
-    if (nr == __HYPERVISOR_sched_op) /* may be the guest's last call: D dumps its state then */
+    if (nr == __HYPERVISOR_sched_op || goes_down) /* maybe the last call: D dumps its state then */
         run->state = *v;
-    if (nr == __HYPERVISOR_vcpu_op && args[0] == VCPUOP_down && args[1] == v->id)
+    if (goes_down)
         exit_to_domain_away(EXIT_HYPERCALL);
     else
         exit_to_domain(EXIT_HYPERCALL);
