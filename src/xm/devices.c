@@ -26,10 +26,11 @@
 
 static void print_row(struct xs_client *xs, const char *path, const char *id, device_print *print)
 {
-    char backend[TEXT_MAX];
+    char backend[TEXT_MAX], mac[32];
     const struct device_row row = {
         .path = path,
         .backend = store_text(xs, backend, sizeof(backend), "??", "%s/backend", path),
+        .mac = store_text(xs, mac, sizeof(mac), "??", "%s/mac", path),
         .id = strtoll(id, NULL, 10),
         .backend_id = store_number(xs, "%s/backend-id", path),
         .handle = store_number(xs, "%s/handle", path),
@@ -60,6 +61,73 @@ static void print_nodes(struct xs_client *xs, const char *path, const char *id)
     arena_done(&a);
 }
 
+static bool is_disk_class(const char *class)
+{
+    return strcmp(class, "vbd") == 0;
+}
+
+/* The devices that a domain's process has; a new reference, or NULL. */
+static json_t *ask(domid_t domid, const char *class)
+{
+    bool is_disk = is_disk_class(class);
+    json_t *answer = NULL, *all;
+    struct err ignored;
+
+    if (client_call(domid, json_pack("{s:s}", "verb", is_disk ? "block-list" : "network-list"),
+                    TIMEOUT_MS, &answer, &ignored) < 0)
+        return NULL;
+    all = json_incref(json_object_get(answer, is_disk ? "disks" : "vifs"));
+    json_decref(answer);
+    return all;
+}
+
+static void print_members(const json_t *device)
+{
+    char text[TEXT_MAX];
+    struct arena a = {0};
+    struct sxp *list;
+    const char *key;
+    json_t *value;
+
+    snprintf(text, sizeof(text), "%lld", (long long)json_get_int(device, "devid", -1));
+    list = sxp_list(&a, text);
+    json_object_foreach((json_t *)(uintptr_t)device, key, value)
+    {
+        snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(value));
+        sxp_append_pair(&a, list, key, json_is_string(value) ? json_string_value(value) : text);
+    }
+    sxp_print(stdout, list);
+    arena_done(&a);
+}
+
+/* A fully virtualized guest has drives and network cards, and nothing of them in xenstore. */
+static void list_own(struct xs_client *xs, domid_t domid, const char *class, bool in_full,
+                     const char *heading, device_print *print)
+{
+    json_t *all = ask(domid, class), *device;
+    size_t i;
+
+    if (json_array_size(all) > 0 && !in_full)
+        puts(heading);
+    json_array_foreach(all, i, device)
+    {
+        const struct device_row row = {
+            .path = "",
+            .backend = json_get_string(device, is_disk_class(class) ? "path" : "link", "??"),
+            .mac = json_get_string(device, "mac", "??"),
+            .id = json_get_int(device, "devid", -1),
+            .state = json_get_int(device, "state", -1),
+            .evtchn = -1,
+        };
+
+        if (in_full)
+            print_members(device);
+        else
+            print(xs, &row);
+    }
+    json_decref(all);
+}
+
 static int list(struct xs_client *xs, domid_t domid, const char *class, bool in_full,
                 const char *heading, device_print *print)
 {
@@ -72,7 +140,9 @@ static int list(struct xs_client *xs, domid_t domid, const char *class, bool in_
     rc = xs_directory(xs, XS_NO_TX, path, &ids, &count);
     if (rc < 0 && rc != -ENOENT)
         return rc;
-    if (count > 0 && !in_full)
+    if (count == 0)
+        list_own(xs, domid, class, in_full, heading, print);
+    else if (!in_full)
         puts(heading);
     for (size_t i = 0; i < count; i++) {
         snprintf(path, sizeof(path), "/local/domain/%u/device/%s/%s", domid, class, ids[i]);
@@ -124,24 +194,20 @@ int devices_request(const char *domain, json_t *request)
 
 json_t *devices_find(domid_t domid, const char *class, const char *name)
 {
-    bool is_disk = strcmp(class, "vbd") == 0;
-    json_t *request = json_pack("{s:s}", "verb", is_disk ? "block-list" : "network-list");
-    json_t *answer = NULL, *device, *found = NULL;
-    struct err ignored;
+    json_t *all = ask(domid, class), *device, *found = NULL;
     size_t i;
 
-    if (client_call(domid, request, TIMEOUT_MS, &answer, &ignored) < 0)
-        return NULL;
-    json_array_foreach(json_object_get(answer, is_disk ? "disks" : "vifs"), i, device)
+    json_array_foreach(all, i, device)
     {
         char number[24];
 
         snprintf(number, sizeof(number), "%lld", (long long)json_get_int(device, "devid", -1));
         if (strcmp(number, name) == 0 ||
-            strcasecmp(json_get_string(device, is_disk ? "name" : "mac", ""), name) == 0)
+            strcasecmp(json_get_string(device, is_disk_class(class) ? "name" : "mac", ""), name) ==
+                0)
             found = json_incref(device);
     }
-    json_decref(answer);
+    json_decref(all);
     return found;
 }
 

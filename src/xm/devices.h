@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * devices.h - a domain's devices as their nodes in xenstore tell, which is what xm lists; and
- * requests about them to the domain process.
+ * devices.h - a domain's devices as their nodes in xenstore tell, which is what xm lists (or, where
+ * there are none, as the domain process tells); and requests about them to the domain process.
  */
 #pragma once
 
@@ -10,8 +10,9 @@
 #include "xm/verbs.h"
 
 struct device_row {
-    const char *path;    /* of the frontend */
-    const char *backend; /* path of the backend, "??" */
+    const char *path;    /* of the frontend; "" where a guest has none, only drives and cards */
+    const char *backend; /* path of the backend, "??"; or what the device stands for */
+    const char *mac;     /* of an interface, "??" */
     long long id, backend_id, handle, state, evtchn;
 };
 

@@ -17,11 +17,9 @@
 
 static void print_vif(struct xs_client *xs, const struct device_row *row)
 {
-    char mac[32];
-
     printf("%-3lld %-3lld%-17s    %-3lld   %-3lld    %-3lld   %-5lld/%-5lld   %-30s  \n", row->id,
-           row->backend_id, store_text(xs, mac, sizeof(mac), "??", "%s/mac", row->path),
-           row->handle, row->state, row->evtchn, store_number(xs, "%s/tx-ring-ref", row->path),
+           row->backend_id, row->mac, row->handle, row->state, row->evtchn,
+           store_number(xs, "%s/tx-ring-ref", row->path),
            store_number(xs, "%s/rx-ring-ref", row->path), row->backend);
 }
 

@@ -229,7 +229,7 @@ def test_vnc_displays_and_passwords(start):
         start("vnc = 1\nvncdisplay = 40\nvncunused = 0", disks=[])
 
 
-def test_disks(start, tmp_path, disk, sector):
+def test_disks(xm, start, tmp_path, disk, sector):
     """The firmware boots the drive that boot= asks for; formats are read by others."""
     write_disk(tmp_path / "two.raw", sector, "This is disk two.", 4 << 20)
     done = call("qemu-img", "convert", "-O", "qcow2", tmp_path / "two.raw", tmp_path / "two.qcow2")
@@ -241,6 +241,11 @@ def test_disks(start, tmp_path, disk, sector):
     assert [(d["name"], d["mode"], d["cdrom"], d["path"]) for d in disks] == [
         ("hda", "w", False, f"{tmp_path}/two.qcow2"), ("sdb", "r", False, str(disk)),
         ("hdd", "r", True, "")]
+    rows = call(xm, "block-list", domain.name).stdout.splitlines()
+    assert rows[0].split() == ["Vdev", "BE", "handle", "state", "evt-ch", "ring-ref", "BE-path"]
+    assert rows[1].split() == ["768", "0", "0", "4", "-1", "-1", f"{tmp_path}/two.qcow2"]
+    assert len(rows) == 4
+    assert f"(path {disk})" in call(xm, "block-list", "-l", domain.name).stdout
 
 
 def test_cds(xm, start, tmp_path, disk):
