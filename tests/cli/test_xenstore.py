@@ -101,12 +101,14 @@ def domain(store, xm, kernels):
 
 
 def listing(store):
-    """{path: (value, permissions)} of all nodes."""
-    nodes = {}
-    for line in store.call("xenstore-ls", "-fp").stdout.splitlines():
-        path, value, perms = re.fullmatch(r'(/\S*) = "(.*)"\s+\((.*)\)', line).groups()
-        nodes[path] = (value, perms)
-    return nodes
+    """{path: (value, permissions)} of all nodes. One that goes while they are listed has neither."""
+    for _ in range(50):
+        lines = store.call("xenstore-ls", "-fp").stdout.splitlines()
+        matches = [re.fullmatch(r'(/\S*) = "(.*)"\s+\((.*)\)', line) for line in lines]
+        if all(matches):
+            return {match[1]: (match[2], match[3]) for match in matches}
+        time.sleep(0.05)
+    return pytest.fail(f"xenstore-ls: {lines}")
 
 
 # --- the daemon and the clients of xenstore-utils -------------------------------------------
