@@ -196,6 +196,13 @@ static bool is_name(const char *text)
     return text[0] && strspn(text, "abcdefghijklmnopqrstuvwxyz-") == strlen(text);
 }
 
+void keymap_destroy(struct keymap *k)
+{
+    if (k)
+        free(k->entries);
+    free(k);
+}
+
 int keymap_create(struct keymap **ret, const char *name, struct err *err)
 {
     struct xkb_context *context = xkb_context_new(XKB_CONTEXT_NO_ENVIRONMENT_NAMES);
@@ -216,9 +223,7 @@ int keymap_create(struct keymap **ret, const char *name, struct err *err)
     xkb_keymap_unref(x);
     xkb_context_unref(context);
     if (rc < 0) {
-        if (k)
-            free(k->entries);
-        free(k);
+        keymap_destroy(k);
         return rc == -ENOENT ? err_set(err, ENOENT, "keymap '%.40s' is unknown", name)
                              : err_set(err, -rc, "out of memory");
     }

@@ -20,5 +20,7 @@ struct keymap_key {
 
 /* `name` as QEMU names layouts: en-us, de, fr-ch... Reads the files of xkb-data. 0 or -errno. */
 int keymap_create(struct keymap **ret, const char *name, struct err *err) MUST_CHECK;
+/* NULL is allowed. */
+void keymap_destroy(struct keymap *k);
 /* False: the guest's keyboard has nothing for it. */
 bool keymap_find(const struct keymap *k, uint32_t keysym, struct keymap_key *ret);

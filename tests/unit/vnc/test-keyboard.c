@@ -46,7 +46,7 @@ static uint32_t code_of(const struct keymap *k, uint32_t keysym)
 
 static void test_layouts(void **state)
 {
-    const struct keymap *us = load("en-us"), *de = load("de"), *fr = load("fr-be");
+    struct keymap *us = load("en-us"), *de = load("de"), *fr = load("fr-be");
     struct keymap_key key;
 
     assert_int_equal(code_of(us, 'y'), KEY_Y);
@@ -63,6 +63,9 @@ static void test_layouts(void **state)
     assert_int_equal(code_of(us, XKB_KEY_Alt_R), KEY_RIGHTALT);
     assert_int_equal(code_of(us, XKB_KEY_adiaeresis), 0);
     assert_int_equal(code_of(de, XKB_KEY_adiaeresis), KEY_APOSTROPHE);
+    keymap_destroy(us);
+    keymap_destroy(de);
+    keymap_destroy(fr);
 }
 
 static void test_no_layout(void **state)
@@ -81,7 +84,7 @@ static void test_no_layout(void **state)
 /* Keysyms with their signs: 'A' is pressed, -'A' is let go. */
 static void play(const char *layout, const int *keysyms, const char *expected)
 {
-    const struct keymap *map = load(layout);
+    struct keymap *map = load(layout);
     bool caps = false;
     struct keyboard k = {.caps = &caps};
 
@@ -92,6 +95,7 @@ static void play(const char *layout, const int *keysyms, const char *expected)
     assert_string_equal(sent, expected);
     sent[0] = '\0';
     keyboard_release(&k, note, NULL);
+    keymap_destroy(map);
 }
 
 static void test_modifiers(void **state)
