@@ -120,8 +120,8 @@ static _Noreturn void become(const struct jail_run *run, pid_t parent, int sock,
         !drop_rights() || getppid() != parent)
         _exit(EXIT_NO_JAIL);
     notify = install_notifier();
-    if (notify < 0 || !fdpass_send(sock, "", 1, notify, 0) || syscall(SYS_close_range, 3, ~0u, 0) < 0 ||
-        install_policy() < 0)
+    if (notify < 0 || !fdpass_send(sock, "", 1, notify, 0) ||
+        syscall(SYS_close_range, 3, ~0u, 0) < 0 || install_policy() < 0)
         _exit(EXIT_NO_JAIL);
     execve(run->program, (char *const *)run->argv, (char *const *)environment);
     _exit(EXIT_NO_JAIL);

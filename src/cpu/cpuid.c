@@ -60,11 +60,11 @@
 /* Leaf 0x80000008 ebx: XSAVEERPTR, SSB_NO, BTC_NO */
 #define EBXE8_ALLOWED (BIT(2) | BIT(26) | BIT(29))
 
-/* Leaf 0x80000021, of AMD's: what they say of their speculation. A guest kernel's returns and indirect
- * jumps are never executed as such: they are translated, and its detours around them (return
- * thunks, retpolines, VERW) protect nothing and cost a tenth of each system call. So the virtual
- * CPU says that it needs none. What keeps programs from steering the translated jumps is the
- * host's own barrier between two processes (docs/security.md). */
+/* Leaf 0x80000021, of AMD's: what they say of their speculation. A guest kernel's returns and
+ * indirect jumps are never executed as such: they are translated, and its detours around them
+ * (return thunks, retpolines, VERW) protect nothing and cost a tenth of each system call. So the
+ * virtual CPU says that it needs none. What keeps programs from steering the translated jumps is
+ * the host's own barrier between two processes (docs/security.md). */
 #define EAXE21_NULL_SELECTOR_CLEARS_BASE BIT(6) /* that is how we emulate it */
 #define EAXE21_AUTOMATIC_IBRS BIT(8)
 #define EAXE21_SRSO_NO BIT(29)

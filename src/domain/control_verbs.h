@@ -26,8 +26,8 @@ void control_send_fd(struct connection *cn, int fd);
 void control_answer_result(struct connection *cn, int rc, const struct err *err);
 
 /* control_vcpus.c */
-control_verb_fn control_pause, control_trigger, control_unpause, control_vcpu_list, control_vcpu_pin,
-    control_vcpu_set;
+control_verb_fn control_pause, control_trigger, control_unpause, control_vcpu_list,
+    control_vcpu_pin, control_vcpu_set;
 /* rename.c */
 control_verb_fn control_rename;
 /* A descriptor that came with the request: the caller's from now on; -1 = none. */

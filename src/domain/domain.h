@@ -71,7 +71,7 @@ struct domain {
     struct console *console;
     struct devices *devices;
     struct xenstore_ring *store;
-    bool in_store; /* introduced to xenstored: there are nodes of this life */
+    bool in_store;                /* introduced to xenstored: there are nodes of this life */
     char store_socket[PATHS_MAX]; /* xenstored's */
 
     mfn_t console_mfn, store_mfn;

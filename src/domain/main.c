@@ -127,8 +127,8 @@ static void block_signals(void)
 /* Everything up to a running domain. On failure p holds nothing. */
 static int start(struct process *p, const struct inherited *in, struct err *err)
 {
-    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec,
-                                            hvm_exec, vnc_exec};
+    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec, hvm_exec,
+                                            vnc_exec};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)

@@ -46,7 +46,8 @@ static void child(void)
         sum += watched[0];
     }
     raise(SIGSTOP);
-    if (pipe(fds) || write(fds[1], "12345678", 8) != 8 || read(fds[0], (void *)watched, sizeof(long)) != sizeof(long))
+    if (pipe(fds) || write(fds[1], "12345678", 8) != 8 ||
+        read(fds[0], (void *)watched, sizeof(long)) != sizeof(long))
         _exit(1);
     raise(SIGSTOP);
     sum += watched[0] == want;

@@ -74,7 +74,8 @@ static void restore(void)
     vcpu0()->evtchn_upcall_mask = 1;
     vcpu0()->evtchn_upcall_pending = 0;
     memset((void *)shared_info->evtchn_pending, 0, sizeof(shared_info->evtchn_pending));
-    /* The periodic timer may have fired in between: look at everything, or its port stays pending. */
+    /* The periodic timer may have fired in between: look at everything, or its port stays pending.
+     */
     vcpu0()->evtchn_pending_sel = ~0ul;
     vcpu0()->evtchn_upcall_pending = 1;
     events_on();

@@ -65,10 +65,11 @@
 #define STUB_FD_X 4
 
 /* Offsets in Q. */
-#define Q_GO 0      /* u64: number of the current run; changes when S is to go on. Starts with 1 */
-#define Q_ASK 8     /* u64: number of the run that V wants the end of proven */
-#define Q_SEEN 16   /* u64: number of the run whose end V has seen */
-#define Q_SPIN 24   /* TSC ticks that S may spin before it sleeps, while V works for it; 0 = never \
+#define Q_GO 0    /* u64: number of the current run; changes when S is to go on. Starts with 1 */
+#define Q_ASK 8   /* u64: number of the run that V wants the end of proven */
+#define Q_SEEN 16 /* u64: number of the run whose end V has seen */
+#define Q_SPIN                                                                                     \
+    24              /* TSC ticks that S may spin before it sleeps, while V works for it; 0 = never \
                      */
 #define Q_NOTICE 28 /* the same until V has seen the stop */
 #define Q_WAKE 32   /* the same when V had to be woken */
