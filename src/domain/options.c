@@ -161,7 +161,7 @@ static int take_optional(const json_t *doc, const char *key, json_int_t otherwis
 
 static int take_console_log(struct domain_options *o, const json_t *doc, struct err *err)
 {
-    json_int_t size, keep;
+    json_int_t size = 0, keep = 0;
     int rc = take_optional(doc, "console_log_size", CONSOLE_LOG_SIZE, INT64_MAX, &size, err);
 
     if (rc == 0)
