@@ -20,7 +20,7 @@
 
 /* How long a list waits for domains that do not answer, all together, and how long for one that
  * was named: on a busy host a domain process may have to wait for a CPU. */
-#define LIST_TIMEOUT_MS 100
+#define LIST_TIMEOUT_MS 50
 #define ONE_TIMEOUT_MS 2000
 #define ANSWER_MAX 16384
 
