@@ -24,6 +24,7 @@
 #include "domain/evtchn.h"
 #include "domain/gnttab.h"
 #include "fuzz_domain.h"
+#include "fuzz_input.h"
 
 #include <xen/xen.h>
 #include <xen/grant_table.h>
@@ -143,30 +144,6 @@ static void connect(unsigned int order)
 }
 
 /* --- records ---------------------------------------------------------------------------- */
-
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
-
-/* Bytes of the input; zeros behind its end. */
-static void take(struct input *in, void *to, size_t n)
-{
-    size_t have = n < in->left ? n : in->left;
-
-    memset(to, 0, n);
-    memcpy(to, in->at, have);
-    in->at += have;
-    in->left -= have;
-}
-
-static uint32_t take_number(struct input *in, size_t bytes)
-{
-    uint32_t n = 0;
-
-    take(in, &n, bytes);
-    return n;
-}
 
 static uint32_t *producer(void)
 {

@@ -24,6 +24,7 @@
 #include "backend/console.h"
 #include "backend/console_ring.h"
 #include "fuzz_domain.h"
+#include "fuzz_input.h"
 
 #include <xen/io/console.h>
 
@@ -32,11 +33,6 @@
 #define TYPED_MAX 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
 
 static struct domain dom;
 static struct loop *loop;
@@ -68,25 +64,6 @@ static void connect_all(void)
     must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "a socket");
     must(console_add_client(dom.console, pair[0]) == 0, "a client");
     client = pair[1];
-}
-
-/* Bytes of the input; zeros behind its end. */
-static void take(struct input *in, void *to, size_t n)
-{
-    size_t have = n < in->left ? n : in->left;
-
-    memset(to, 0, n);
-    memcpy(to, in->at, have);
-    in->at += have;
-    in->left -= have;
-}
-
-static uint32_t take_number(struct input *in, size_t bytes)
-{
-    uint32_t n = 0;
-
-    take(in, &n, bytes);
-    return n;
 }
 
 /* What is in the ring for us; -1 if the indices are impossible. */

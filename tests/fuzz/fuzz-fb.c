@@ -27,6 +27,7 @@
 #include "domain/evtchn.h"
 #include "domain/gnttab.h"
 #include "fuzz_domain.h"
+#include "fuzz_input.h"
 
 #include <xen/event_channel.h>
 #include <xen/grant_table.h>
@@ -41,11 +42,6 @@
 #define PATIENCE 64 /* of the loop: events that are left are taken in several goes */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
 
 enum { VFB, VKBD, NR_DEVICES };
 
@@ -170,25 +166,6 @@ static void reset_pages(void)
 }
 
 /* --- records ---------------------------------------------------------------------------- */
-
-/* Bytes of the input; zeros behind its end. */
-static void take(struct input *in, void *to, size_t n)
-{
-    size_t have = n < in->left ? n : in->left;
-
-    memset(to, 0, n);
-    memcpy(to, in->at, have);
-    in->at += have;
-    in->left -= have;
-}
-
-static uint32_t take_number(struct input *in, size_t bytes)
-{
-    uint32_t n = 0;
-
-    take(in, &n, bytes);
-    return n;
-}
 
 static void toggle(struct xenbus_device *dev)
 {

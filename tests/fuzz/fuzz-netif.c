@@ -26,6 +26,7 @@
 #include "domain/evtchn.h"
 #include "domain/gnttab.h"
 #include "fuzz_domain.h"
+#include "fuzz_input.h"
 
 #include <xen/xen.h>
 #include <xen/event_channel.h>
@@ -40,11 +41,6 @@
 #define MAX_FRAMES 32u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
 
 static struct domain dom;
 static port_t ports[4];
@@ -154,25 +150,6 @@ static void connect(uint8_t features)
 }
 
 /* --- records ---------------------------------------------------------------------------- */
-
-/* Bytes of the input; zeros behind its end. */
-static void take(struct input *in, void *to, size_t n)
-{
-    size_t have = n < in->left ? n : in->left;
-
-    memset(to, 0, n);
-    memcpy(to, in->at, have);
-    in->at += have;
-    in->left -= have;
-}
-
-static uint32_t take_number(struct input *in, size_t bytes)
-{
-    uint32_t n = 0;
-
-    take(in, &n, bytes);
-    return n;
-}
 
 /* Of queue q % 2: the page of its send (0) or receive (1) ring, and the producer in it. */
 static uint32_t *ring_page(unsigned int q, unsigned int which)
