@@ -25,6 +25,16 @@
 extern start_info_t *start_info;
 extern shared_info_t *shared_info;
 
+/* What the builder left for the first instruction (start.S), and shared_info before the library
+ * changed anything in it. gpr[] is in encoding order: rax rcx rdx rbx rsp rbp rsi rdi r8.. */
+struct entry_state {
+    uint64_t gpr[16], rflags;
+    uint16_t cs, ss, ds, es, fs, gs, fcw, pad;
+    uint32_t mxcsr, pad2;
+};
+extern const struct entry_state entry_state;
+extern shared_info_t entry_shared_info;
+
 void test_main(void);
 
 /* ---- reports (report.c) ---------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 
 start_info_t *start_info;
 shared_info_t *shared_info;
+shared_info_t entry_shared_info;
 static uint8_t shared_info_page[PAGE_SIZE] __attribute__((aligned(4096)));
 void guest_main(void);
 
@@ -19,6 +20,7 @@ void guest_main(void)
         error("cannot map shared_info");
         finish();
     }
+    memcpy(&entry_shared_info, shared_info, sizeof(entry_shared_info));
     memset(shared_info->evtchn_mask, 0xff, sizeof(shared_info->evtchn_mask));
     trap_init();
     events_on();

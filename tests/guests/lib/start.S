@@ -24,9 +24,25 @@
     note XEN_ELFNOTE_HYPERCALL_PAGE, .quad, hypercall_page
     note XEN_ELFNOTE_PAE_MODE, .asciz, "yes"
 
+    .set entry_at, 0
     .section .text.start, "ax"
     .globl _start
 _start:
+    /* struct entry_state, before anything is changed */
+    .irp reg, rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+    mov %\reg, entry_state + 8 * entry_at(%rip)
+    .set entry_at, entry_at + 1
+    .endr
+    pushfq
+    pop entry_state + 128(%rip)
+    mov %cs, entry_state + 136(%rip)
+    mov %ss, entry_state + 138(%rip)
+    mov %ds, entry_state + 140(%rip)
+    mov %es, entry_state + 142(%rip)
+    mov %fs, entry_state + 144(%rip)
+    mov %gs, entry_state + 146(%rip)
+    fnstcw entry_state + 148(%rip)
+    stmxcsr entry_state + 152(%rip)
     cld
     mov %rsi, start_info(%rip)
     lea boot_stack_top(%rip), %rsp
@@ -41,6 +57,11 @@ hypercall_page:
     .skip 4096
 
     .bss
+    .balign 8
+    .globl entry_state
+entry_state:
+    .skip 160
+
     .balign 4096
     .skip 32768
     .globl boot_stack_top
