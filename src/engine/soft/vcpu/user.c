@@ -7,6 +7,7 @@
 
 #include <asm/unistd.h>
 
+#include "cpu/pv/pv.h"
 #include "engine/soft/vcpu/patch.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -29,7 +30,7 @@ enum {
 
 #define VSYSCALL_PAGE 0xffffffffff600000ull
 #define ARCH_I386 0x40000003u
-#define INT80_GP_ERROR (0x80 * 8 + 2)
+#define INT_GP_ERROR 2 /* the low bits of a #GP for a gate; its number is above them */
 
 struct user_stats user_stats;
 
@@ -221,6 +222,13 @@ static enum user_stop on_vsyscall(struct vcpu *v, gva_t va, struct fault *f)
     return page_fault_stop(f, va, PF_I);
 }
 
+/* `int n` with rip at it: a trap, or #GP where its gate is not for programs. */
+static enum user_stop on_software_int(struct vcpu *v, uint8_t n, struct fault *f)
+{
+    pv_software_int(v, n, 2, f);
+    return USER_FAULT;
+}
+
 /* A 32-bit system call. Only `int 0x80` gets a vector; `sysenter` and AMD's compat `syscall`
  * are #UD, as where the CPU lacks them: rip behind them is not to be had. */
 static enum user_stop on_i386(struct vcpu *v, struct fault *f)
@@ -230,7 +238,8 @@ static enum user_stop on_i386(struct vcpu *v, struct fault *f)
 
     if (env_read(v, v->rip - 2, op, 2, &ignored) || op[0] != 0xcd || op[1] != 0x80)
         return fault_stop(f, VEC_UD, false, 0);
-    return fault_stop(f, 0x80, false, 0);
+    v->rip -= 2;
+    return on_software_int(v, 0x80, f);
 }
 
 static enum user_stop on_sigsys(struct vcpu *v, struct space *sp, uint64_t addr, uint32_t arch,
@@ -336,12 +345,10 @@ static enum user_stop on_protection(struct vcpu *v, uint32_t trapno, uint64_t er
     default:
         break;
     }
-    /* A host without 32-bit emulation. */
-    if (err == INT80_GP_ERROR && !env_read(v, v->rip, op, 2, &ignored) && op[0] == 0xcd &&
-        op[1] == 0x80) {
-        v->rip += 2;
-        return fault_stop(f, 0x80, false, 0);
-    }
+    /* The host's gates are closed; for 0x80 only where it has no 32-bit emulation. */
+    if ((err & 7) == INT_GP_ERROR && !env_read(v, v->rip, op, 2, &ignored) && op[0] == 0xcd &&
+        op[1] == err >> 3)
+        return on_software_int(v, op[1], f);
     vector = user_segment_load(v, (uint16_t)err);
     return vector ? fault_stop(f, vector, true, (uint16_t)err) : USER_EVENT;
 }
