@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * gnttab.c - the grant table: set-up, versions, use of granted frames (ABI section 10).
+ * gnttab.c - the grant table: set-up, versions, use of granted frames (ABI section 10). Mappings
+ * of grants are gnttab_map.c's.
  *
  * The table is guest memory that the guest rewrites at any time. An entry is copied once and
  * judged on the copy; it is taken into use by one compare-and-exchange that fails if the
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domain/gnttab_map.h"
 #include "domain/hypercall.h"
 
 #include <xen/xen.h>
@@ -31,6 +33,7 @@
 struct gnttab {
     unsigned int version;
     unsigned int nr_frames; /* that the guest has set up */
+    struct maptrack *maps;  /* the guest's mappings of its own grants; NULL = never had any */
 
     struct {
         uint16_t readers, writers;
@@ -101,14 +104,12 @@ static uint16_t *use_bits(const struct domain *d, uint32_t ref)
     return d->gnttab->version == 1 ? &entry_v1(d, ref)->flags : status_v2(d, ref);
 }
 
-/* May `remote` use an entry that reads like this? GNTST_*. */
-static int judge(const struct grant *g, domid_t remote, bool write)
+/* May `remote` use an entry that reads like this? What an entry says is never more than a
+ * "general error" to who tries to use it, as with Xen. */
+static bool permits(const struct grant *g, domid_t remote, bool write)
 {
-    if ((g->flags & GTF_type_mask) != GTF_permit_access)
-        return GNTST_bad_gntref;
-    if (g->domid != remote || (write && (g->flags & GTF_readonly)))
-        return GNTST_permission_denied;
-    return GNTST_okay;
+    return (g->flags & GTF_type_mask) == GTF_permit_access && g->domid == remote &&
+           !(write && (g->flags & GTF_readonly));
 }
 
 /* Set the use bits on an entry that still reads as judged. Version 2: the bits are elsewhere,
@@ -145,15 +146,11 @@ static int grant_get(struct domain *d, domid_t remote, uint32_t ref, bool write,
         return GNTST_bad_gntref;
     for (int i = 0; i < GRANT_TRIES && !taken; i++) {
         uint32_t seen = __atomic_load_n(header(d, ref), __ATOMIC_SEQ_CST);
-        int status;
 
         ret->flags = (uint16_t)seen;
         ret->domid = (domid_t)(seen >> 16);
-        status = judge(ret, remote, write);
-        if (status != GNTST_okay) {
-            clear_unused_bits(d, ref);
-            return status;
-        }
+        if (!permits(ret, remote, write))
+            break;
         taken = set_use_bits(d, ref, seen, bits);
     }
     if (!taken) {
@@ -168,20 +165,29 @@ static int grant_get(struct domain *d, domid_t remote, uint32_t ref, bool write,
     return GNTST_okay;
 }
 
-int gnttab_get(struct domain *d, domid_t remote, uint32_t ref, bool write, void **ret)
+int gnttab_get_frame(struct domain *d, domid_t remote, uint32_t ref, bool write, mfn_t *ret)
 {
     struct grant g;
     int status = grant_get(d, remote, ref, write, &g);
 
     if (status != GNTST_okay)
         return status;
-    /* Backends use whole pages of RAM, nothing else. */
     if (g.length != PAGE_SIZE || !ram_is_allocated(&d->ram, g.frame)) {
         gnttab_put(d, ref, write);
         return GNTST_bad_page;
     }
-    *ret = ram_frame(&d->ram, g.frame);
+    *ret = g.frame;
     return GNTST_okay;
+}
+
+int gnttab_get(struct domain *d, domid_t remote, uint32_t ref, bool write, void **ret)
+{
+    mfn_t frame;
+    int status = gnttab_get_frame(d, remote, ref, write, &frame);
+
+    if (status == GNTST_okay)
+        *ret = ram_frame(&d->ram, frame);
+    return status;
 }
 
 void gnttab_put(struct domain *d, uint32_t ref, bool write)
@@ -216,14 +222,15 @@ int gnttab_init(struct domain *d, struct err *err)
 
 void gnttab_done(struct domain *d)
 {
+    if (d->gnttab)
+        free(d->gnttab->maps);
     free(d->gnttab);
     d->gnttab = NULL;
 }
 
 /* --- GNTTABOP_* with one argument ------------------------------------------------------- */
 
-/* A domid that is not ours, as GNTST_*. */
-static int16_t check_self(const struct hypercall *h, domid_t domid)
+int16_t gnttab_check_self(const struct hypercall *h, domid_t domid)
 {
     int rc = hypercall_check_self(h, domid);
 
@@ -237,7 +244,7 @@ static int64_t setup_table(const struct hypercall *h, gva_t arg)
 
     if (hypercall_read(h, &op, arg, sizeof(op)) < 0)
         return -EFAULT;
-    op.status = check_self(h, op.dom);
+    op.status = gnttab_check_self(h, op.dom);
     if (op.status == GNTST_okay && op.nr_frames > RAM_GRANT_FRAMES)
         op.status = GNTST_general_error;
     if (op.status == GNTST_okay) {
@@ -267,7 +274,7 @@ static int64_t get_status_frames(const struct hypercall *h, gva_t arg)
 
     if (hypercall_read(h, &op, arg, sizeof(op)) < 0)
         return -EFAULT;
-    op.status = check_self(h, op.dom);
+    op.status = gnttab_check_self(h, op.dom);
     if (op.status == GNTST_okay && (t->version != 2 || op.nr_frames > nr_status_frames(t)))
         op.status = GNTST_general_error;
     for (unsigned int i = 0; op.status == GNTST_okay && i < op.nr_frames; i++) {
@@ -285,7 +292,7 @@ static int64_t query_size(const struct hypercall *h, gva_t arg)
 
     if (hypercall_read(h, &op, arg, sizeof(op)) < 0)
         return -EFAULT;
-    op.status = check_self(h, op.dom);
+    op.status = gnttab_check_self(h, op.dom);
     if (op.status == GNTST_okay) {
         op.nr_frames = h->d->gnttab->nr_frames;
         op.max_nr_frames = RAM_GRANT_FRAMES;
@@ -355,6 +362,9 @@ static int64_t set_version(const struct hypercall *h, gva_t arg)
         return -EFAULT;
     if (op.version != 1 && op.version != 2)
         rc = -EINVAL;
+    if (rc == 0 && op.version != t->version && t->version == 2 &&
+        is_any_mapped(h, h->d->ram.status_first, RAM_STATUS_FRAMES))
+        rc = -EBUSY;
     for (uint32_t ref = NR_RESERVED; rc == 0 && op.version != t->version && ref < nr_refs(t);
          ref++) {
         if (t->use[ref].readers || t->use[ref].writers)
@@ -368,31 +378,19 @@ static int64_t set_version(const struct hypercall *h, gva_t arg)
 
 /* --- GNTTABOP_* on arrays, one element -------------------------------------------------- */
 
-/* Nobody grants anything to a domain of ours but itself, and mapping such a grant would only
- * give it a page that it has. */
 static int16_t map_one(const struct hypercall *h, void *arg)
 {
-    struct gnttab_map_grant_ref *op = arg;
-    int16_t status = check_self(h, op->dom);
-
-    if (status == GNTST_okay && op->ref >= nr_refs(h->d->gnttab))
-        status = GNTST_bad_gntref;
-    op->status = status == GNTST_okay ? GNTST_permission_denied : status;
-    return op->status;
+    return gnttab_map(h, &h->d->gnttab->maps, arg);
 }
 
 static int16_t unmap_one(const struct hypercall *h, void *arg)
 {
-    struct gnttab_unmap_grant_ref *op = arg;
-
-    return op->status = GNTST_bad_handle;
+    return gnttab_unmap(h, h->d->gnttab->maps, arg);
 }
 
 static int16_t unmap_replace_one(const struct hypercall *h, void *arg)
 {
-    struct gnttab_unmap_and_replace *op = arg;
-
-    return op->status = GNTST_bad_handle;
+    return gnttab_unmap_and_replace(h, h->d->gnttab->maps, arg);
 }
 
 static int16_t transfer_one(const struct hypercall *h, void *arg)
@@ -436,7 +434,7 @@ static int16_t copy_get(const struct hypercall *h, const struct gnttab_copy_ptr 
                         unsigned int len, bool write, struct copy_end *ret)
 {
     struct domain *d = h->d;
-    int16_t status = check_self(h, ptr->domid);
+    int16_t status = gnttab_check_self(h, ptr->domid);
     struct grant g;
 
     *ret = (struct copy_end){0};

@@ -19,5 +19,7 @@ void gnttab_done(struct domain *d);
  * the host address of the page, and the entry shows "reading" (and "writing") until
  * gnttab_put. Returns a GNTST_* status, 0 = okay. */
 int gnttab_get(struct domain *d, domid_t remote, uint32_t ref, bool write, void **ret);
+/* The same for a caller that wants the frame's number. */
+int gnttab_get_frame(struct domain *d, domid_t remote, uint32_t ref, bool write, mfn_t *ret);
 /* End one use. Arguments as given to gnttab_get. */
 void gnttab_put(struct domain *d, uint32_t ref, bool write);

@@ -262,6 +262,30 @@ int ram_free(struct ram *ram, mfn_t mfn)
     return 0;
 }
 
+static bool is_canonical(gva_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+
+static uint64_t *table_slot(uint64_t *table, gva_t va, int level)
+{
+    return &table[va >> (PAGE_SHIFT + 9 * (level - 1)) & 511];
+}
+
+uint64_t *ram_l1_entry(const struct ram *ram, mfn_t cr3, gva_t va)
+{
+    uint64_t *table = is_canonical(va) ? ram_frame(ram, cr3) : NULL;
+
+    for (int level = 4; table && level > 1; level--) {
+        uint64_t entry = __atomic_load_n(table_slot(table, va, level), __ATOMIC_RELAXED);
+
+        if (!(entry & ENTRY_P) || (entry & ENTRY_PS))
+            return NULL;
+        table = ram_frame(ram, ENTRY_FRAME(entry));
+    }
+    return table ? table_slot(table, va, 1) : NULL;
+}
+
 /* Host address of the byte that `va` names, NULL = fault. Sets accessed and dirty bits as
  * the processor would; an entry that changes meanwhile is left alone. */
 static uint8_t *walk(const struct ram *ram, mfn_t cr3, gva_t va, bool write)
@@ -269,7 +293,7 @@ static uint8_t *walk(const struct ram *ram, mfn_t cr3, gva_t va, bool write)
     mfn_t frame = cr3;
     uint8_t *page;
 
-    if ((uint64_t)((int64_t)(va << 16) >> 16) != va)
+    if (!is_canonical(va))
         return NULL;
     for (int level = 4; level >= 1; level--) {
         uint64_t *table = ram_frame(ram, frame);
@@ -277,7 +301,7 @@ static uint8_t *walk(const struct ram *ram, mfn_t cr3, gva_t va, bool write)
 
         if (!table)
             return NULL;
-        slot = &table[va >> (PAGE_SHIFT + 9 * (level - 1)) & 511];
+        slot = table_slot(table, va, level);
         entry = __atomic_load_n(slot, __ATOMIC_RELAXED);
         if (!(entry & ENTRY_P) || (write && !(entry & ENTRY_RW)))
             return NULL;

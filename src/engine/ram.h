@@ -61,3 +61,7 @@ int ram_free(struct ram *ram, mfn_t mfn);
  * writes, RW at every level. */
 int ram_copy_from_guest(const struct ram *ram, mfn_t cr3, void *to, gva_t from, size_t size);
 int ram_copy_to_guest(const struct ram *ram, mfn_t cr3, gva_t to, const void *from, size_t size);
+
+/* The level-1 entry that maps va under root `cr3`, present or not; NULL if a table above it is
+ * missing. The guest may change it at any time. */
+uint64_t *ram_l1_entry(const struct ram *ram, mfn_t cr3, gva_t va);
