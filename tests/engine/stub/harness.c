@@ -89,6 +89,15 @@ int pv_descriptor_read(struct vcpu *v, uint16_t sel, uint64_t desc[1])
     return sel == 0x23 ? 0 : -1;
 }
 
+/* Programs may use the gate of 0x80 and no other. */
+void pv_software_int(struct vcpu *v, uint8_t n, unsigned int len, struct fault *f)
+{
+    if (n == 0x80)
+        v->rip += len;
+    *f = n == 0x80 ? (struct fault){.vector = n}
+                   : (struct fault){.vector = VEC_GP, .has_error = true, .error = n * 8u + 2};
+}
+
 /* The GDT has one data segment for 32-bit thread-local storage. */
 unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc)
 {
