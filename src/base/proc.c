@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -58,6 +59,15 @@ unsigned int proc_children(pid_t pid, pid_t *ret, unsigned int max)
         p = end;
     }
     return n;
+}
+
+bool proc_has_thread(pid_t pid, pid_t thread)
+{
+    char path[64];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, thread);
+    return stat(path, &st) == 0;
 }
 
 int proc_usage(pid_t pid, struct proc_usage *ret)

@@ -19,5 +19,7 @@ struct proc_usage {
 pid_t proc_pid(int pidfd);
 /* Its children: up to `max` numbers. Returns how many there are, which may be more. */
 unsigned int proc_children(pid_t pid, pid_t *ret, unsigned int max);
-/* 0 or -errno. */
+/* Is `thread` one of the process's threads? */
+bool proc_has_thread(pid_t pid, pid_t thread);
+/* Of a process or a thread. 0 or -errno. */
 int proc_usage(pid_t pid, struct proc_usage *ret) MUST_CHECK;

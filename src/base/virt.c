@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * virt.c - see virt.h. A kernel may offer /dev/kvm without a CPU behind it (nested hosts do),
- * so both are looked at.
+ * virt.c - see virt.h. A kernel may offer /dev/kvm without a CPU behind it (nested hosts do), and
+ * something else may lie over the device where it is hidden, so both are looked at.
  */
 #define _GNU_SOURCE
 #include "base/virt.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -51,10 +54,11 @@ bool virt_flags_have_hvm(const char *cpuinfo)
 
 bool virt_has_kvm(void)
 {
+    CLEANUP_CLOSE int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     CLEANUP_FREE char *text = NULL;
     size_t len;
 
-    return access("/dev/kvm", R_OK | W_OK) == 0 &&
+    return fd >= 0 && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION &&
            io_read_file("/proc/cpuinfo", CPUINFO_MAX, &text, &len, NULL) == 0 &&
            virt_flags_have_hvm(text);
 }

@@ -13,6 +13,7 @@
 #include "domain/pause.h"
 #include "domain/process.h"
 #include "domain/xenstore_life.h"
+#include "hvm/hvm.h"
 
 /* A vCPU stops within microseconds; on a busy host it may have to wait for a CPU first. */
 #define STILL_MS 2000
@@ -92,8 +93,12 @@ void control_vcpu_set(struct connection *cn, const json_t *request)
 
 static int pin_one(struct process *p, unsigned int id, const cpu_set_t *cpus, struct err *err)
 {
-    int rc = p->d.engine ? engine_vcpu_place(p->d.engine, id, cpus) : 0;
+    int rc = 0;
 
+    if (p->hvm)
+        rc = hvm_vcpu_place(p->hvm, id, cpus);
+    else if (p->d.engine)
+        rc = engine_vcpu_place(p->d.engine, id, cpus);
     if (rc == -EINVAL)
         return err_set(err, EINVAL, "this host has none of these CPUs for vCPU %u", id);
     if (rc < 0)

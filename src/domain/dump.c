@@ -143,6 +143,8 @@ int dump_begin(struct process *p, int fd, bool live, dump_fn *done, void *arg, s
         rc = err_set(err, EBUSY, "a core of domain '%s' is being written already", d->name);
     if (rc == 0 && d->state != DOMAIN_RUNNING)
         rc = err_set(err, EINVAL, "domain '%s' is not running", d->name);
+    if (rc == 0 && p->hvm)
+        return hvm_dump_begin(p->hvm, fd, done, arg, err);
     if (rc == 0) {
         dump = dump_new(p, fd, done, arg);
         rc = dump ? 0 : err_set(err, ENOMEM, "out of memory");
@@ -169,6 +171,8 @@ int dump_begin(struct process *p, int fd, bool live, dump_fn *done, void *arg, s
 
 void dump_end(struct process *p)
 {
+    if (p->hvm)
+        hvm_dump_end(p->hvm);
     if (!p->dump)
         return;
     __atomic_store_n(&p->dump->stop, true, __ATOMIC_RELAXED);
@@ -212,20 +216,24 @@ static void on_last_done(void *arg, int rc, const struct err *err)
     unlink(path);
 }
 
-/* The device model, which stands still, writes it. */
+/* The device model, whose machine stands still, writes it. */
 static void dump_machine(struct process *p)
 {
     char path[PATHS_MAX] = "";
     struct err err = {0};
     int fd = open_core(p, path, &err);
-    int rc = fd < 0 ? fd : hvm_dump(p->hvm, fd, &err);
+    int rc = fd < 0 ? fd : hvm_dump_begin(p->hvm, fd, on_last_done, path, &err);
 
-    if (fd >= 0)
-        close(fd);
-    if (fd >= 0)
-        on_last_done(path, rc, &err);
-    else
+    if (fd < 0)
         log_msg(LOG_ERROR, "domain", "no core: %s", err.msg);
+    else if (rc < 0)
+        on_last_done(path, rc, &err);
+    while (hvm_dump_is_under_way(p->hvm)) {
+        if (p->destroy)
+            hvm_dump_end(p->hvm);
+        else
+            loop_run_once(p->loop, -1);
+    }
 }
 
 static void dump_cpus(struct process *p)

@@ -71,6 +71,10 @@ static void on_event(void *arg, const char *event, const json_t *data)
         on_shutdown(h, json_get_string(data, "reason", "unknown"));
     else if (strcmp(event, "GUEST_PANICKED") == 0)
         end_life(h, SHUTDOWN_CRASH, "the guest's kernel panicked");
+    else if (strcmp(event, "DUMP_COMPLETED") == 0)
+        hvm_dump_completed(h, data);
+    else if (strcmp(event, "DEVICE_DELETED") == 0)
+        hvm_vcpus_adjust(h); /* nothing else is unplugged */
     else if (strcmp(event, "BLOCK_IO_ERROR") == 0)
         log_guest(LOG_WARN, "hvm", "disk %s: %s error: %s", json_get_string(data, "node-name", "?"),
                   json_get_string(data, "operation", "I/O"), json_get_string(data, "reason", "?"));
@@ -83,6 +87,7 @@ static void on_model_end(void *arg)
 
     if (h->qmp)
         (void)qmp_dispatch(h->qmp); /* what it said before counts first */
+    hvm_dump_end(h);
     end_life(h, SHUTDOWN_CRASH, "the device model ended unexpectedly%s%s", why[0] ? ": " : "", why);
 }
 
@@ -335,6 +340,7 @@ int hvm_start(struct hvm *h, struct err *err)
     h->reboot_wanted = false;
     rc = start(h, err);
     if (rc == 0) {
+        hvm_vcpus_place(h);
         pthread_mutex_lock(&d->lock);
         d->state = DOMAIN_RUNNING;
         pthread_mutex_unlock(&d->lock);
@@ -350,6 +356,7 @@ int hvm_start(struct hvm *h, struct err *err)
 
 void hvm_end(struct hvm *h)
 {
+    hvm_dump_end(h);
     hvm_store_close(h);
     loop_remove(h->qmp_watch);
     h->qmp_watch = NULL;

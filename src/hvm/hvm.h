@@ -28,9 +28,20 @@ void hvm_end(struct hvm *h);
 /* Something moves on by time: call again after so many ms, -1 = never. */
 int hvm_tick(struct hvm *h);
 
-/* Write the machine's memory and CPUs as ELF to `fd` (borrowed), also after the guest's end as long
- * as hvm_end() was not called. The machine stands still meanwhile. */
-int hvm_dump(struct hvm *h, int fd, struct err *err) MUST_CHECK;
+/* Called once, from the main loop or from hvm_dump_end(), when a core was written or not. */
+typedef void hvm_dump_fn(void *arg, int rc, const struct err *err);
+
+/* Begin to write the machine's memory and CPUs as ELF to `fd` (taken, also on failure), also after
+ * the guest's end as long as hvm_end() was not called. The machine stands still until it is done.
+ * 0 or -errno: -EBUSY while another one is being written. */
+int hvm_dump_begin(struct hvm *h, int fd, hvm_dump_fn *done, void *arg, struct err *err) MUST_CHECK;
+bool hvm_dump_is_under_way(const struct hvm *h);
+/* What is being written is given up: a failure. */
+void hvm_dump_end(struct hvm *h);
+
+/* Let vCPU `id` run on these CPUs of the host only; one that is not plugged in gets what the
+ * options say when it is. 0 or -errno, -EINVAL: the host has none of them. */
+int hvm_vcpu_place(struct hvm *h, unsigned int id, const cpu_set_t *cpus) MUST_CHECK;
 
 /* A request of the control socket (docs/internals/control-protocol.md). A new answer
  * and, in *ret_fd, a descriptor that goes behind it (the caller's; -1 = none), or NULL:

@@ -36,6 +36,12 @@ struct hvm_serial_port {
     bool waiting; /* for a client of the console that is behind */
 };
 
+/* A core that the device model is writing; done NULL: none. */
+struct hvm_dump {
+    hvm_dump_fn *done;
+    void *arg;
+};
+
 /* This life in xenstored. */
 struct hvm_store {
     struct xs_client *client;
@@ -60,6 +66,7 @@ struct hvm {
     struct loop_watch *qmp_watch;
     struct hvm_serial_port serial;
     struct hvm_store store;
+    struct hvm_dump dump;
     unsigned int vnc_port; /* 0 = none */
     char vnc_address[64];
     uint64_t balloon_mib; /* what the guest was asked to have */
@@ -98,9 +105,14 @@ void hvm_store_close(struct hvm *h);
 /* screen.c: the screen as width x height words 0x00RRGGBB. A new descriptor or -errno. */
 int hvm_screen_take(struct hvm *h, uint32_t *width, uint32_t *height, struct err *err) MUST_CHECK;
 
-/* vcpus.c: an array for vcpu-list, NULL on failure; as many as d->vcpu_avail says. */
+/* vcpus.c: an array for vcpu-list, NULL on failure; as many as d->vcpu_avail says, of which the
+ * guest may have to let one go before the next; where the options say that they may run. */
 json_t *hvm_vcpus_list(struct hvm *h, struct err *err);
 void hvm_vcpus_adjust(struct hvm *h);
+void hvm_vcpus_place(struct hvm *h);
+
+/* dump.c: the event that ends it. */
+void hvm_dump_completed(struct hvm *h, const json_t *data);
 
 /* hvm.c: a command of the device model. */
 int hvm_command(struct hvm *h, const char *command, json_t *arguments, struct err *err) MUST_CHECK;

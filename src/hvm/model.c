@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/signals.h"
 
 #define PROGRAM "qemu-system-x86_64"
@@ -210,6 +211,11 @@ bool model_saw_triple_fault(struct model *m)
 {
     read_words(m);
     return m->triple_fault;
+}
+
+pid_t model_pid(const struct model *m)
+{
+    return proc_pid(m->pidfd);
 }
 
 static int write_arguments(const struct words *words)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * model.h - the device model's process: QEMU, started by the launcher with the descriptors it
- * needs and no others, as "nobody" where root started the domain. It ends when this process
- * does, however that happens.
+ * needs and no others, as a user of its own where root started the domain. It ends when this
+ * process does, however that happens.
  */
 #pragma once
 
@@ -37,6 +37,9 @@ int model_start(struct model **ret, struct loop *loop, const struct words *words
                 struct err *err) MUST_CHECK;
 /* Kill it and wait for its end. NULL is fine. */
 void model_stop(struct model *m);
+
+/* The number of its process, -1 = it has ended. */
+pid_t model_pid(const struct model *m);
 
 /* Its last complaint, for a person; "" = it made none. Reads what has come. */
 const char *model_last_words(struct model *m);

@@ -1,44 +1,114 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * vcpus.c - the CPUs of a running machine: what they used, and more or fewer of them. A CPU is
- * plugged in; one that is taken out goes when the guest has let it go (ACPI), or never.
+ * vcpus.c - the CPUs of a running machine: what they used, where they run, and more or fewer of
+ * them. A CPU is plugged in; one that is taken out goes when the guest has let it go (ACPI), or
+ * never. Each is a thread of the device model.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cpulist.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "hvm/hvm_priv.h"
 
-static json_t *describe(const struct hvm *h, int id, const json_t *cpu)
+/* What the device model says of its CPUs. 0 and a new array, NULL if there is no machine. */
+static int query(struct hvm *h, json_t **ret, struct err *err)
+{
+    *ret = NULL;
+    if (!h->qmp)
+        return 0;
+    return qmp_execute(h->qmp, "query-cpus-fast", NULL, -1, QMP_PATIENCE_MS, ret, err);
+}
+
+/* The thread of a CPU, -1 = it is not plugged in. The device model's word is taken for threads of
+ * its own only: whoever has taken it over is not to move others. */
+static pid_t thread_of(const struct hvm *h, const json_t *cpus, unsigned int id)
+{
+    const json_t *cpu;
+    size_t i;
+
+    json_array_foreach(cpus, i, cpu)
+    {
+        pid_t thread = (pid_t)json_get_int(cpu, "thread-id", -1);
+
+        if (json_get_int(cpu, "cpu-index", -1) == (json_int_t)id)
+            return thread > 0 && proc_has_thread(model_pid(h->model), thread) ? thread : -1;
+    }
+    return -1;
+}
+
+static json_t *describe(const struct hvm *h, unsigned int id, pid_t thread)
 {
     struct proc_usage usage = {.cpu = -1};
-    pid_t thread = (pid_t)json_get_int(cpu, "thread-id", 0);
+    char affinity[CPULIST_MAX];
+    bool online = thread > 0;
 
-    if (thread > 0 && proc_usage(thread, &usage) < 0)
+    if (online && proc_usage(thread, &usage) < 0)
         usage.cpu = -1;
-    return json_pack("{s:i, s:b, s:s, s:i, s:f, s:s}", "vcpu", id, "online", cpu != NULL, "state",
-                     cpu && !h->d->paused ? "r--" : "--p", "cpu", usage.cpu, "cpu_time",
-                     (double)usage.ns / 1e9, "affinity", "all");
+    cpulist_format(&h->o->cpus[id], affinity);
+    return json_pack("{s:i, s:b, s:s, s:i, s:f, s:s}", "vcpu", (int)id, "online", online, "state",
+                     online && !h->d->paused ? "r--" : "--p", "cpu", usage.cpu, "cpu_time",
+                     (double)usage.ns / 1e9, "affinity", affinity);
 }
 
 json_t *hvm_vcpus_list(struct hvm *h, struct err *err)
 {
-    json_t *cpus = NULL, *list = json_array();
-    int rc = 0;
+    json_t *cpus, *list = json_array();
+    int rc = query(h, &cpus, err);
 
-    if (h->qmp)
-        rc = qmp_execute(h->qmp, "query-cpus-fast", NULL, -1, QMP_PATIENCE_MS, &cpus, err);
     for (unsigned int i = 0; rc == 0 && i < h->o->vcpus; i++)
-        (void)json_array_append_new(list, describe(h, (int)i, json_array_get(cpus, i)));
+        (void)json_array_append_new(list, describe(h, i, thread_of(h, cpus, i)));
     json_decref(cpus);
     if (rc == 0)
         return list;
     json_decref(list);
     return NULL;
 }
+
+/* --- where they run ----------------------------------------------------------------------- */
+
+static int place(const struct hvm *h, const json_t *cpus, unsigned int id, const cpu_set_t *set)
+{
+    pid_t thread = thread_of(h, cpus, id);
+
+    return thread > 0 && sched_setaffinity(thread, sizeof(*set), set) < 0 ? -errno : 0;
+}
+
+int hvm_vcpu_place(struct hvm *h, unsigned int id, const cpu_set_t *set)
+{
+    struct err err = {0};
+    json_t *cpus;
+    int rc = query(h, &cpus, &err);
+
+    if (rc == 0)
+        rc = place(h, cpus, id, set);
+    json_decref(cpus);
+    return rc;
+}
+
+void hvm_vcpus_place(struct hvm *h)
+{
+    struct err err = {0};
+    json_t *cpus;
+    int rc = query(h, &cpus, &err);
+
+    for (unsigned int i = 0; rc == 0 && i < h->o->vcpus; i++) {
+        if (CPU_COUNT(&h->o->cpus[i]) == CPU_SETSIZE)
+            continue; /* any */
+        rc = place(h, cpus, i, &h->o->cpus[i]);
+        if (rc < 0)
+            (void)err_set(&err, -rc, "vCPU %u cannot be moved: %s", i, strerror(-rc));
+    }
+    if (rc < 0)
+        log_msg(LOG_WARN, "hvm", "%s", err.msg);
+    json_decref(cpus);
+}
+
+/* --- how many ----------------------------------------------------------------------------- */
 
 /* Plug in the first that is not there, or ask for the last back. */
 static int change_one(struct hvm *h, const json_t *slots, bool add, struct err *err)
@@ -97,10 +167,12 @@ void hvm_vcpus_adjust(struct hvm *h)
         json_decref(slots);
         for (unsigned int i = 0; rc == 0 && i < h->o->vcpus; i++)
             h->d->vcpus[i].up = i < now;
-        /* Removal takes the guest's time: one at a time. */
+        /* Removal takes the guest's time: the event of its end brings us back for the next. */
         if (now >= wanted)
             break;
     }
+    if (rc == 0)
+        hvm_vcpus_place(h);
     if (rc < 0 && err.msg[0])
         log_msg(LOG_WARN, "hvm", "%s", err.msg);
 }

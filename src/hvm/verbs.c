@@ -14,8 +14,6 @@
 #include "domain/pause.h"
 #include "hvm/hvm_priv.h"
 
-#define DUMP_PATIENCE_MS 600000
-
 /* 0, or -errno with a sentence. `answer` is an object that says ok already. */
 typedef int verb_fn(struct hvm *h, const json_t *request, json_t *answer, struct err *err);
 
@@ -68,14 +66,18 @@ static int trigger(struct hvm *h, const json_t *request, json_t *answer, struct 
 
 static int set_paused(struct hvm *h, bool paused, struct err *err)
 {
+    /* Between two lives it counts from the next one on. */
+    int rc = h->qmp ? hvm_command(h, paused ? "stop" : "cont", NULL, err) : 0;
+
+    if (rc < 0)
+        return rc;
     pthread_mutex_lock(&h->d->lock);
     if (paused)
         domain_pause(h->d, PAUSED_BY_ADMIN);
     else
         domain_unpause(h->d, PAUSED_BY_ADMIN);
     pthread_mutex_unlock(&h->d->lock);
-    /* Between two lives it counts from the next one on. */
-    return h->qmp ? hvm_command(h, paused ? "stop" : "cont", NULL, err) : 0;
+    return 0;
 }
 
 static int pause_machine(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
@@ -91,14 +93,6 @@ static int unpause_machine(struct hvm *h, const json_t *request, json_t *answer,
 static int sysrq(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
 {
     return hvm_press_sysrq(h, json_get_string(request, "key", "")[0], err);
-}
-
-static int open_output(const json_t *request, struct err *err)
-{
-    const char *path = json_get_string(request, "path", "");
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-    return fd < 0 ? err_set(err, errno, "%s cannot be written: %s", path, strerror(errno)) : fd;
 }
 
 static int display(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
@@ -124,38 +118,6 @@ static int screenshot(struct hvm *h, const json_t *request, json_t *answer, stru
     return 0;
 }
 
-int hvm_dump(struct hvm *h, int fd, struct err *err)
-{
-    int rc;
-
-    if (!h->qmp)
-        return err_set(err, EAGAIN, "the machine is not there at the moment");
-    rc = qmp_execute(h->qmp, "getfd", json_pack("{s:s}", "fdname", "core"), fd, QMP_PATIENCE_MS,
-                     NULL, err);
-    if (rc < 0)
-        return rc;
-    return qmp_execute(h->qmp, "dump-guest-memory",
-                       json_pack("{s:b, s:s}", "paging", 0, "protocol", "fd:core"), -1,
-                       DUMP_PATIENCE_MS, NULL, err);
-}
-
-static int dump_core(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
-{
-    CLEANUP_CLOSE int fd = open_output(request, err);
-    int rc = fd < 0 ? fd : hvm_dump(h, fd, err);
-
-    if (rc < 0)
-        return rc;
-    if (json_get_bool(request, "reset", false))
-        return hvm_command(h, "system_reset", NULL, err);
-    if (json_get_bool(request, "crash", false)) {
-        pthread_mutex_lock(&h->d->lock);
-        domain_shutdown(h->d, SHUTDOWN_DESTROYED, "ended after its core was written");
-        pthread_mutex_unlock(&h->d->lock);
-    }
-    return 0;
-}
-
 static int vcpu_list(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
 {
     json_t *list = hvm_vcpus_list(h, err);
@@ -177,15 +139,15 @@ static const struct {
     {"pause", pause_machine},
     {"unpause", unpause_machine},
     {"screenshot", screenshot},
-    {"dump-core", dump_core},
     {"display", display},
     {"vcpu-list", vcpu_list},
 };
 
 /* Those of any domain, which the domain process answers by itself; mem-set, mem-max and vcpu-set
  * by way of the store (store.c). */
-static const char *const common[] = {"info",    "dmesg",   "destroy",  "wait",   "console",
-                                     "mem-set", "mem-max", "vcpu-set", "rename", "sched-credit"};
+static const char *const common[] = {"info",     "dmesg",   "destroy",      "wait",
+                                     "console",  "mem-set", "mem-max",      "vcpu-set",
+                                     "vcpu-pin", "rename",  "sched-credit", "dump-core"};
 
 static json_t *refuse(const char *text)
 {

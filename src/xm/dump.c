@@ -51,7 +51,6 @@ static int dump_to(const struct dump_options *o, const struct registry_entry *en
                    const char *path, struct err *err)
 {
     char partial[PATHS_MAX + sizeof(SUFFIX)];
-    CLEANUP_FREE char *full = NULL;
     CLEANUP_CLOSE int fd = -1;
     json_t *answer = NULL;
     int rc;
@@ -63,11 +62,9 @@ static int dump_to(const struct dump_options *o, const struct registry_entry *en
     fd = open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(err, errno, "cannot write %s: %s", partial, strerror(errno));
-    full = realpath(partial, NULL); /* device models want a name */
     rc = client_call_with_fd(entry->domid,
-                             json_pack("{s:s, s:b, s:b, s:b, s:s}", "verb", "dump-core", "live",
-                                       o->live, "crash", o->crash, "reset", o->reset, "path",
-                                       full ? full : partial),
+                             json_pack("{s:s, s:b, s:b, s:b}", "verb", "dump-core", "live", o->live,
+                                       "crash", o->crash, "reset", o->reset),
                              fd, -1, &answer, err);
     json_decref(answer);
     if (rc == 0 && rename(partial, path) < 0)

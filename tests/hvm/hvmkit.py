@@ -37,6 +37,15 @@ def call(*words, timeout=60, **options):
                           **{"stdin": subprocess.DEVNULL, **options})
 
 
+def read_log(name):
+    """The log of a domain."""
+    directory = os.environ.get("XENOLITH_LOG_DIR") or (
+        "/var/log/xenolith" if os.geteuid() == 0 else
+        os.path.expanduser("~/.local/state/xenolith/log"))
+    with open(f"{directory}/{name}.log", encoding="utf-8", errors="replace") as stream:
+        return stream.read()
+
+
 def boot_sector(directory):
     """The 512 bytes that boot.S makes."""
     made, code = os.path.join(directory, "boot.o"), os.path.join(directory, "boot.bin")
@@ -87,14 +96,7 @@ class Domain:
             time.sleep(0.5)  # a busy host: it has not answered in time
 
     def log(self):
-        with open(self.log_path(), encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-
-    def log_path(self):
-        directory = os.environ.get("XENOLITH_LOG_DIR") or (
-            "/var/log/xenolith" if os.geteuid() == 0 else
-            os.path.expanduser("~/.local/state/xenolith/log"))
-        return f"{directory}/{self.name}.log"
+        return read_log(self.name)
 
     def control(self, verb, timeout=60, **members):
         """Ask the domain process something; its answer."""

@@ -4,12 +4,14 @@ disks, serial port, screen, keyboard and each way in which a machine's life can 
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 
 import pytest
 
-from hvmkit import NEEDS_QEMU, Domain, boot_sector, call, kill, read_png, run_dir, write_disk
+from hvmkit import (NEEDS_QEMU, Domain, boot_sector, call, kill, read_log, read_png, run_dir,
+                    write_disk)
 
 pytestmark = pytest.mark.skipif(**NEEDS_QEMU)
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
@@ -316,6 +318,60 @@ def test_dump_core(xm, start, tmp_path):
     assert core[:4] == b"\x7fELF" and core[16] == 4 and HELLO.encode() in core
 
 
+def test_dump_core_while_others_are_served(xm, start, tmp_path):
+    """With the device model stopped in the middle of a core, everything else of the domain goes on;
+    there is one core at a time, and who asked has an answer if the machine goes."""
+    domain = start("memory = 768")
+    domain.attach().wait_for("disk one")
+    model = domain.model_pid()
+    path, partial = tmp_path / "core", tmp_path / "core-incomplete"
+    with subprocess.Popen([xm, "dump-core", domain.name, path], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as dump:
+        deadline = time.monotonic() + 30
+        while not partial.exists() or partial.stat().st_size == 0:
+            assert time.monotonic() < deadline
+        os.kill(model, signal.SIGSTOP)
+        assert partial.exists()
+        assert domain.control("info", timeout=10)["ok"]
+        done = call(xm, "dump-core", domain.name, tmp_path / "other")
+        assert done.returncode == 1 and "is being written already" in done.stderr
+        assert domain.control("destroy", timeout=10)["ok"]
+        assert dump.wait(30) == 1
+        assert "the machine has gone before its core was written" in dump.stderr.read()
+    assert not path.exists()
+    domain.wait_gone()
+
+
+def test_vcpus_in_their_places(xm, start):
+    """vCPUs are threads of the device model that run where cpus= and vcpu-pin say; one that is
+    plugged in, too."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this host has one CPU only")
+    low, high = sorted(os.sched_getaffinity(0))[:2]
+    domain = start(f"vcpus = 1\nmaxvcpus = 2\ncpus = '{low}'")
+    domain.attach().wait_for("disk one")
+
+    def places():
+        """Of the threads of the device model that may not run everywhere."""
+        task = f"/proc/{domain.model_pid()}/task"
+        sets = [os.sched_getaffinity(int(thread)) for thread in os.listdir(task)]
+        return sorted(sorted(cpus) for cpus in sets if cpus != os.sched_getaffinity(0))
+    assert places() == [[low]]
+    assert call(xm, "vcpu-set", domain.name, "2").returncode == 0
+    deadline = time.monotonic() + 20
+    while places() != [[low], [low]]:
+        assert time.monotonic() < deadline, places()
+        time.sleep(0.1)
+    assert call(xm, "vcpu-pin", domain.name, "1", str(high)).returncode == 0
+    assert places() == [[low], [high]]
+    rows = call(xm, "vcpu-list", domain.name).stdout.splitlines()[1:]
+    assert [row.split()[-1] for row in rows] == [str(low), str(high)]
+    assert call(xm, "vcpu-pin", domain.name, "all", "all").returncode == 0
+    assert places() == []
+    done = call(xm, "vcpu-pin", domain.name, "0", "900")
+    assert done.returncode == 1 and "has none of these CPUs" in done.stderr
+
+
 def test_vcpus(xm, start):
     """CPUs are listed with what they used, and plugged in."""
     domain = start("vcpus = 1\nmaxvcpus = 3")
@@ -403,6 +459,38 @@ def test_no_emulation(start):
         pytest.skip("this host has hardware virtualization")
     with pytest.raises(AssertionError, match="hvm_emulation = 'never' forbids"):
         start("hvm_emulation = 'never'")
+
+
+def pretend(words, commands):
+    """Run a command in a mount namespace in which other commands were run first."""
+    script = " && ".join([*commands, 'exec "$@"'])
+    users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return call("unshare", *users, "--mount", "--propagation", "private", "sh", "-c", script, "sh",
+                *words)
+
+
+def test_choice_of_the_cpu(xm, tmp_path, disk):
+    """The host's CPU where it shows VT-x or AMD-V and /dev/kvm answers: either alone is not enough."""
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu vmx sse\n")
+    shows = f"mount --bind {tmp_path}/cpuinfo /proc/cpuinfo"
+    if pretend(["true"], [shows]).returncode:
+        pytest.skip("this host allows no mount namespaces")
+    (tmp_path / "nothing").write_text("processor\t: 0\nflags\t\t: fpu sse\n")
+    shows_none = f"mount --bind {tmp_path}/nothing /proc/cpuinfo"
+    no_kvm = "mount --bind /dev/null /dev/kvm" if os.path.exists("/dev/kvm") else "true"
+    config = tmp_path / "one"
+    config.write_text("builder = 'hvm'\nhvm_emulation = 'never'\nmemory = 32\n"
+                      f"disk = ['file:{disk},hda,w']\non_crash = 'destroy'\n")
+    for commands in ([shows, no_kvm], [shows_none]):
+        assert "virt_caps              : \n" in pretend([xm, "info"], commands).stdout
+        done = pretend([xm, "create", "-q", config], commands)
+        assert done.returncode == 1 and "hvm_emulation = 'never' forbids" in done.stderr
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        assert "virt_caps              : hvm\n" in pretend([xm, "info"], [shows]).stdout
+        done = pretend([xm, "create", "-q", config], [shows])
+        call(xm, "destroy", "one")
+        # The device model is told to use it, whether or not it can behind a CPU that lies.
+        assert "CPU: the host's (KVM)" in read_log("one")
 
 
 def test_store(start):
