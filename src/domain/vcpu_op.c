@@ -230,8 +230,10 @@ static int64_t register_info(const struct hypercall *h, unsigned int id, gva_t a
     return 0;
 }
 
-static int64_t send_nmi(struct domain *d, unsigned int id)
+static int64_t send_nmi(struct domain *d, unsigned int id, gva_t arg)
 {
+    if (arg)
+        return -EINVAL;
     request(d, id, RUN_REQ_NMI);
     return 0;
 }
@@ -295,7 +297,7 @@ int64_t do_vcpu_op(const struct hypercall *h)
     case PV_VCPUOP_register_vcpu_time_phys_area:
         return register_area(h, id, AREA_TIME_PA);
     case VCPUOP_send_nmi:
-        return send_nmi(h->d, id);
+        return send_nmi(h->d, id, arg);
     case VCPUOP_set_periodic_timer:
     case VCPUOP_set_singleshot_timer:
     case VCPUOP_get_physid:

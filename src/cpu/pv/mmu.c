@@ -17,6 +17,8 @@
 #define PTE_PSE 0x80ull
 #define PTE_TO_MFN(e) (((e)&0x000ffffffffff000ull) >> PAGE_SHIFT)
 
+#define ENTRIES (PAGE_SIZE / 8)
+
 #define REQUEST_COMMAND 3u
 #define REQUEST_ADDRESS (~7ull)
 
@@ -45,6 +47,43 @@ static unsigned int table_level(const struct vcpu *v, mfn_t table)
     return env_pin_level(table);
 }
 
+static mfn_t entry_mfn(const uint64_t *table, unsigned int slot)
+{
+    uint64_t e = __atomic_load_n(&table[slot], __ATOMIC_RELAXED);
+
+    return e & PTE_PRESENT && !(e & PTE_PSE) ? PTE_TO_MFN(e) : INVALID_MFN;
+}
+
+/* Is the table of level 3 or 2 below that root? */
+static bool is_upper_below(mfn_t root, mfn_t table)
+{
+    const uint64_t *l4 = env_frame(root), *l3;
+    unsigned int i, k;
+
+    for (i = 0; l4 && i < ENTRIES; i++) {
+        mfn_t mfn = entry_mfn(l4, i);
+
+        if (i >= PV_HOLE_FIRST_SLOT && i <= PV_HOLE_LAST_SLOT)
+            continue;
+        l3 = env_frame(mfn);
+        if (l3 && mfn == table)
+            return true;
+        for (k = 0; l3 && k < ENTRIES; k++)
+            if (entry_mfn(l3, k) == table)
+                return true;
+    }
+    return false;
+}
+
+/* Pins name the level of some tables only. What is in use is looked for: rarely, for bit 7 is
+ * all that makes a difference, and it has a use (PAT) in level 1 only. */
+static bool is_upper(const struct vcpu *v, unsigned int level, mfn_t table)
+{
+    if (level)
+        return level >= 2;
+    return is_upper_below(v->cr3_kernel, table) || is_upper_below(v->cr3_user, table);
+}
+
 /* May `val` be stored at byte `offset` of a table of that level? */
 static bool entry_valid(unsigned int level, unsigned int offset, uint64_t val)
 {
@@ -54,8 +93,6 @@ static bool entry_valid(unsigned int level, unsigned int offset, uint64_t val)
         return false;
     if (!(val & PTE_PRESENT))
         return true; /* swap entries and the like */
-    if (level >= 2 && (val & PTE_PSE))
-        return false; /* no large pages for PV guests */
     return env_frame(PTE_TO_MFN(val)) != NULL;
 }
 
@@ -85,6 +122,8 @@ static int update_entry(struct vcpu *v, struct update_state *s, uint64_t ptr, ui
 
     if (!frame || !entry_valid(level, offset, val))
         return -XEN_EINVAL;
+    if ((val & PTE_PRESENT) && (val & PTE_PSE) && is_upper(v, level, table))
+        return -XEN_EINVAL; /* no large pages for PV guests */
     old = entry_store((uint64_t *)(frame + offset), val, preserve_ad);
     note_written(s, table);
     /* Level 1 is the guest's to flush. An entry that was not present is in no TLB, which

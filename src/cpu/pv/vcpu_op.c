@@ -139,6 +139,8 @@ static int64_t own_vcpu_op(struct vcpu *v, uint64_t args[5])
     case VCPUOP_register_vcpu_info:
         return register_info(v, args);
     case VCPUOP_send_nmi:
+        if (args[2])
+            return -XEN_EINVAL;
         v->pv.nmi_pending = true;
         return 0;
     case VCPUOP_register_vcpu_time_memory_area:
