@@ -23,6 +23,10 @@
 
 #include "engine/soft/bpf.h"
 
+#ifndef SYS_cachestat
+#define SYS_cachestat 451 /* from Linux 6.5 on */
+#endif
+
 #define JAIL_READ_WRITE (PROT_READ | PROT_WRITE)
 /* How the C library makes a thread. */
 #define JAIL_THREAD                                                                                \
@@ -45,6 +49,7 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"disks", SYS_preadv, {{0}}},
     {"same", SYS_pwritev, {{0}}},
     {"disks, what is in the page cache", SYS_preadv2, {{0}}},
+    {"same: is it?", SYS_cachestat, {{0}}},
     {"kernel, disks", SYS_pread64, {{0}}},
     {"guest memory and its frame table, at the start", SYS_pwrite64, {{0}}},
     {"FLUSH of a disk", SYS_fdatasync, {{0}}},
@@ -127,6 +132,8 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"the console's terminal: what its last reader left unread",
      SYS_ioctl,
      {BPF_ARG_EQ(1, TCFLSH)}},
+    {"a disk past the page cache: may it be?", SYS_statx, {{0}}},
+    {"a disk: no more is read than what was asked for", SYS_fadvise64, {{0}}},
     {"a disk's geometry", SYS_ioctl, {BPF_ARG_EQ(1, BLKGETSIZE64)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKSSZGET)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKPBSZGET)}},

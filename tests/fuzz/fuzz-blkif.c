@@ -75,7 +75,8 @@ void blk_io_wake(struct blk_io *io)
 }
 
 /* The rest of io.h belongs to the thread, which is not there. */
-int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, int fd, struct err *err)
+int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, const struct blk_file *file,
+                  struct err *err)
 {
     return -ENOSYS;
 }
@@ -135,7 +136,7 @@ static void connect(unsigned int order)
         pages[i] = frame(RING_FRAME + (1u << order) - i);
     vbd = (struct vbd){.d = &dom,
                        .config = {.name = name, .path = path},
-                       .disk = {.fd = 0, .limits = {SECTORS, 512, true, true}},
+                       .disk = {.fd = 0, .direct_fd = -1, .limits = {SECTORS, 512, true, true}},
                        .nr_queues = 1};
     q->vbd = &vbd;
     must(blkif_ring_attach(&q->ring, pages, 1u << order) == 0, "a ring");

@@ -39,6 +39,8 @@ const char *disk_mode_text(enum disk_mode mode);
 
 struct disk {
     int fd;                    /* a raw image's content; -1 for other formats */
+    int direct_fd;             /* the same past the page cache; -1 where that cannot be */
+    unsigned int direct_align; /* what is aligned to that many bytes can */
     int lock_fd;               /* the same image, for its lock */
     struct qemu_image *server; /* of another format's content; NULL for raw */
     struct blkif_limits limits;

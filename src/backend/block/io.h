@@ -32,8 +32,16 @@ enum blk_io_engine { BLK_IO_BEST, BLK_IO_URING, BLK_IO_THREADS };
 
 struct blk_io;
 
-/* fd is borrowed. BLK_IO_BEST falls back to threads without an error. 0 or -errno. */
-int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, int fd,
+/* A raw image, perhaps open twice. Writes and large reads go past the host's page cache
+ * (direct_fd) where they are aligned for that; small reads, and what the cache has, do not. */
+struct blk_file {
+    int fd;
+    int direct_fd;             /* O_DIRECT; -1 = everything goes through the cache */
+    unsigned int direct_align; /* of places, lengths and memory: bytes, a power of two */
+};
+
+/* The descriptors are borrowed. BLK_IO_BEST falls back to threads without an error. 0 or -errno. */
+int blk_io_create(struct blk_io **ret, enum blk_io_engine engine, const struct blk_file *file,
                   struct err *err) MUST_CHECK;
 /* The same on a connection to an NBD server, which is taken in any case. */
 int blk_io_create_nbd(struct blk_io **ret, int socket, struct err *err) MUST_CHECK;

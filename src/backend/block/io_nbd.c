@@ -157,7 +157,7 @@ int blk_io_nbd_create(struct blk_io **ret, int socket, int wake_fd)
         free(n);
         return -EIO;
     }
-    n->io = (struct blk_io){.ops = &nbd_ops, .fd = -1, .wake_fd = wake_fd};
+    n->io = (struct blk_io){.ops = &nbd_ops, .file = {-1, -1, 0}, .wake_fd = wake_fd};
     *ret = &n->io;
     return 0;
 }

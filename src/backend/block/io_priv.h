@@ -16,15 +16,17 @@ struct blk_io_ops {
 /* First member of an engine's own structure. */
 struct blk_io {
     const struct blk_io_ops *ops;
-    int fd;
+    struct blk_file file;
     int wake_fd; /* eventfd */
 };
 
 /* 0 or -errno; wake_fd is the new engine's on success. */
-int blk_io_uring_create(struct blk_io **ret, int fd, int wake_fd);
-int blk_io_threads_create(struct blk_io **ret, int fd, int wake_fd);
+int blk_io_uring_create(struct blk_io **ret, const struct blk_file *file, int wake_fd);
+int blk_io_threads_create(struct blk_io **ret, const struct blk_file *file, int wake_fd);
 int blk_io_nbd_create(struct blk_io **ret, int socket, int wake_fd);
 
+/* Which of the file's descriptors what is left of op is to use. */
+int blk_op_fd(const struct blk_file *file, const struct blk_op *op);
 /* Account for what a system call returned for op: true if op is over (op->result is set),
  * false if the rest of it is to be done. */
 bool blk_op_advance(struct blk_op *op, int64_t n);

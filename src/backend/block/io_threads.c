@@ -27,8 +27,9 @@ struct threads {
     pthread_t worker[NR_WORKERS];
 };
 
-static int64_t do_once(int fd, const struct blk_op *op)
+static int64_t do_once(const struct blk_file *file, const struct blk_op *op)
 {
+    int fd = blk_op_fd(file, op);
     int64_t n = 0;
 
     switch (op->kind) {
@@ -66,7 +67,7 @@ static void *work(void *arg)
         if (!t->queue)
             t->queue_end = &t->queue;
         pthread_mutex_unlock(&t->lock);
-        while (!blk_op_advance(op, do_once(t->io.fd, op)))
+        while (!blk_op_advance(op, do_once(&t->io.file, op)))
             ;
         pthread_mutex_lock(&t->lock);
         op->next = t->ended;
@@ -132,7 +133,7 @@ static const struct blk_io_ops threads_ops = {
     .turn = threads_turn,
 };
 
-int blk_io_threads_create(struct blk_io **ret, int fd, int wake_fd)
+int blk_io_threads_create(struct blk_io **ret, const struct blk_file *file, int wake_fd)
 {
     struct threads *t = calloc(1, sizeof(*t));
     sigset_t all, before;
@@ -140,7 +141,7 @@ int blk_io_threads_create(struct blk_io **ret, int fd, int wake_fd)
 
     if (!t)
         return -ENOMEM;
-    t->io = (struct blk_io){.ops = &threads_ops, .fd = fd, .wake_fd = wake_fd};
+    t->io = (struct blk_io){.ops = &threads_ops, .file = *file, .wake_fd = wake_fd};
     t->queue_end = &t->queue;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->work, NULL);

@@ -26,18 +26,20 @@ struct uring {
 
 static void prepare(const struct uring *u, struct io_uring_sqe *sqe, struct blk_op *op)
 {
+    int fd = blk_op_fd(&u->io.file, op);
+
     switch (op->kind) {
     case BLK_READ:
-        io_uring_prep_readv(sqe, u->io.fd, op->iov, op->nr_iov, op->offset);
+        io_uring_prep_readv(sqe, fd, op->iov, op->nr_iov, op->offset);
         break;
     case BLK_WRITE:
-        io_uring_prep_writev(sqe, u->io.fd, op->iov, op->nr_iov, op->offset);
+        io_uring_prep_writev(sqe, fd, op->iov, op->nr_iov, op->offset);
         break;
     case BLK_FLUSH:
-        io_uring_prep_fsync(sqe, u->io.fd, IORING_FSYNC_DATASYNC);
+        io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
         break;
     case BLK_DISCARD:
-        io_uring_prep_fallocate(sqe, u->io.fd, PUNCH, (off_t)op->offset, (off_t)op->length);
+        io_uring_prep_fallocate(sqe, fd, PUNCH, (off_t)op->offset, (off_t)op->length);
         break;
     }
     io_uring_sqe_set_data(sqe, op);
@@ -141,7 +143,7 @@ static bool has_operations(struct io_uring *ring)
     return ok;
 }
 
-int blk_io_uring_create(struct blk_io **ret, int fd, int wake_fd)
+int blk_io_uring_create(struct blk_io **ret, const struct blk_file *file, int wake_fd)
 {
     struct uring *u = calloc(1, sizeof(*u));
     int rc;
@@ -157,7 +159,7 @@ int blk_io_uring_create(struct blk_io **ret, int fd, int wake_fd)
         uring_destroy(&u->io);
         return -ENOSYS;
     }
-    u->io = (struct blk_io){.ops = &uring_ops, .fd = fd, .wake_fd = wake_fd};
+    u->io = (struct blk_io){.ops = &uring_ops, .file = *file, .wake_fd = wake_fd};
     u->queue_end = &u->queue;
     *ret = &u->io;
     return 0;

@@ -412,10 +412,11 @@ static int start_thread(struct vbd *v)
 
 static int create_io(struct vbd *v, struct err *err)
 {
+    const struct blk_file file = {v->disk.fd, v->disk.direct_fd, v->disk.direct_align};
     int socket;
 
     if (!v->disk.server)
-        return blk_io_create(&v->io, BLK_IO_BEST, v->disk.fd, err);
+        return blk_io_create(&v->io, BLK_IO_BEST, &file, err);
     socket = qemu_image_connect(v->disk.server);
     if (socket < 0)
         return err_set(err, -socket, "the server of the disk image has gone");

@@ -710,6 +710,7 @@ static void test_bad_images(void **state)
 
 static void drive(enum blk_io_engine engine)
 {
+    const struct blk_file file = {t.fd, -1, 0};
     struct err err = {0};
     struct blk_io *io;
     struct blk_op *ended;
@@ -718,7 +719,7 @@ static void drive(enum blk_io_engine engine)
     struct blk_op op[300];
     unsigned int count = 0;
 
-    if (blk_io_create(&io, engine, t.fd, &err) < 0) {
+    if (blk_io_create(&io, engine, &file, &err) < 0) {
         assert_int_equal(engine, BLK_IO_URING);
         print_message("no io_uring here\n");
         return;
