@@ -6,6 +6,7 @@
 #include "cpu/ports.h"
 
 #include "cpu/env.h"
+#include "cpu/pv/abi.h"
 
 #define PORT_PIT_FIRST 0x40
 #define PORT_PIT_LAST 0x42
@@ -22,19 +23,35 @@ static uint8_t cmos_index;
 
 bool ports_iopl_allows(const struct vcpu *v)
 {
-    return v->pv.iopl >= (v->user_mode ? 3 : 1);
+    unsigned int kernel_cpl =
+        v->pv.vm_assist & PV_ASSIST_BIT(VMASST_TYPE_architectural_iopl) ? 0 : 1;
+
+    return v->pv.iopl >= (v->user_mode ? 3 : kernel_cpl);
+}
+
+/* Two bytes, as the processor looks at its own bitmap. A guest's may end with a page. */
+static bool read_bitmap(struct vcpu *v, gva_t at, uint16_t *bits)
+{
+    uint8_t first;
+    struct fault f;
+
+    if (!env_read_kernel(v, at, bits, sizeof(*bits), &f))
+        return true;
+    if (env_read_kernel(v, at, &first, sizeof(first), &f))
+        return false;
+    *bits = 0xff00 | first;
+    return true;
 }
 
 bool ports_allowed(struct vcpu *v, uint16_t port, unsigned int size)
 {
     uint16_t bits;
-    struct fault f;
 
     if (ports_iopl_allows(v))
         return true;
     if (!v->pv.iobitmap || port + size > v->pv.iobitmap_ports)
         return false;
-    if (env_read_kernel(v, v->pv.iobitmap + port / 8, &bits, sizeof(bits), &f))
+    if (!read_bitmap(v, v->pv.iobitmap + port / 8, &bits))
         return false;
     return !(bits >> (port & 7) & ((1u << size) - 1));
 }

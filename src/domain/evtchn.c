@@ -79,7 +79,7 @@ static void mirror(struct domain *d, port_t port)
 static void kick_pollers(struct domain *d, port_t port)
 {
     struct evtchn_ctx c = context(d);
-    uint64_t polling = evtchn_pollers(&c, port);
+    uint64_t polling = evtchn_wake_pollers(&c, port);
 
     for (unsigned int vcpu = 0; polling && vcpu < d->nr_vcpus; vcpu++) {
         if (polling >> vcpu & 1)

@@ -15,7 +15,7 @@ static void deliver(const struct evtchn_ctx *c, port_t port,
                     int (*how)(const struct evtchn_ctx *c, port_t port))
 {
     int vcpu = how(c, port);
-    uint64_t pollers = evtchn_pollers(c, port);
+    uint64_t pollers = evtchn_wake_pollers(c, port);
 
     if (vcpu >= 0)
         env_kick_vcpu((unsigned int)vcpu);

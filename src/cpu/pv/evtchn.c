@@ -343,7 +343,7 @@ int evtchn_unmask(const struct evtchn_ctx *c, port_t port)
     return load32(&c->sh->fifo) ? unmask_fifo(c, port) : unmask_2l(c, port);
 }
 
-uint64_t evtchn_pollers(const struct evtchn_ctx *c, port_t port)
+uint64_t evtchn_wake_pollers(const struct evtchn_ctx *c, port_t port)
 {
     uint64_t pollers = __atomic_load_n(&c->sh->polling, __ATOMIC_SEQ_CST), all = pollers;
 
@@ -353,6 +353,8 @@ uint64_t evtchn_pollers(const struct evtchn_ctx *c, port_t port)
         if ((all & 1) && wanted && wanted != port)
             pollers &= ~(1ull << vcpu);
     }
+    if (pollers)
+        __atomic_fetch_and(&c->sh->polling, ~pollers, __ATOMIC_SEQ_CST);
     return pollers;
 }
 

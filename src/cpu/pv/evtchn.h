@@ -23,15 +23,16 @@ struct evtchn_ctx {
 
 /* Make `port` pending, in the strict order of ABI section 9. Returns the vCPU that must
  * look at its upcall now (the caller kicks it unless it is itself that vCPU), or -1 when no
- * new upcall became due. Pollers are not in the result: kick those of evtchn_pollers() too,
+ * new upcall became due. Pollers are not in the result: kick those of evtchn_wake_pollers() too,
  * whatever is returned. Ports out of range: -1. */
 int evtchn_raise(const struct evtchn_ctx *c, port_t port);
 
 /* EVTCHNOP_unmask: clear the mask and deliver what was pending. Result as evtchn_raise. */
 int evtchn_unmask(const struct evtchn_ctx *c, port_t port);
 
-/* The vCPUs, bit per number, that wait for this port in SCHEDOP_poll. */
-uint64_t evtchn_pollers(const struct evtchn_ctx *c, port_t port);
+/* The vCPUs, bit per number, that wait for this port in SCHEDOP_poll. They are off the list then,
+ * which is how they know that their wait is over: kick them. */
+uint64_t evtchn_wake_pollers(const struct evtchn_ctx *c, port_t port);
 
 /* SCHEDOP_poll: is the event pending, masked or not? */
 bool evtchn_is_pending(const struct evtchn_ctx *c, port_t port);

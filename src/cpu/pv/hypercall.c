@@ -52,6 +52,7 @@ int64_t hypercall_run(struct vcpu *v, uint64_t nr, uint64_t args[5])
 void pv_hypercall(struct vcpu *v)
 {
     uint64_t args[5] = {v->gpr[RDI], v->gpr[RSI], v->gpr[RDX], v->gpr[R10], v->gpr[R8]};
+    uint32_t nr = (uint32_t)v->gpr[RAX];
     int64_t ret;
 
     /* What the instruction itself does, and the selectors Xen shows from then on. */
@@ -60,13 +61,15 @@ void pv_hypercall(struct vcpu *v)
     v->cs = FLAT_KERNEL_CS;
     v->ss = FLAT_KERNEL_SS;
 
-    ret = hypercall_run(v, (uint32_t)v->gpr[RAX], args);
+    v->pv.waiting = false;
+    ret = hypercall_run(v, nr, args);
     if (ret == HYPERCALL_LEFT)
         return;
     if (ret != HYPERCALL_CONTINUE) {
         v->gpr[RAX] = (uint64_t)ret;
         return;
     }
+    v->pv.waiting = nr == __HYPERVISOR_sched_op || nr == __HYPERVISOR_sched_op_compat;
     v->rip -= 2;
     v->gpr[RDI] = args[0];
     v->gpr[RSI] = args[1];

@@ -27,6 +27,9 @@ static enum entry_end run_entry(struct vcpu *v, struct multicall_entry *e)
     ret = hypercall_run(v, e->op, args);
     if (e->op == __HYPERVISOR_iret)
         return ENTRY_LEFT;
+    if (ret == HYPERCALL_CONTINUE &&
+        (e->op == __HYPERVISOR_sched_op || e->op == __HYPERVISOR_sched_op_compat))
+        ret = 0; /* a wait ends early here: upcalls come at the end of the list only */
     if (ret == HYPERCALL_CONTINUE) {
         __builtin_memcpy(e->args, args, sizeof(args));
         return ENTRY_UNFINISHED;

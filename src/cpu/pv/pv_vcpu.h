@@ -35,6 +35,8 @@ struct pv_vcpu {
     uint32_t iobitmap_ports;
     uint32_t vm_assist; /* bit per type; 32 (m2p_strict) kept as bit 31 */
     bool nmi_pending, nmi_masked;
+    bool waiting; /* in block or poll, with rip at the hypercall: it is executed again until
+                     there is something to return for */
 
     maddr_t vcpu_info; /* where struct vcpu_info is now; always valid and 8-aligned */
 

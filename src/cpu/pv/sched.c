@@ -22,19 +22,20 @@ static int64_t do_yield(struct vcpu *v)
     return 0;
 }
 
-/* Enable events and sleep until one is due. Returning without one is allowed (and happens
- * when the engine has something to do); sleeping through one is not, so the mask is cleared
- * before the test, and env_wait() looks again itself. */
+/* Enable events and sleep until one is due. The mask is cleared before the test, and env_wait()
+ * looks again itself. Whatever else woke us is the main loop's: it executes the call again. */
 static int64_t do_block(struct vcpu *v)
 {
     pv_events_mask(pv_info(v), false);
     if (pv_event_due(v))
         return 0;
+    if (env_kicked())
+        return HYPERCALL_CONTINUE;
     pv_runstate_change(v, RUNSTATE_blocked);
     env_wait(v, pv_next_deadline(v));
     pv_runstate_change(v, RUNSTATE_running);
     pv_timers_run(v);
-    return 0;
+    return pv_event_due(v) ? 0 : HYPERCALL_CONTINUE;
 }
 
 static bool any_pending(const struct evtchn_ctx *c, const evtchn_port_t *ports, unsigned int nr)
@@ -47,20 +48,29 @@ static bool any_pending(const struct evtchn_ctx *c, const evtchn_port_t *ports, 
     return false;
 }
 
-/* One sleep of a poll. True when it is over: something happened that is not a timer of ours. */
-static bool poll_wait(struct vcpu *v, uint64_t timeout)
+/* One sleep of a poll, to its own end or that of a timer of ours. */
+static void poll_wait(struct vcpu *v, uint64_t timeout)
 {
-    uint64_t deadline = pv_next_deadline(v), until = deadline, now;
+    uint64_t deadline = pv_next_deadline(v), until = deadline;
 
     if (timeout && (!until || timeout < until))
         until = timeout;
+    pv_runstate_change(v, RUNSTATE_blocked);
     env_wait(v, until);
-    now = env_now();
-    if (deadline && deadline <= now)
+    pv_runstate_change(v, RUNSTATE_running);
+    if (deadline && deadline <= env_now())
         pv_timers_run(v);
-    else if (!until || now < until)
-        return true; /* woken */
-    return (timeout && timeout <= now) || env_kicked();
+}
+
+/* Is there a reason to return: an event, a listed port, the time, or that a raise has taken us
+ * off the list of those who poll? */
+static bool poll_over(struct vcpu *v, const struct evtchn_ctx *c, const evtchn_port_t *ports,
+                      unsigned int nr, uint64_t timeout)
+{
+    uint64_t polling = __atomic_load_n(&c->sh->polling, __ATOMIC_SEQ_CST);
+
+    return pv_event_due(v) || any_pending(c, ports, nr) || (timeout && timeout <= env_now()) ||
+           !(polling >> (v->id & 63) & 1);
 }
 
 static int64_t poll_ports(struct vcpu *v, const struct evtchn_ctx *c, const evtchn_port_t *ports,
@@ -68,23 +78,16 @@ static int64_t poll_ports(struct vcpu *v, const struct evtchn_ctx *c, const evtc
 {
     uint64_t self = 1ull << (v->id & 63);
     uint32_t wanted = nr == 1 ? ports[0] : 0;
-    bool over = false, slept = false;
+    bool over;
 
     /* From here on a raise wakes us, masked or not: announce, then look. */
     __atomic_store_n(&c->sh->poll_port[v->id % EVTCHN_MAX_VCPUS], wanted, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&c->sh->polling, self, __ATOMIC_SEQ_CST);
-    while (!over && !pv_event_due(v) && !any_pending(c, ports, nr)) {
-        if (timeout && timeout <= env_now())
-            break;
-        if (!slept)
-            pv_runstate_change(v, RUNSTATE_blocked);
-        slept = true;
-        over = poll_wait(v, timeout);
-    }
-    __atomic_fetch_and(&c->sh->polling, ~self, __ATOMIC_SEQ_CST);
-    if (slept)
-        pv_runstate_change(v, RUNSTATE_running);
-    return 0;
+    while (!(over = poll_over(v, c, ports, nr, timeout)) && !env_kicked())
+        poll_wait(v, timeout);
+    if (!(__atomic_fetch_and(&c->sh->polling, ~self, __ATOMIC_SEQ_CST) & self))
+        over = true;
+    return over ? 0 : HYPERCALL_CONTINUE; /* the main loop is wanted */
 }
 
 static int64_t do_poll(struct vcpu *v, gva_t arg)

@@ -94,10 +94,20 @@ static void deliver_nmi(struct vcpu *v)
     bounce_enter(v, &b, "NMI");
 }
 
+/* An event is what block and poll return for: the guest finds itself behind the call. */
+static void end_wait(struct vcpu *v)
+{
+    v->pv.waiting = false;
+    v->rip += 2;
+    v->gpr[RAX] = 0;
+}
+
 void pv_deliver_event(struct vcpu *v)
 {
     struct bounce b = {.handler = v->pv.cb_event.address, .mask_events = true};
 
+    if (v->pv.waiting)
+        end_wait(v);
     if (nmi_due(v)) {
         deliver_nmi(v);
         return;

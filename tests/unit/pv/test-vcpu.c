@@ -395,8 +395,15 @@ static void test_block(void **state)
     assert_int_equal(fake.waits, 1);
 }
 
+static void expire(struct vcpu *v)
+{
+    fake.now = fake.wait_deadline;
+    pend(v);
+}
+
 static void test_block_until_timer(void **state)
 {
+    fake.on_wait = expire;
     vcpu_op(7, 0, 0);
     vcpu_op(8, fake.now + 50, 0);
     assert_int_equal(fake_hypercall(29, 1, 0, 0, 0, 0), 0);
@@ -420,6 +427,12 @@ static void check_polling(struct vcpu *v)
         fake.now = fake.wait_deadline;
 }
 
+/* As a raise of a port does. */
+static void wake_poller(struct vcpu *v)
+{
+    fake.sh.polling = 0;
+}
+
 static void test_poll(void **state)
 {
     uint32_t port = 4096;
@@ -438,19 +451,53 @@ static void test_poll(void **state)
 
     assert_int_equal(poll(0, fake.now - 1), 0); /* past */
     assert_int_equal(fake.waits, 4);
-    fake.kicked = true; /* the engine has something to do: end after one sleep */
-    assert_int_equal(poll(0, fake.now + 35 * MS), 0);
-    assert_int_equal(fake.waits, 5);
-    fake.kicked = false;
     vcpu_op(7, 0, 0);
-    assert_int_equal(poll(0, 0), 0); /* woken by hand */
-    assert_int_equal(fake.waits, 6);
+    fake.on_wait = wake_poller;
+    assert_int_equal(poll(0, 0), 0);
+    assert_int_equal(fake.waits, 5);
 
     memcpy(fake_at(ARGS + 0x100), &port, 4);
     assert_int_equal(poll(1, 0), -XEN_EINVAL);
     assert_int_equal(poll(129, 0), -XEN_EINVAL);
     assert_int_equal(fake_hypercall(29, 3, KVA(FRAME_HOLE), 0, 0, 0), -XEN_EFAULT);
     assert_int_equal(fake.domain_calls, 0);
+}
+
+/* The engine is wanted meanwhile: the call is executed again, and is over once an event is
+ * delivered. */
+static void test_interrupted_waits(void **state)
+{
+    static const unsigned int commands[] = {1, 3};
+    uint64_t arg[] = {ARGS + 0x100, 0, fake.now + 35 * MS};
+
+    fake.have_evtchn = true;
+    for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++) {
+        uint64_t rsp = KVA(FRAME_DATA) + 0x800;
+
+        memcpy(fake_at(ARGS), arg, sizeof(arg));
+        fake_info()->evtchn_upcall_mask = fake_info()->evtchn_upcall_pending = 0;
+        fake.kicked = true;
+        vcpu.gpr[RAX] = 29;
+        vcpu.gpr[RDI] = commands[i];
+        vcpu.gpr[RSI] = ARGS;
+        vcpu.gpr[RSP] = rsp;
+        vcpu.rip = TEXT + 2;
+        pv_hypercall(&vcpu);
+        assert_int_equal(fake.waits, 0);
+        assert_int_equal(fake.sh.polling, 0);
+        assert_int_equal(vcpu.rip, TEXT);
+        assert_int_equal(vcpu.gpr[RAX], 29);
+        vcpu.pv.cb_event.address = TEXT + 0x100;
+        fake_info()->evtchn_upcall_pending = 1;
+        pv_deliver_event(&vcpu);
+        assert_int_equal(vcpu.rip, TEXT + 0x100);
+        assert_int_equal(vcpu.gpr[RAX], 0);
+        assert_int_equal(((uint64_t *)fake_at(rsp - 40))[0], TEXT + 2);
+        fake_info()->evtchn_upcall_mask = 0;
+        vcpu.rip = TEXT + 0x50; /* and this happens once */
+        pv_deliver_event(&vcpu);
+        assert_int_equal(((uint64_t *)fake_at(vcpu.gpr[RSP] + 16))[0], TEXT + 0x50);
+    }
 }
 
 static void test_sched_rest(void **state)
@@ -585,6 +632,7 @@ int main(void)
         T(test_block),
         T(test_block_until_timer),
         T(test_poll),
+        T(test_interrupted_waits),
         T(test_sched_rest),
         T(test_own_event_channels),
         T(test_small_calls),
