@@ -21,6 +21,11 @@
 #define XENVER_VARBUF_CHANGESET 13
 #define XENVER_VARBUF_COMMANDLINE 14
 
+/* The same of the feature bits. */
+#define FEATURE_RUNSTATE_PHYS_AREA 18
+#define FEATURE_VCPU_TIME_PHYS_AREA 19
+#define FEATURE_DM_MSIX_ALL_WRITES 20
+
 static const char extraversion[] = VERSION_EXTRA;
 static const char capabilities[] = VERSION_CAPABILITIES;
 static const char changeset[] = VERSION_CHANGESET;
@@ -68,7 +73,9 @@ static int64_t get_features(const struct hypercall *h)
     if (fi.submap_idx != 0)
         return -EINVAL;
     fi.submap = 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |
-                1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_direct_mapped;
+                1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_memory_op_vnode_supported |
+                1u << XENFEAT_direct_mapped | 1u << FEATURE_RUNSTATE_PHYS_AREA |
+                1u << FEATURE_VCPU_TIME_PHYS_AREA | 1u << FEATURE_DM_MSIX_ALL_WRITES;
     if (h->d->vm_assist >> VMASST_TYPE_pae_extended_cr3 & 1)
         fi.submap |= 1u << XENFEAT_pae_pgdir_above_4gb;
     return hypercall_write(h, h->args[1], &fi, sizeof(fi));
