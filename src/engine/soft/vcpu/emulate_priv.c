@@ -66,7 +66,7 @@ enum emu_result emulate_ud(struct emu *e)
         if (tail[i] != mark[i])
             return emu_fault(e, VEC_UD);
     if (tail[4] == 0xa2) {
-        do_cpuid(e->v, true);
+        do_cpuid(e->v, !e->v->user_mode);
         e->v->rip += 7;
     } else {
         if (tail[4] != 0x01 || env_read(e->v, e->v->rip + 7, &tail[5], 1, &f) || tail[5] != 0xd0)

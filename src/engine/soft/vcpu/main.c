@@ -131,6 +131,9 @@ static void load_fs_base(void)
 {
     uint64_t base = vcpu.gs_base + KERNEL_OFFSET;
 
+    /* Most of the user half is no address of the host's: what is loaded need only fault. */
+    if (vcpu.gs_base < USER_END && base >= USER_END)
+        base = USER_END - PAGE_SIZE;
     if (base == soft.fs_loaded)
         return;
     __asm__ volatile("wrfsbase %0" : : "r"(base));
@@ -280,7 +283,7 @@ static void run_user(struct vcpu *v)
         pv_user_syscall(v);
         break;
     case USER_FAULT:
-        if (f.vector == VEC_GP && !f.error && step_user_refused(v))
+        if (((f.vector == VEC_GP && !f.error) || f.vector == VEC_UD) && step_user_refused(v))
             break;
         if (f.vector == VEC_DB && (v->rflags & EFLAGS_TF))
             v->dr[6] |= DR6_BS;

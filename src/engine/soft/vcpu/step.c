@@ -258,9 +258,12 @@ void step_user(struct vcpu *v)
             return;
 }
 
-/* Ports, cli and sti by IOPL; cpuid, where the host has the CPU fault it. */
+/* Ports, cli and sti by IOPL; cpuid, where the host has the CPU fault it; and what begins as
+ * Xen's own form of it does. */
 static bool is_emulated_for_user(const struct insn *in)
 {
+    if (in->cls == INSN_UD)
+        return in->map == 1 && in->opcode == 0x0b;
     if (in->cls != INSN_EMULATE)
         return false;
     if (in->map)

@@ -23,6 +23,6 @@ void step_kernel(struct vcpu *v);
 bool step_user_needed(struct vcpu *v);
 void step_user(struct vcpu *v);
 
-/* The CPU refused an instruction of user code with #GP(0). If it is one that is emulated for user
- * mode: execute it, or deliver what it raises. False: it is not. */
+/* The CPU refused an instruction of user code with #GP(0) or #UD. If it is one that is emulated
+ * for user mode: execute it, or deliver what it raises. False: it is not. */
 bool step_user_refused(struct vcpu *v);
