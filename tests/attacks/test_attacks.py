@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile programs and a hostile kernel in guests (docs/security.md has the table).
+"""Hostile programs, kernels and modules in guests (docs/security.md has the table).
 
 What must hold whatever they do: a program harms neither its kernel nor another program, a kernel
 harms neither another guest nor the host, and the domain can be destroyed within a second.
@@ -8,12 +8,14 @@ harms neither another guest nor the host, and the domain can be destroyed within
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import time
 
 import pytest
 
-from guestkit.machine import Machine
+from guestkit import SCRIPTS
+from guestkit.machine import Machine, explain
 
 MEMORY = 32
 DESTROY_SECONDS = 3.0  # a second, and what a busy host adds
@@ -30,6 +32,13 @@ KERNEL_ATTACKS = {
     # clone, execve, prctl, pidfd_open, pidfd_getfd, bpf, io_uring_setup, ioctl, memfd_create
     **{f"call={nr}": "over" for nr in (257, 2, 41, 42, 62, 234, 101, 310, 56, 59, 157, 434, 438,
                                        321, 425, 16, 319)},
+}
+
+# The same from a module in Linux; "oops": its kernel ends only the program that loaded it.
+MODULE_ATTACKS = {
+    "read": "lives", "jump": "oops", "write-text": "lives", "write-run": "any",
+    "write-cache": "over", "spin": "hangs",
+    **{f"call-{nr}": "over" for nr in (41, 59, 101)},  # socket, execve, ptrace
 }
 
 
@@ -125,6 +134,67 @@ def test_kernel(xm, build_dir, neighbour, canary, attack):
     if fate == "over":
         assert "Test result" not in text and "crashed:" in text, text
     assert not is_there(xm, name)
+    neighbour()
+
+
+@pytest.fixture(scope="module", name="module")
+def module_fixture(xm, kernels, build_dir, tmp_path_factory):
+    """The hostile module, built for the kernel of Debian."""
+    del xm
+    done = subprocess.run([os.path.join(SCRIPTS, "fetch-headers"), os.path.basename(kernels("6.1"))],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        pytest.skip("fetch-headers could not get the kernel's headers")
+    here = os.path.dirname(os.path.abspath(__file__))
+    directory = tmp_path_factory.mktemp("module")
+    for name in ("module/Kbuild", "module/module.c", "kernel/native.h"):
+        shutil.copy(os.path.join(here, name), directory)
+    archive = os.path.join(build_dir, "tests", "attacks", "libattack-native.a")
+    subprocess.run(["ld", "-r", "--whole-archive", archive, "-o", directory / "native.o_shipped"],
+                   check=True)
+    (directory / ".native.o.cmd").touch()  # kbuild asks how each object was made
+    made = subprocess.run(["make", "-s", "-C", done.stdout.strip(), f"M={directory}", "modules"],
+                          capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return directory / "attack.ko"
+
+
+def check_end(result, attack, fate):
+    """What the guest with the module said, and what xm says of it."""
+    text = result.text()
+    if fate == "over":
+        assert result.status is None and "crashed:" in result.console_text(), text
+        return
+    assert result.status == 0 or fate == "any", explain(result, "xm")
+    if fate == "oops":
+        assert "Oops" in text and "exited 137" in text, text
+    if fate == "lives":
+        assert "attack: afterwards" in text and "exited 0" in text, text
+        assert not re.search(BAD_KERNEL, text), text
+    if attack == "write-text":
+        assert "attack: code: 0 of 16384" in text, text
+
+
+@pytest.mark.parametrize("attack", sorted(MODULE_ATTACKS))
+def test_module(xm, kernels, module, neighbour, canary, attack):
+    """Linux is honest here, but has let a hostile module in."""
+    del canary
+    command = (f"echo attack {attack}; insmod /test/attack.ko attack={attack}; "
+               "echo exited $?; dmesg")
+    with Machine("xm", kernels("6.1"), memory=128) as machine:
+        nonce = machine.prepare(command, files=[(str(module), "test/attack.ko")])
+        if MODULE_ATTACKS[attack] != "hangs":
+            check_end(machine.run_prepared(nonce, 60), attack, MODULE_ATTACKS[attack])
+        else:
+            with subprocess.Popen(machine.arguments(), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+                machine.process = process
+                assert b"attack spin" in read_until(process.stdout, b"attack spin", 60)
+                time.sleep(1)
+                assert is_there(xm, machine.name)
+                assert destroy(xm, machine.name) < DESTROY_SECONDS
+                assert b"exited" not in process.communicate(timeout=10)[0]
+        assert not is_there(xm, machine.name)
     neighbour()
 
 

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * native.h - the part of the hostile kernel that runs natively in its vCPU process, outside
- * translated code: it can do whatever that process can.
+ * native.h - the part of a hostile kernel, or of a kernel's module, that runs natively in its vCPU
+ * process, outside translated code: it can do whatever that process can.
  */
 #pragma once
 
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
 #include <stdint.h>
+#endif
 
 /* Of the engine's address plan (src/engine/soft/layout.h), as the guest kernel sees it. */
 #define GUEST_VIEW(host) (0xffff880000000000ul + (host))
