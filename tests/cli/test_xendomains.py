@@ -2,8 +2,10 @@
 """xendomains and the shell completion, as they are installed."""
 
 import os
+import shutil
 import subprocess
 
+import pexpect
 import pytest
 
 from guestkit import TOP
@@ -104,3 +106,41 @@ def test_bash_completion(instance):
     assert "shutdown" in complete("s") and "save" not in complete("s")
     assert complete("destroy", "al") == ["alpha"]
     assert "--state" in complete("list", "--")
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_zsh_completion(instance, tmp_path):
+    """A real zsh on a terminal, with keys pressed; the function is where an installation has it."""
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "_xm").write_text(call(instance.xm, "help", "--completion=zsh").stdout)
+    (tmp_path / "bin").mkdir()
+    for name in ("xm", "xl"):
+        (tmp_path / "bin" / name).symlink_to(instance.xm)
+    for file in ("first.cfg", "second.cfg"):
+        (tmp_path / file).touch()
+    instance.create("alpha")
+    child = pexpect.spawn("zsh", ["-f", "-i"], cwd=tmp_path, encoding="utf-8", timeout=20,
+                          dimensions=(24, 200), env={**os.environ, "TERM": "dumb", "LC_ALL": "C.UTF-8"})
+    try:
+        child.sendline("PS1='READY> '; unsetopt prompt_cr zle_bracketed_paste; "
+                       f"path=({tmp_path}/bin $path); fpath=({tmp_path}/functions $fpath); "
+                       "autoload -U compinit; compinit -D; echo started")
+        child.expect("\nstarted")
+
+        def complete(text):
+            """What becomes of the line when Tab is pressed at its end."""
+            child.send(text + "\t")
+            child.send("\x01echo '[\x05]'\n")  # to its start and its end: it is echoed, not run
+            child.expect(r"\n\[(.*)\]")
+            return child.match.group(1).strip()
+
+        assert complete("xm cre") == "xm create"
+        assert complete("xm destr") == "xm destroy"
+        assert complete("xm destroy al") == "xm destroy alpha"
+        assert complete("xl sched-credit --we") == "xl sched-credit --weight"
+        assert complete("xm create fir") == "xm create first.cfg"
+        assert complete("xm new -f sec") == "xm new -f second.cfg"
+        child.send("xm mem-\t\t")  # more than one: with what each does
+        child.expect("mem-set *-- Set how much memory a domain shall have now")
+    finally:
+        child.close(force=True)
