@@ -53,6 +53,7 @@ static void report(struct xenbus_device *dev, const char *text)
 {
     log_guest(LOG_WARN, "backend", "%s %u: %s", dev->ops->type, dev->id, text);
     (void)xs_write(dev->bus->store, XS_NO_TX, dev->dirs.error, text, strlen(text));
+    (void)xs_write(dev->bus->store, XS_NO_TX, dev->dirs.front_error, text, strlen(text));
 }
 
 static void fail(struct xenbus_device *dev, const char *text)

@@ -40,8 +40,10 @@ int xenbus_dirs_init(struct xenbus_dirs *dirs, const char *type, domid_t domid, 
             compose("/local/domain/%u/error/backend/%s/%u/%u", HOST_DOMID, type, domid, id),
         .error =
             compose("/local/domain/%u/error/backend/%s/%u/%u/error", HOST_DOMID, type, domid, id),
+        .front_error = compose("/local/domain/%u/error/device/%s/%u/error", domid, type, id),
     };
-    if (!dirs->front || !dirs->front_state || !dirs->back || !dirs->error_dir || !dirs->error)
+    if (!dirs->front || !dirs->front_state || !dirs->back || !dirs->error_dir || !dirs->error ||
+        !dirs->front_error)
         return -ENOMEM;
     return 0;
 }
@@ -53,6 +55,7 @@ void xenbus_dirs_done(struct xenbus_dirs *dirs)
     free(dirs->back);
     free(dirs->error_dir);
     free(dirs->error);
+    free(dirs->front_error);
     *dirs = (struct xenbus_dirs){0};
 }
 
@@ -141,4 +144,6 @@ void xenbus_dirs_remove(struct xs_client *store, const struct xenbus_dirs *dirs)
         (void)xs_rm(store, XS_NO_TX, dirs->back);
     if (dirs->error_dir)
         (void)xs_rm(store, XS_NO_TX, dirs->error_dir);
+    if (dirs->front_error)
+        (void)xs_rm(store, XS_NO_TX, dirs->front_error);
 }

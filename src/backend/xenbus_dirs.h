@@ -16,6 +16,7 @@ struct xenbus_dirs {
     char *back;        /* /local/domain/0/backend/TYPE/N/ID */
     char *error_dir;   /* /local/domain/0/error/backend/TYPE/N/ID */
     char *error;       /* the node in it */
+    char *front_error; /* /local/domain/N/error/device/TYPE/ID/error: for the guest to read */
 };
 
 /* Compose the names. 0 or -ENOMEM; xenbus_dirs_done() is needed in both cases. */

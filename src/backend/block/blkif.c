@@ -198,7 +198,7 @@ int blkif_check_request(const struct blkif_copy *c, const struct blkif_limits *l
     case BLKIF_OP_DISCARD:
         return c->indirect ? BLKIF_RSP_ERROR : check_discard(c, l);
     default:
-        return c->indirect ? BLKIF_RSP_ERROR : BLKIF_RSP_EOPNOTSUPP;
+        return BLKIF_RSP_ERROR;
     }
     if (c->nr_segs > max || (c->op != BLKIF_OP_READ && c->nr_segs && !l->writable))
         return BLKIF_RSP_ERROR;

@@ -22,6 +22,7 @@
 
 #define HOST_DOMID 0
 #define MAX_PORT 131071
+#define NOT_THERE UINT64_MAX
 #define PROTOCOL "x86_64-abi"
 
 /* --- features --------------------------------------------------------------------------- */
@@ -88,6 +89,24 @@ struct front_keys {
     struct queue_keys queue[VBD_MAX_QUEUES];
 };
 
+/* A ring of one page has a name of its own, or that of the first of several. */
+static int read_ring_ref(struct xenbus_device *dev, const char *prefix, unsigned int order,
+                         unsigned int nr, uint64_t *ret, struct err *err)
+{
+    char key[64];
+    int rc = 0;
+
+    *ret = NOT_THERE;
+    if (order == 0) {
+        snprintf(key, sizeof(key), "%sring-ref", prefix);
+        rc = xenbus_front_number(dev, key, UINT32_MAX, NOT_THERE, ret, err);
+    }
+    if (rc < 0 || *ret != NOT_THERE)
+        return rc;
+    snprintf(key, sizeof(key), "%sring-ref%u", prefix, nr);
+    return xenbus_front_need(dev, key, UINT32_MAX, ret, err);
+}
+
 static int read_queue(struct xenbus_device *dev, const struct front_keys *k, unsigned int nr,
                       struct queue_keys *ret, struct err *err)
 {
@@ -98,12 +117,8 @@ static int read_queue(struct xenbus_device *dev, const struct front_keys *k, uns
         snprintf(prefix, sizeof(prefix), "queue-%u/", nr);
     snprintf(key, sizeof(key), "%sevent-channel", prefix);
     rc = xenbus_front_need(dev, key, MAX_PORT, &ret->port, err);
-    for (unsigned int i = 0; rc == 0 && i < 1u << k->ring_order; i++) {
-        snprintf(key, sizeof(key), "%sring-ref%u", prefix, i);
-        if (k->ring_order == 0)
-            snprintf(key, sizeof(key), "%sring-ref", prefix);
-        rc = xenbus_front_need(dev, key, UINT32_MAX, &ret->ring_ref[i], err);
-    }
+    for (unsigned int i = 0; rc == 0 && i < 1u << k->ring_order; i++)
+        rc = read_ring_ref(dev, prefix, (unsigned int)k->ring_order, i, &ret->ring_ref[i], err);
     return rc;
 }
 
@@ -117,6 +132,21 @@ static int check_protocol(struct xenbus_device *dev, struct err *err)
     return err_set(err, ENOTSUP, "the frontend's protocol is '%.32s', not " PROTOCOL, protocol);
 }
 
+/* Some say how many pages, a power of two, instead of the order. */
+static int read_ring_order(struct xenbus_device *dev, uint64_t *ret, struct err *err)
+{
+    uint64_t pages = 1;
+    int rc = xenbus_front_number(dev, "ring-page-order", BLKIF_MAX_RING_ORDER, NOT_THERE, ret, err);
+
+    if (rc < 0 || *ret != NOT_THERE)
+        return rc;
+    rc = xenbus_front_number(dev, "num-ring-pages", BLKIF_MAX_RING_PAGES, 1, &pages, err);
+    if (rc == 0 && (pages == 0 || (pages & (pages - 1))))
+        rc = err_set(err, EINVAL, "the frontend's num-ring-pages is no power of two");
+    *ret = rc == 0 ? (unsigned int)__builtin_ctzll(pages) : 0;
+    return rc;
+}
+
 static int read_keys(struct xenbus_device *dev, const struct vbd *v, struct front_keys *k,
                      struct err *err)
 {
@@ -127,8 +157,7 @@ static int read_keys(struct xenbus_device *dev, const struct vbd *v, struct fron
         rc = xenbus_front_number(dev, "multi-queue-num-queues", max_queues(v), 1, &k->nr_queues,
                                  err);
     if (rc == 0)
-        rc = xenbus_front_number(dev, "ring-page-order", BLKIF_MAX_RING_ORDER, 0, &k->ring_order,
-                                 err);
+        rc = read_ring_order(dev, &k->ring_order, err);
     if (rc == 0 && k->nr_queues == 0)
         rc = err_set(err, EINVAL, "the frontend wants no queue");
     for (unsigned int i = 0; rc == 0 && i < k->nr_queues; i++)

@@ -260,9 +260,9 @@ static void test_check_request(void **state)
         {{.op = BLKIF_OP_DISCARD, .sector = UINT64_MAX, .nr_sectors = 2}, -1, -2},
         {{.op = BLKIF_OP_DISCARD, .sector = 2, .nr_sectors = UINT64_MAX}, -1, -2},
         {{.op = BLKIF_OP_DISCARD, .nr_sectors = 1, .flag = BLKIF_DISCARD_SECURE}, -2, -2},
-        {{.op = BLKIF_OP_RESERVED_1, .nr_segs = 1}, -2, -2},
-        {{.op = 7, .nr_segs = 1}, -2, -2},
-        {{.op = 255, .nr_segs = 1}, -2, -2},
+        {{.op = BLKIF_OP_RESERVED_1, .nr_segs = 1}, -1, -1},
+        {{.op = 7, .nr_segs = 1}, -1, -1},
+        {{.op = 255, .nr_segs = 1}, -1, -1},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

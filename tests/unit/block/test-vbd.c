@@ -326,7 +326,7 @@ static void test_refused(void **state)
     assert_int_equal(request(BLKIF_OP_READ, 0, DATA_REF + 2, 0, 7), BLKIF_RSP_ERROR);
     assert_int_equal(request(BLKIF_OP_READ, 0, DATA_REF + 3, 0, 7), BLKIF_RSP_ERROR);
     assert_int_equal(request(BLKIF_OP_READ, 0, 1u << 31, 0, 7), BLKIF_RSP_ERROR);
-    assert_int_equal(request(77, 0, DATA_REF, 0, 7), BLKIF_RSP_EOPNOTSUPP);
+    assert_int_equal(request(77, 0, DATA_REF, 0, 7), BLKIF_RSP_ERROR);
     assert_int_equal(request(BLKIF_OP_READ, 0, DATA_REF, 0, 7), BLKIF_RSP_OKAY);
 }
 
@@ -566,6 +566,38 @@ static void test_bad_frontends(void **state)
     assert_int_equal(request(BLKIF_OP_READ, 0, DATA_REF, 0, 7), BLKIF_RSP_OKAY);
 }
 
+static void connect_keys(unsigned int pages, const char *how_many, unsigned int value)
+{
+    make_ring(pages);
+    t.port = alloc_port();
+    front_number("event-channel", t.port);
+    front_number(how_many, value);
+    for (unsigned int i = 0; i < pages; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "ring-ref%u", i);
+        front_number(key, RING_REF + i);
+    }
+}
+
+/* Older words for the size of the ring, and a ring of one page that is named as the first. */
+static void test_ring_keys(void **state)
+{
+    attach_disk("w");
+    connect_keys(2, "num-ring-pages", 2);
+    assert_string_equal(front_state(3), "4");
+    assert_int_equal(request(BLKIF_OP_READ, 9, DATA_REF, 0, 0), BLKIF_RSP_OKAY);
+    front_state(6);
+    front_state(1);
+    front_number("num-ring-pages", 3);
+    assert_string_equal(front_state(3), "5");
+    front_state(6);
+    front_state(1);
+    connect_keys(1, "ring-page-order", 0);
+    assert_string_equal(front_state(3), "4");
+    assert_int_equal(request(BLKIF_OP_READ, 9, DATA_REF, 0, 0), BLKIF_RSP_OKAY);
+}
+
 /* Two queues, rings of two pages each. */
 static void test_queues(void **state)
 {
@@ -794,6 +826,7 @@ int main(void)
         TEST(test_reconnect),
         TEST(test_close_in_flight),
         TEST(test_bad_frontends),
+        TEST(test_ring_keys),
         TEST(test_queues),
         TEST(test_unplug),
         TEST(test_sharing),

@@ -213,6 +213,7 @@ static void test_connect_fails(void **state)
     calls.connect_rc = -EINVAL;
     assert_string_equal(front("3"), "5");
     assert_string_equal(store_read("/local/domain/0/error/backend/test/7/5/error"), "bad ring");
+    assert_string_equal(store_read("/local/domain/7/error/device/test/5/error"), "bad ring");
     /* Not tried again before the frontend has closed. */
     front("4");
     assert_int_equal(calls.connects, 1);
