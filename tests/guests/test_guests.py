@@ -26,10 +26,25 @@ def binary(build_dir, name):
     return path
 
 
+def two_disks(directory):
+    """1 MiB each, every sector with its number at its beginning."""
+    for name in ("first", "second"):
+        with open(os.path.join(directory, name), "wb") as stream:
+            for sector in range(2048):
+                stream.write(sector.to_bytes(8, "little").ljust(512, b"\0"))
+    return f"disk = ['file:{directory}/first,xvda,w', 'file:{directory}/second,xvdb,r']\n"
+
+
+# What a guest's config has beside the kernel.
+DEVICES = {"blkif": two_disks}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_guest(xm, build_dir, name):
+def test_guest(xm, build_dir, name, tmp_path):
     vcpus = SMP_VCPUS if name.startswith("smp-") else 1
-    with Machine("xm", kernel=binary(build_dir, name), memory=MEMORY, vcpus=vcpus) as machine:
+    config = DEVICES[name](tmp_path) if name in DEVICES else ""
+    with Machine("xm", kernel=binary(build_dir, name), memory=MEMORY, vcpus=vcpus,
+                 config=config) as machine:
         result = machine.boot(timeout=60)
     console = result.console_text()
     assert not result.timed_out, f"still running after 60 s:\n{console[-3000:]}"
