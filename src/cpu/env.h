@@ -79,6 +79,9 @@ void env_time_params(uint64_t *tsc_stamp, uint64_t *system_ns, uint32_t *mul, in
 void env_set_timer(struct vcpu *v, uint64_t deadline);
 /* VIRQ_TIMER is due on this vCPU: raises the event (may cost a call to the domain process). */
 void env_raise_timer(struct vcpu *v);
+/* v->pv.runstate and what belongs to it changed: other vCPUs may ask for it. cpu/pv has a weak
+ * default: nothing. */
+void env_runstate_changed(const struct vcpu *v);
 /* Sleep until an event may be pending, env_kick happens or `deadline` (abs ns, 0 = for
  * ever) passes. Spurious returns are allowed;
  * sleeping through is not: what was raised, or kicked, since the caller last looked (at

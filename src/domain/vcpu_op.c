@@ -2,7 +2,7 @@
  *
  * vcpu_op.c - bringing vCPUs up and down, and moving their vcpu_info (ABI section 3.10).
  * Its own timers, runstate and time areas a vCPU answers itself; areas that another one registers
- * for it are passed on.
+ * for it, and its periodic timer, are passed on.
  *
  * A vCPU starts from run->state of its run page, which initialise fills. Going down and up
  * again keeps its context: its thread just stops running it for a while.
@@ -26,6 +26,7 @@
 #define MAX_LDT_ENTRIES 8192u
 #define GDT_ENTRIES_PER_FRAME 512u
 #define INFO_ALIGN 8
+#define RUNSTATE_TRIES 100 /* a writer is done in a moment, if it is honest */
 
 static bool canonical(uint64_t va)
 {
@@ -115,6 +116,8 @@ static int set_address_space(const struct domain *d, struct vcpu *v,
     v->gs_base = in_kernel ? c->gs_base_kernel : c->gs_base_user;
     v->gs_base_other = in_kernel ? c->gs_base_user : c->gs_base_kernel;
     v->cr0_ts = c->ctrlreg[0] & CR0_TS;
+    v->cr4 = c->ctrlreg[4]; /* the vCPU's process takes out what there is not */
+    memcpy(v->dr, c->debugreg, sizeof(v->dr));
     return 0;
 }
 
@@ -238,6 +241,61 @@ static int64_t send_nmi(struct domain *d, unsigned int id, gva_t arg)
     return 0;
 }
 
+/* --- timers and runstate of others -------------------------------------------------------- */
+
+static void ask_periodic(struct domain *d, unsigned int id, uint64_t period)
+{
+    __atomic_store_n(&engine_run_page(d->engine, id)->periodic_ns, period, __ATOMIC_SEQ_CST);
+    request(d, id, RUN_REQ_PERIODIC);
+}
+
+static int64_t set_periodic(const struct hypercall *h, unsigned int id, gva_t arg)
+{
+    struct vcpu_set_periodic_timer set;
+
+    if (hypercall_read(h, &set, arg, sizeof(set)) < 0)
+        return -EFAULT;
+    if (set.period_ns < PV_PERIOD_MIN || set.period_ns > PV_PERIOD_MAX)
+        return -EINVAL;
+    ask_periodic(h->d, id, set.period_ns);
+    return 0;
+}
+
+static int64_t stop_periodic(struct domain *d, unsigned int id)
+{
+    ask_periodic(d, id, 0);
+    return 0;
+}
+
+/* What the vCPU's process told last. It is the guest's own affair if that is nonsense: all that
+ * matters is that it is copied once. */
+static void read_runstate(const struct run *run, struct vcpu_runstate_info *ret)
+{
+    uint32_t version;
+
+    for (int tries = 0; tries < RUNSTATE_TRIES; tries++) {
+        version = __atomic_load_n(&run->runstate.version, __ATOMIC_ACQUIRE);
+        ret->state = version ? (int)(run->runstate.state & 3) : RUNSTATE_offline;
+        ret->state_entry_time = run->runstate.entry;
+        memcpy(ret->time, run->runstate.time, sizeof(ret->time));
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (!(version & 1) && version == __atomic_load_n(&run->runstate.version, __ATOMIC_RELAXED))
+            return;
+    }
+}
+
+static int64_t get_runstate(const struct hypercall *h, unsigned int id, gva_t arg)
+{
+    struct vcpu_runstate_info r = {.state = RUNSTATE_offline};
+    uint64_t now;
+
+    read_runstate(engine_run_page(h->d->engine, id), &r);
+    now = domain_now(h->d);
+    if (now > r.state_entry_time)
+        r.time[r.state] += now - r.state_entry_time;
+    return hypercall_write(h, arg, &r, sizeof(r));
+}
+
 /* --- areas ------------------------------------------------------------------------------ */
 
 static int check_area(const struct domain *d, maddr_t pa, size_t size)
@@ -296,12 +354,19 @@ int64_t do_vcpu_op(const struct hypercall *h)
         return register_area(h, id, AREA_TIME_VA);
     case PV_VCPUOP_register_vcpu_time_phys_area:
         return register_area(h, id, AREA_TIME_PA);
+    case VCPUOP_get_runstate_info:
+        return get_runstate(h, id, arg);
+    case VCPUOP_set_periodic_timer:
+        return set_periodic(h, id, arg);
+    case VCPUOP_stop_periodic_timer:
+        return stop_periodic(h->d, id);
     case VCPUOP_send_nmi:
         return send_nmi(h->d, id, arg);
-    case VCPUOP_set_periodic_timer:
     case VCPUOP_set_singleshot_timer:
+    case VCPUOP_stop_singleshot_timer:
+        return -EINVAL; /* only one's own */
     case VCPUOP_get_physid:
-        return -EINVAL; /* timers: only one's own */
+        return -EINVAL;
     default:
         return -ENOSYS;
     }

@@ -26,6 +26,10 @@
 #define PV_FIRST_RESERVED_GDT_ENTRY 7168
 #define PV_MAX_LDT_ENTRIES 8192
 
+/* Periods of VCPUOP_set_periodic_timer, ns. */
+#define PV_PERIOD_MIN 1000000ull
+#define PV_PERIOD_MAX (1ull << 50)
+
 /* Newer than the installed headers. */
 #define PV_VCPUOP_register_runstate_phys_area 14
 #define PV_VCPUOP_register_vcpu_time_phys_area 15

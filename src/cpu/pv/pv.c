@@ -40,9 +40,31 @@ __attribute__((weak)) void env_tlb_invlpg_others(struct vcpu *v, uint64_t mask, 
 {
 }
 
+__attribute__((weak)) void env_runstate_changed(const struct vcpu *v)
+{
+}
+
 __attribute__((weak)) bool env_has_fast_syscall32(void)
 {
     return true;
+}
+
+/* What VCPUOP_initialise was given, where it is allowed. */
+static void init_debug_registers(struct vcpu *v)
+{
+    static const struct {
+        uint8_t reg;
+        uint32_t reset;
+    } regs[] = {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {6, 0xffff0ff0}, {7, 0x400}};
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(regs); i++) {
+        uint64_t given = v->dr[regs[i].reg];
+
+        v->dr[regs[i].reg] = regs[i].reset;
+        if (given)
+            (void)pv_debugreg_set(v, regs[i].reg, given); /* a bad one is left out */
+    }
 }
 
 void pv_init(struct vcpu *v)
@@ -55,10 +77,7 @@ void pv_init(struct vcpu *v)
         pv->kernel_sp = v->gpr[RSP];
     for (i = (pv->gdt_entries + 511) / 512; i < PV_MAX_GDT_FRAMES; i++)
         pv->gdt_frames[i] = INVALID_MFN;
-    if (!v->dr[6])
-        v->dr[6] = 0xffff0ff0;
-    if (!v->dr[7])
-        v->dr[7] = 0x400;
+    init_debug_registers(v);
 
     pv->runstate_va = pv->time_va = 0;
     pv->runstate_pa = pv->time_pa = ~0ull;
@@ -68,6 +87,7 @@ void pv_init(struct vcpu *v)
     __builtin_memset(pv->runstate_time, 0, sizeof(pv->runstate_time));
     /* The sum of the times is system time, from the first moment on. */
     pv->runstate_time[RUNSTATE_offline] = now;
+    env_runstate_changed(v);
 
     pv->singleshot_ns = 0;
     pv->periodic_ns = PERIODIC_AT_START;

@@ -45,6 +45,9 @@ uint64_t pv_next_deadline(const struct vcpu *v);
 /* Fire what is due, then tell the engine the next deadline. */
 void pv_timers_run(struct vcpu *v);
 
+/* Set the periodic timer, ns; 0 = stop. The caller checked the period. */
+void pv_set_periodic(struct vcpu *v, uint64_t period);
+
 /* The vCPU starts or stops running for a reason the engine knows (RUNSTATE_*). */
 void pv_runstate_change(struct vcpu *v, unsigned int state);
 

@@ -117,7 +117,7 @@ void time_set_singleshot(struct vcpu *v, uint64_t deadline)
         env_set_timer(v, pv_next_deadline(v));
 }
 
-void time_set_periodic(struct vcpu *v, uint64_t period)
+void pv_set_periodic(struct vcpu *v, uint64_t period)
 {
     v->pv.periodic_ns = period;
     v->pv.periodic_next = period ? env_now() + period : 0;
@@ -183,6 +183,7 @@ void time_publish_runstate(struct vcpu *v)
     bool flagged = v->pv.vm_assist & PV_ASSIST_BIT(VMASST_TYPE_runstate_update_flag);
     struct vcpu_runstate_info r, *area = area_by_maddr(v->pv.runstate_pa);
 
+    env_runstate_changed(v);
     if (area) {
         runstate_snapshot(v, &r);
         publish_runstate_pa(area, &r, flagged);

@@ -14,9 +14,6 @@
  * raises VIRQ_TIMER at once. */
 void time_set_singleshot(struct vcpu *v, uint64_t deadline);
 
-/* Periodic timer; 0 = stop. The caller checked the period. */
-void time_set_periodic(struct vcpu *v, uint64_t period);
-
 /* Runstate as of now: the running total of the current state included. */
 void time_get_runstate(const struct vcpu *v, struct vcpu_runstate_info *ret);
 

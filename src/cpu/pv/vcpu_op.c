@@ -12,9 +12,6 @@
 #include "cpu/pv/pv.h"
 #include "cpu/pv/time.h"
 
-#define PERIOD_MIN 1000000ull /* ns */
-#define PERIOD_MAX (1ull << 50)
-
 /* An area by machine address: within one page that exists, aligned. ~0 = none. */
 static int check_area(maddr_t pa, size_t size)
 {
@@ -77,9 +74,9 @@ static int64_t set_periodic(struct vcpu *v, gva_t arg)
 
     if (hypercall_copy_from(v, &set, arg, sizeof(set)))
         return -XEN_EFAULT;
-    if (set.period_ns < PERIOD_MIN || set.period_ns > PERIOD_MAX)
+    if (set.period_ns < PV_PERIOD_MIN || set.period_ns > PV_PERIOD_MAX)
         return -XEN_EINVAL;
-    time_set_periodic(v, set.period_ns);
+    pv_set_periodic(v, set.period_ns);
     return 0;
 }
 
@@ -129,7 +126,7 @@ static int64_t own_vcpu_op(struct vcpu *v, uint64_t args[5])
     case VCPUOP_set_periodic_timer:
         return set_periodic(v, args[2]);
     case VCPUOP_stop_periodic_timer:
-        time_set_periodic(v, 0);
+        pv_set_periodic(v, 0);
         return 0;
     case VCPUOP_set_singleshot_timer:
         return set_singleshot(v, args[2]);

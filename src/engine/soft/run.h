@@ -30,6 +30,8 @@ enum exit_reason {
 #define RUN_REQ_NMI 4u   /* another vCPU sent an NMI: set pv.nmi_pending, clear the bit */
 #define RUN_REQ_CPUS 8u  /* other CPUs of the host are to be used: take run.cpus, clear the bit */
 
+#define RUN_REQ_PERIODIC 16u /* another vCPU set its periodic timer: take run.periodic_ns */
+
 /* Records that a vCPU keeps up to date where the guest wants them, by virtual and by machine
  * address. */
 enum vcpu_area { AREA_RUNSTATE_VA, AREA_RUNSTATE_PA, AREA_TIME_VA, AREA_TIME_PA, VCPU_AREAS };
@@ -59,6 +61,14 @@ struct run {
     /* RUN_REQ_AREAS: those that have their bit, 1 << enum vcpu_area, set. */
     uint64_t areas[VCPU_AREAS];
     uint32_t areas_set;
+
+    uint64_t periodic_ns; /* RUN_REQ_PERIODIC: the period, 0 = none */
+
+    /* V's runstate for other vCPUs that ask. version is odd while it changes, 0 before V starts. */
+    struct {
+        uint32_t version, state;
+        uint64_t entry, time[4];
+    } runstate;
 
     /* RUN_REQ_CPUS: bit per CPU of the host that the vCPU and its stubs may use. D has put V on
      * them already. */

@@ -285,6 +285,18 @@ void env_raise_timer(struct vcpu *v)
         evtchn_raise(env_evtchn(), port);
 }
 
+void env_runstate_changed(const struct vcpu *v)
+{
+    uint32_t version = run->runstate.version | 1;
+
+    __atomic_store_n(&run->runstate.version, version, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    run->runstate.state = v->pv.runstate;
+    run->runstate.entry = v->pv.runstate_entry;
+    memcpy(run->runstate.time, v->pv.runstate_time, sizeof(run->runstate.time));
+    __atomic_store_n(&run->runstate.version, version + 1, __ATOMIC_RELEASE);
+}
+
 bool env_kicked(void)
 {
     return soft.kicked;

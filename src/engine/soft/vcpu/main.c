@@ -327,6 +327,8 @@ static void service(struct vcpu *v)
         v->pv.nmi_pending = true;
     if (request & RUN_REQ_AREAS)
         take_areas(v);
+    if (request & RUN_REQ_PERIODIC)
+        pv_set_periodic(v, run->periodic_ns);
     if (request & RUN_REQ_CPUS)
         stub_run_set_cpus(run->cpus);
     if (request & RUN_REQ_PAUSE) {
@@ -404,6 +406,7 @@ void start_main(uint64_t argc)
         env_pin_table(v, v->cr3_kernel, 4, true); /* as the builder leaves it */
         note_kernel_tables(v->cr3_kernel, 4);
     }
+    v->cr4 &= cpuid_cr4_mask();
     pv_init(v);
     soft.pauses = MAX_PAUSES;
     soft.kicked = 1; /* D may have requests already */
