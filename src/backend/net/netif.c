@@ -51,6 +51,18 @@ void netif_fail(struct netif *n, const char *fmt, ...)
         n->config.failed(n->config.arg, why);
 }
 
+void netif_lock(struct netif *n)
+{
+    if (!n->locked)
+        pthread_mutex_lock(&n->d->lock);
+}
+
+void netif_unlock(struct netif *n)
+{
+    if (!n->locked)
+        pthread_mutex_unlock(&n->d->lock);
+}
+
 /* --- a pass ----------------------------------------------------------------------------- */
 
 static void notify(struct netif *n)
@@ -136,11 +148,13 @@ static void on_link(void *arg, uint32_t events)
 {
     struct worker *w = arg;
 
+    pthread_mutex_lock(&w->n->work);
     if (events & EPOLLOUT)
         net_link_flush(w->n->link);
     /* Nobody would come to read that it has ended. */
     if ((events & (EPOLLHUP | EPOLLERR)) && !netif_wants_frames(w->n))
         w->n->link->lost = true;
+    pthread_mutex_unlock(&w->n->work);
 }
 
 static void watch_link(struct worker *w)
@@ -178,9 +192,12 @@ static void *worker_main(void *arg)
     if (!w.wake || (!w.link && !n->link->lost))
         netif_fail(n, "out of memory");
     while (w.wake && !__atomic_load_n(&n->stop, __ATOMIC_ACQUIRE)) {
-        int timeout = netif_work(n);
+        int timeout;
 
+        pthread_mutex_lock(&n->work);
+        timeout = netif_work(n);
         watch_link(&w);
+        pthread_mutex_unlock(&n->work);
         if (loop_run_once(w.loop, timeout) < 0)
             break;
     }
@@ -199,10 +216,33 @@ static void wake(struct netif *n)
     }
 }
 
-/* A guest's event, on a vCPU thread with the lock held. */
-static void on_event(struct domain *d, void *arg)
+/* A guest's events, on a vCPU thread with the lock held. */
+static void on_rx_event(struct domain *d, void *arg)
 {
-    wake(arg);
+    struct netif_queue *q = arg;
+
+    wake(q->n);
+}
+
+/* While the worker sleeps a small packet is on its way before the guest's hypercall is over: two
+ * changes of threads are more than it costs. */
+static void on_tx_event(struct domain *d, void *arg)
+{
+    struct netif_queue *q = arg;
+    struct netif *n = q->n;
+    bool more = true;
+
+    if (pthread_mutex_trylock(&n->work) == 0) {
+        n->locked = true;
+        more = netif_tx_at_once(q);
+        if (q->notify_tx)
+            evtchn_notify(d, q->config.tx_port);
+        q->notify_tx = false;
+        n->locked = false;
+        pthread_mutex_unlock(&n->work);
+    }
+    if (more)
+        wake(n);
 }
 
 /* --- life ------------------------------------------------------------------------------- */
@@ -222,9 +262,10 @@ static int attach_ring(struct netif *n, struct net_ring *ring, uint32_t ref, siz
     return err_set(err, EINVAL, "the %s ring starts with impossible indices", what);
 }
 
-static int bind_port(struct netif *n, port_t port, bool *bound, struct err *err)
+static int bind_port(struct netif_queue *q, port_t port, evtchn_handler *fn, bool *bound,
+                     struct err *err)
 {
-    if (evtchn_set_handler(n->d, port, on_event, n) < 0)
+    if (evtchn_set_handler(q->n->d, port, fn, q) < 0)
         return err_set(err, EINVAL, "event channel %u cannot be used", port);
     *bound = true;
     return 0;
@@ -240,9 +281,9 @@ static int attach_queue(struct netif_queue *q, struct err *err)
         rc = attach_ring(n, &q->rx, q->config.rx_ref, sizeof(union netif_rx_sring_entry), "receive",
                          err);
     if (rc == 0)
-        rc = bind_port(n, q->config.tx_port, &q->bound_tx, err);
+        rc = bind_port(q, q->config.tx_port, on_tx_event, &q->bound_tx, err);
     if (rc == 0 && q->config.rx_port != q->config.tx_port)
-        rc = bind_port(n, q->config.rx_port, &q->bound_rx, err);
+        rc = bind_port(q, q->config.rx_port, on_rx_event, &q->bound_rx, err);
     return rc;
 }
 
@@ -286,6 +327,7 @@ int netif_create(struct netif **ret, const struct netif_config *config, struct e
     n->config = *config;
     n->d = config->d;
     n->link = config->link;
+    pthread_mutex_init(&n->work, NULL);
     net_rate_init(&n->rate, config->rate_bytes, config->rate_us);
     n->tx_buffer = malloc(NET_FRAME_MAX);
     n->rx_buffer = malloc(NET_FRAME_MAX);
@@ -330,6 +372,7 @@ void netif_destroy(struct netif *n)
         if (n->queue[i].n)
             detach_queue(&n->queue[i]);
     pthread_mutex_unlock(&n->d->lock);
+    pthread_mutex_destroy(&n->work);
     if (n->wake_fd >= 0)
         close(n->wake_fd);
     free(n->tx_buffer);

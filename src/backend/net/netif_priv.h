@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * netif_priv.h - the inside of an interface, shared by netif.c, tx.c and rx.c. Everything is
- * the worker's but for what says otherwise.
+ * whose who holds `work` but for what says otherwise: the worker's, or a vCPU thread's that has
+ * a small packet to send. The worker takes the domain's lock within it. A vCPU thread has that
+ * lock already, and so only tries to get `work`.
  */
 #pragma once
 
@@ -33,8 +35,10 @@ struct netif {
     struct net_frame waiting;   /* len > 0: came from the link, waits for buffers of the guest */
     uint64_t waiting_until;     /* ns: then it is dropped */
     unsigned int waiting_queue; /* the one it will go to */
+    bool locked;                /* whoever works holds the domain's lock all the time */
     uint64_t throttled_ns;      /* how long the rate limit holds the guest's frames back, 0 = not */
 
+    pthread_mutex_t work;
     pthread_t thread;
     bool started, stop; /* stop: atomic */
     int wake_fd;        /* eventfd: a guest's event, or stop */
@@ -46,7 +50,13 @@ void netif_fail(struct netif *n, const char *fmt, ...) PRINTF_FMT(2, 3);
 /* Send what the queue's guest has ready, some packets at most. True: there is more that could
  * go at once. */
 bool netif_tx(struct netif_queue *q);
+/* For an event of the guest, with the domain's lock: send a few packets if they are small and
+ * nothing else is to be done. True: the worker has to look. */
+bool netif_tx_at_once(struct netif_queue *q);
 /* Give the guest what the link has, some frames at most. True: there may be more. */
 bool netif_rx(struct netif *n);
 
 uint64_t netif_now(void); /* monotonic ns */
+/* The domain's lock, for as long as it takes. */
+void netif_lock(struct netif *n);
+void netif_unlock(struct netif *n);

@@ -19,6 +19,9 @@
 
 #define MAX_FRAGS XEN_NETIF_NR_SLOTS_MIN
 #define RUN_PACKETS 64 /* then the other queues have a turn */
+/* What one event of the guest may have sent under the lock, by its own vCPU's thread. */
+#define AT_ONCE_PACKETS 4
+#define AT_ONCE_BYTES 2048
 
 struct frag {
     uint32_t ref;
@@ -222,47 +225,80 @@ static bool may_send(struct netif *n, const struct packet *p)
     return n->throttled_ns == 0;
 }
 
-/* One packet. 0; -EAGAIN: nothing to do, or not now; -EPROTO. */
-static int send_one(struct netif_queue *q)
+/* A packet that was read. False: not now. */
+static bool send_packet(struct netif_queue *q, struct packet *p)
 {
     struct netif *n = q->n;
-    struct domain *d = n->d;
     bool data = false;
-    struct packet p;
-    int rc = read_packet(q, &p);
 
-    if (rc == -EPROTO)
-        netif_fail(n, "queue %u: %s", (unsigned int)(q - n->queue), p.broken);
-    if (rc == 0 && !may_send(n, &p))
-        rc = -EAGAIN;
-    if (rc < 0)
-        return rc;
-    net_ring_take(&q->tx, p.nr_slots);
-    if (!p.is_dummy && p.status == NETIF_RSP_OKAY) {
-        pthread_mutex_lock(&d->lock);
-        get_grants(d, &p);
-        pthread_mutex_unlock(&d->lock);
-        data = p.status == NETIF_RSP_OKAY;
+    if (!may_send(n, p))
+        return false;
+    net_ring_take(&q->tx, p->nr_slots);
+    if (!p->is_dummy && p->status == NETIF_RSP_OKAY) {
+        netif_lock(n);
+        get_grants(n->d, p);
+        netif_unlock(n);
+        data = p->status == NETIF_RSP_OKAY;
     }
     if (data) {
         struct net_frame f;
 
-        p.status = make_frame(n, &p, &f);
-        if (p.status == NETIF_RSP_OKAY && !n->link->lost && n->link->ops->send(n->link, &f) < 0)
-            p.status = NETIF_RSP_DROPPED;
-        pthread_mutex_lock(&d->lock);
-        put_grants(d, &p, p.nr_frags);
-        pthread_mutex_unlock(&d->lock);
+        p->status = make_frame(n, p, &f);
+        if (p->status == NETIF_RSP_OKAY && !n->link->lost && n->link->ops->send(n->link, &f) < 0)
+            p->status = NETIF_RSP_DROPPED;
+        netif_lock(n);
+        put_grants(n->d, p, p->nr_frags);
+        netif_unlock(n);
     }
-    respond(q, &p);
-    return 0;
+    respond(q, p);
+    return true;
+}
+
+/* False: nothing to do, or not now, or the interface has failed. */
+static bool send_one(struct netif_queue *q)
+{
+    struct packet p;
+    int rc = read_packet(q, &p);
+
+    if (rc == -EPROTO)
+        netif_fail(q->n, "queue %u: %s", (unsigned int)(q - q->n->queue), p.broken);
+    return rc == 0 && send_packet(q, &p);
 }
 
 bool netif_tx(struct netif_queue *q)
 {
     for (unsigned int i = 0; i < RUN_PACKETS; i++) {
-        if (q->n->link->blocked || send_one(q) < 0)
+        if (q->n->link->blocked || !send_one(q))
             return false;
     }
     return true;
+}
+
+static bool next_is_small(const struct netif_queue *q)
+{
+    struct netif_tx_request req;
+
+    net_ring_peek(&q->tx, 0, &req, sizeof(req));
+    return req.size <= AT_ONCE_BYTES && !(req.flags & NETTXF_extra_info);
+}
+
+bool netif_tx_at_once(struct netif_queue *q)
+{
+    const struct netif *n = q->n;
+    struct packet p;
+
+    /* With a shared port the event may be about buffers that a frame waits for. */
+    if (n->failed || n->throttled_ns || n->waiting.len > 0)
+        return true;
+    for (unsigned int i = 0; i < AT_ONCE_PACKETS; i++) {
+        if (n->link->blocked || n->link->lost)
+            return true;
+        if (net_ring_pending(&q->tx) == 0)
+            break;
+        /* What breaks the protocol is for the worker to say. */
+        if (net_ring_pending(&q->tx) < 0 || !next_is_small(q) || read_packet(q, &p) < 0 ||
+            !send_packet(q, &p))
+            return true;
+    }
+    return n->link->blocked || net_ring_want(&q->tx, 1);
 }

@@ -609,6 +609,71 @@ static void test_two_queues(void **state)
     assert_int_equal(count[0] % 2, 0); /* both frames of a flow went the same way */
 }
 
+/* --- events ----------------------------------------------------------------------------- */
+
+/* As a vCPU's thread does it, with the lock. */
+static void signal_tx(void)
+{
+    struct evtchn_send op = {.port = guest->config.queue[0].tx_port};
+
+    guest_publish();
+    pthread_mutex_lock(&fix->d.lock);
+    CALL_ARG(__HYPERVISOR_event_channel_op, EVTCHNOP_send, &op);
+    pthread_mutex_unlock(&fix->d.lock);
+}
+
+static void tx_udp(size_t payload)
+{
+    unsigned int len = (unsigned int)make_udp4(big, payload);
+
+    tx_frame(big, (unsigned int[]){40, len - 40, 0}, 0, NULL);
+}
+
+/* What is small has gone when the guest's call is over, without a worker. */
+static void test_event_sends(void **state)
+{
+    tx_udp(100);
+    signal_tx();
+    assert_int_equal(guest->link.nr_sent, 1);
+    assert_memory_equal(sent(0)->data, big, sent(0)->len);
+    expect_tx(OK);
+    expect_tx(OK);
+    assert_true(guest_event(guest->config.queue[0].tx_port));
+    assert_int_equal(guest->tx[0]->req_event, 3);
+    assert_false(guest_grant_in_use(DATA_FIRST));
+}
+
+/* Not more than a few packets, nothing large, nothing while a frame waits for buffers. */
+static void test_event_leaves_work(void **state)
+{
+    for (int i = 0; i < 6; i++)
+        tx_udp(100);
+    signal_tx();
+    assert_in_range(guest->link.nr_sent, 1, 5);
+    work();
+    assert_int_equal(guest->link.nr_sent, 6);
+    tx_udp(3000);
+    signal_tx();
+    assert_int_equal(guest->link.nr_sent, 6);
+    work();
+    assert_int_equal(guest->link.nr_sent, 7);
+    guest_link_put((struct net_frame){.data = big, .len = 100});
+    work();
+    tx_udp(100);
+    signal_tx();
+    assert_int_equal(guest->link.nr_sent, 7);
+}
+
+/* The sentence about it is said by the worker, without the lock. */
+static void test_event_runaway(void **state)
+{
+    guest->tx_prod[0] += 1000;
+    signal_tx();
+    assert_string_equal(guest->failed, "");
+    work();
+    assert_string_not_equal(guest->failed, "");
+}
+
 /* --- life ------------------------------------------------------------------------------- */
 
 static void test_create_refusals(void **state)
@@ -634,8 +699,6 @@ static void test_create_refusals(void **state)
 /* With its thread, and events as the only way to reach it. */
 static void test_worker(void **state)
 {
-    size_t len = make_udp4(big, 60);
-    struct evtchn_send op = {.port = guest->config.queue[0].tx_port};
     struct err err = {0};
     int pipe_fd[2];
 
@@ -643,13 +706,11 @@ static void test_worker(void **state)
     guest->link.link.fd = pipe_fd[0];
     assert_int_equal(netif_start(guest->n, &err), 0);
     for (int i = 0; i < 50; i++) {
-        tx_frame(big, (unsigned int[]){(unsigned int)len, 0}, 0, NULL);
-        guest_publish();
-        pthread_mutex_lock(&fix->d.lock);
-        CALL_ARG(__HYPERVISOR_event_channel_op, EVTCHNOP_send, &op);
-        pthread_mutex_unlock(&fix->d.lock);
+        tx_udp(i % 2 ? 3000 : 60); /* the latter go at once */
+        signal_tx();
         for (int ms = 0; ms < 5000 && !guest_has_tx_response(); ms++)
             usleep(1000);
+        expect_tx(OK);
         expect_tx(OK);
     }
     netif_destroy(guest->n);
@@ -698,6 +759,9 @@ int main(void)
         ONE(test_rx_waits),
         ONE(test_rx_bad_grants),
         cmocka_unit_test_setup_teardown(test_two_queues, guest_setup_two_queues, guest_teardown),
+        ONE(test_event_sends),
+        ONE(test_event_leaves_work),
+        ONE(test_event_runaway),
         ONE(test_create_refusals),
         ONE(test_worker),
     };
