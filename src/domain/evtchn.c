@@ -23,6 +23,8 @@
 #define MAX_PORT 1023
 #define HOST_DOMID 0
 #define NR_GUEST_VIRQS 24
+/* What the FIFO ABI has words for: 131072 ports. */
+#define MAX_ARRAY_PAGES 128
 /* Queue locks that we take by force before we call it sabotage; each costs a fraction of a
  * second under the domain's lock. */
 #define MAX_FORCED_LOCKS 8
@@ -501,13 +503,15 @@ static int op_expand_array(const struct hypercall *h, union evtchn_args *u)
 
     if (!d->evtchn->fifo)
         return -EOPNOTSUPP;
-    if (page >= EVTCHN_FIFO_PAGES)
+    if (page >= MAX_ARRAY_PAGES)
         return -ENOSPC;
     if (!ram_is_allocated(&d->ram, u->expand_array.array_gfn))
         return -EINVAL;
-    __atomic_store_n(&sh->fifo_array[page], u->expand_array.array_gfn, __ATOMIC_SEQ_CST);
     d->evtchn->nr_array_pages++;
+    if (page >= EVTCHN_FIFO_PAGES)
+        return 0; /* for ports that there will never be */
 
+    __atomic_store_n(&sh->fifo_array[page], u->expand_array.array_gfn, __ATOMIC_SEQ_CST);
     for (port_t port = page * per_page; port < (page + 1) * per_page; port++) {
         if (__atomic_exchange_n(&sh->port[port].pending, 0, __ATOMIC_SEQ_CST))
             raise_port(d, port);

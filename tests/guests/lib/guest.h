@@ -124,6 +124,9 @@ bool try_write(volatile void *at, uint64_t value);
  * when it traps in any way but an event; *frame is then the state at the trap, as the bounce
  * frame told it. */
 void run_user(struct trap_frame *frame);
+/* The same by the nine words of an iret hypercall; the other registers are anything. *end is the
+ * state at the trap. */
+void run_user_words(struct trap_frame *end, const uint64_t words[9]);
 extern unsigned long user_events;   /* upcalls that came while user code ran */
 extern void (*on_user_event)(void); /* called in them, after event_scan() */
 /* Where the last frame that arrived ended: above its ss. */

@@ -111,6 +111,21 @@ user_enter:
     mov %rdi, %rsp
     jmp restore_and_iret
 
+/* void user_enter_words(const uint64_t words[9]): the same. */
+    .globl user_enter_words
+user_enter_words:
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov %rsp, user_saved_rsp(%rip)
+    mov %rdi, %rsp
+    mov $23, %eax
+    syscall
+    ud2
+
 /* void user_leave(void): back to the caller of user_enter. */
     .globl user_leave
 user_leave:

@@ -12,6 +12,7 @@ struct ex_entry {
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 extern char trap_stack_top[];
 void user_enter(struct trap_frame *frame);
+void user_enter_words(const uint64_t words[9]);
 _Noreturn void user_leave(void);
 void trap_dispatch(struct trap_frame *frame);
 
@@ -102,6 +103,12 @@ void run_user(struct trap_frame *frame)
     copy.ss |= 3;
     user_frame = frame;
     user_enter(&copy);
+}
+
+void run_user_words(struct trap_frame *end, const uint64_t words[9])
+{
+    user_frame = end;
+    user_enter_words(words);
 }
 
 bool try_read(const volatile void *at, uint64_t *ret)

@@ -523,10 +523,9 @@ static void test_fifo_init_errors(void **state)
     assert_int_equal(OP(init_control, &ic), -EINVAL); /* twice */
     ea.array_gfn = ~0ull;
     assert_int_equal(OP(expand_array, &ea), -EINVAL);
-    for (unsigned int i = 1; i < EVTCHN_FIFO_PAGES; i++) {
-        ea.array_gfn = ARRAY_FRAME + i;
+    ea.array_gfn = ARRAY_FRAME + 1;
+    for (unsigned int i = 1; i < 128; i++)
         assert_int_equal(OP(expand_array, &ea), 0);
-    }
     assert_int_equal(OP(expand_array, &ea), -ENOSPC);
     assert_int_equal(OP(set_priority, &sp), 0);
     sp.priority = 16;
