@@ -170,7 +170,16 @@ static int add_file(const struct config *c, json_t *doc, const char *option, con
     return add_string(doc, option, full, err);
 }
 
-static int add_kernel(const struct config *c, json_t *doc, struct err *err)
+/* A saved guest needs them when it is restarted: then it is told. */
+static int add_lost_file(const struct config *c, json_t *doc, const char *option, struct err *err)
+{
+    const char *path = config_string(c, option, "");
+
+    return access(path, R_OK) < 0 ? add_string(doc, option, path, err)
+                                  : add_file(c, doc, option, "File", err);
+}
+
+static int add_kernel(const struct config *c, json_t *doc, bool saved, struct err *err)
 {
     int rc;
 
@@ -180,9 +189,11 @@ static int add_kernel(const struct config *c, json_t *doc, struct err *err)
                        "= \"/path/to/vmlinuz\"",
                        config_path(c));
     }
-    rc = add_file(c, doc, "kernel", "Kernel image", err);
+    rc = saved ? add_lost_file(c, doc, "kernel", err)
+               : add_file(c, doc, "kernel", "Kernel image", err);
     if (rc == 0 && config_string(c, "ramdisk", "")[0])
-        rc = add_file(c, doc, "ramdisk", "Ramdisk image", err);
+        rc = saved ? add_lost_file(c, doc, "ramdisk", err)
+                   : add_file(c, doc, "ramdisk", "Ramdisk image", err);
     return rc;
 }
 
@@ -314,7 +325,7 @@ int domain_config_check(struct config *c, json_t **ret, struct err *err)
     return 0;
 }
 
-int domain_config_make(struct config *c, json_t **ret, struct err *err)
+int domain_config_make(struct config *c, bool saved, json_t **ret, struct err *err)
 {
     json_t *doc = NULL;
     int rc = domain_config_check(c, &doc, err);
@@ -324,7 +335,7 @@ int domain_config_make(struct config *c, json_t **ret, struct err *err)
     if (rc == 0)
         rc = domain_config_is_hvm(c)     ? hvm_config_add(c, doc, err)
              : bootloader_spec_wanted(c) ? 0
-                                         : add_kernel(c, doc, err);
+                                         : add_kernel(c, doc, saved, err);
     if (rc == 0)
         rc = disk_spec_add_all(c, doc, err);
     if (rc == 0 && bootloader_spec_wanted(c))

@@ -19,9 +19,10 @@
 int domain_config_check(struct config *c, json_t **ret, struct err *err) MUST_CHECK;
 
 /* The whole document: *ret is a new reference without what the caller has to add, domid and
- * the paths of logs and sockets. Options without effect yet become warnings of the config. 0,
- * or -errno as above. */
-int domain_config_make(struct config *c, json_t **ret, struct err *err) MUST_CHECK;
+ * the paths of logs and sockets. Options without effect yet become warnings of the config.
+ * `saved`: of a guest that runs already, so that its kernel may have gone. 0, or -errno as above.
+ */
+int domain_config_make(struct config *c, bool saved, json_t **ret, struct err *err) MUST_CHECK;
 
 bool domain_config_is_hvm(const struct config *c);
 /* on_poweroff, on_reboot, on_crash or on_watchdog as set or by default. */

@@ -65,6 +65,7 @@ struct vcpu {
     uint64_t xcr0;
     bool cr0_ts;
     bool automatic_ibrs; /* EFER.AIBRSE; without effect */
+    bool resumed;        /* starts in the middle of its life: from a saved domain */
     uint64_t dr[8];
     uint32_t tsc_aux;
     uint32_t id; /* vcpu number, 0-based */

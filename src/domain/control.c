@@ -23,12 +23,19 @@
 #include "domain/cputime.h"
 #include "domain/devices.h"
 #include "domain/process.h"
+#include "domain/save.h"
 #include "hvm/hvm.h"
 
 #define REQUEST_MAX 4096
 #define MAX_CONNECTIONS 64
 
-enum waits_for { WAITS_FOR_NOTHING, WAITS_FOR_LIFE_END, WAITS_FOR_DOMAIN_GONE, WAITS_FOR_DUMP };
+enum waits_for {
+    WAITS_FOR_NOTHING,
+    WAITS_FOR_LIFE_END,
+    WAITS_FOR_DOMAIN_GONE,
+    WAITS_FOR_DUMP,
+    WAITS_FOR_SAVE
+};
 
 struct connection {
     struct control *control;
@@ -39,6 +46,7 @@ struct connection {
     struct loop_watch *watch;
     enum waits_for waits_for;
     bool handed_over; /* became a console: to be forgotten */
+    bool saves;       /* its peer is who wants the domain saved */
     char request[REQUEST_MAX];
     size_t used;
 };
@@ -64,6 +72,8 @@ static void connection_close(struct connection *cn)
         close(cn->fd);
     if (cn->passed_fd >= 0)
         close(cn->passed_fd);
+    if (cn->saves)
+        save_cancel(cn->control->process);
     free(cn);
 }
 
@@ -100,6 +110,21 @@ int control_take_fd(struct connection *cn)
 void control_wait_for_dump(struct connection *cn)
 {
     cn->waits_for = WAITS_FOR_DUMP;
+}
+
+void control_wait_for_save(struct connection *cn)
+{
+    cn->waits_for = WAITS_FOR_SAVE;
+    cn->saves = true;
+}
+
+int control_wait_for_end(struct connection *cn, struct err *err)
+{
+    if (!cn->saves)
+        return err_set(err, EINVAL, "who saved the domain is somebody else");
+    cn->waits_for = WAITS_FOR_DOMAIN_GONE;
+    cn->saves = false;
+    return 0;
 }
 
 static void send_error(struct connection *cn, const char *text)
@@ -217,12 +242,13 @@ static void verb_info(struct connection *cn, const json_t *request)
     pthread_mutex_unlock(&p->d.lock);
     format_uuid(p->d.uuid, uuid);
     control_answer(
-        cn, json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:s, s:f, s:i, s:i, s:s, s:s}",
+        cn, json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:s, s:f, s:i, s:i, s:s, s:s}",
                       "ok", 1, "domid", p->d.domid, "name", p->d.name, "uuid", uuid, "memory",
-                      memory, "maxmem", (json_int_t)(o->maxmem_pages / 256), "vcpus", (int)o->vcpus,
-                      "online_vcpus", online, "state", state, "cpu_time",
-                      (double)cputime_ns() / 1e9, "pid", (int)getpid(), "restarts",
-                      (int)p->restarts, "log", o->log_path, "console_log", o->console_path));
+                      memory, "target", (json_int_t)(o->memory_pages / 256), "maxmem",
+                      (json_int_t)(o->maxmem_pages / 256), "vcpus", (int)o->vcpus, "online_vcpus",
+                      online, "state", state, "cpu_time", (double)cputime_ns() / 1e9, "pid",
+                      (int)getpid(), "restarts", (int)p->restarts, "log", o->log_path,
+                      "console_log", o->console_path));
 }
 
 static void verb_dmesg(struct connection *cn, const json_t *request)
@@ -381,6 +407,8 @@ static const struct {
     {"vcpu-pin", control_vcpu_pin},
     {"vcpu-set", control_vcpu_set},
     {"dump-core", control_dump_core},
+    {"save", control_save},
+    {"save-end", control_save_end},
     {"trigger", control_trigger},
     {"display", control_display},
     {"screenshot", control_screenshot},
@@ -568,6 +596,17 @@ void control_dump_done(struct control *c, int rc, const struct err *err)
         if (cn->waits_for != WAITS_FOR_DUMP)
             continue;
         cn->waits_for = WAITS_FOR_NOTHING;
+        control_answer_result(cn, rc, err);
+    }
+}
+
+void control_save_done(struct control *c, int rc, const struct err *err)
+{
+    for (struct connection *cn = c->connections; cn; cn = cn->next) {
+        if (cn->waits_for != WAITS_FOR_SAVE)
+            continue;
+        cn->waits_for = WAITS_FOR_NOTHING;
+        cn->saves = rc == 0;
         control_answer_result(cn, rc, err);
     }
 }

@@ -26,5 +26,7 @@ int control_adopt(struct control *c, int fd) MUST_CHECK;
 void control_life_ended(struct control *c);
 /* A core was written, or not: answer who asked for it. */
 void control_dump_done(struct control *c, int rc, const struct err *err);
+/* The same for a saved domain. */
+void control_save_done(struct control *c, int rc, const struct err *err);
 /* The domain is gone: answer those who asked for it. */
 void control_domain_gone(struct control *c);

@@ -36,6 +36,12 @@ int control_take_fd(struct connection *cn);
 /* control_dump.c: answered by control_dump_done(), also if the connection has gone. */
 control_verb_fn control_dump_core;
 void control_wait_for_dump(struct connection *cn);
+/* control_save.c: answered by control_save_done(). Who has asked for it is who says what is to
+ * happen then; if that connection ends, the guest goes on. */
+control_verb_fn control_save, control_save_end;
+void control_wait_for_save(struct connection *cn);
+/* Its answer comes when the domain is gone. -EINVAL if it did not ask for the saving. */
+int control_wait_for_end(struct connection *cn, struct err *err) MUST_CHECK;
 /* control_display.c */
 control_verb_fn control_display, control_screenshot;
 /* control_shares.c */

@@ -32,6 +32,10 @@ enum domain_state { DOMAIN_PAUSED, DOMAIN_RUNNING, DOMAIN_DYING };
 /* Who wants a running domain to stand still; bits of domain.paused. */
 #define PAUSED_BY_ADMIN 1u /* xm pause, xm create -p */
 #define PAUSED_FOR_DUMP 2u /* while its memory is written to a file */
+#define PAUSED_FOR_SAVE 4u /* it has suspended itself, and somebody saves it: domain/save.h */
+
+/* What the guest's suspend hypercall means: nothing, that it is to stand still, that it does. */
+enum suspend { SUSPEND_UNWANTED, SUSPEND_WANTED, SUSPEND_DONE };
 
 /* Why a domain ended; the first five are Xen's SHUTDOWN_* numbers. */
 enum shutdown_reason {
@@ -82,8 +86,11 @@ struct domain {
     uint64_t paused_since;       /* system time */
     enum shutdown_reason reason; /* SHUTDOWN_NONE while running */
     char reason_text[512];
-    int wake_fd;              /* eventfd: the main loop looks at state again */
-    int64_t wallclock_offset; /* seconds */
+    enum suspend suspend;
+    unsigned int suspend_vcpu; /* who made the call */
+    mfn_t suspend_info;        /* where it says start_info is, unchecked */
+    int wake_fd;               /* eventfd: the main loop looks at state again */
+    int64_t wallclock_offset;  /* seconds */
     uint64_t cpu_time_ns[DOMAIN_MAX_VCPUS];
 
     struct domain_vcpu vcpus[DOMAIN_MAX_VCPUS];

@@ -18,6 +18,7 @@
 #include "domain/devices.h"
 #include "domain/evtchn.h"
 #include "domain/hypercall.h"
+#include "domain/restore.h"
 #include "domain/xenstore_life.h"
 
 /* Layout of the initial registers: ABI section 4.6. */
@@ -68,16 +69,21 @@ static void set_first_vcpu(struct domain *d, const struct builder_result *kernel
     v->pv.kernel_ss = FLAT_KERNEL_SS;
 }
 
-static int create_engine(struct domain *d, const struct tsc_sample *first, struct err *err)
+/* `system_time`: what the guest's clock shows now. */
+static int create_engine(struct domain *d, const struct tsc_sample *first, uint64_t system_time,
+                         struct err *err)
 {
     struct engine_config config = {
         .ram = &d->ram,
         .nr_vcpus = d->nr_vcpus,
         .log_fd = log_fd(),
         .tsc_khz = tsc_khz_since(first),
-        .tsc_stamp = tsc_now(),
     };
-    int rc = engine_create(&d->engine, &config, err);
+    int rc;
+
+    config.tsc_stamp =
+        tsc_now() - (uint64_t)((unsigned __int128)system_time * config.tsc_khz / 1000000);
+    rc = engine_create(&d->engine, &config, err);
 
     if (rc == 0)
         d->shared = engine_shared(d->engine);
@@ -123,33 +129,39 @@ static int place_vcpus(struct domain *d, const struct domain_options *o, struct 
     return 0;
 }
 
-/* Everything but threads; what fails leaves what it made to release(). */
+/* Everything but threads; what fails leaves what it made to release(). *saved: the caller's. */
 static int build(struct domain *d, struct loop *loop, const struct domain_options *o,
-                 const struct tsc_sample *first, struct err *err)
+                 const struct tsc_sample *first, int image_fd, struct restore **saved,
+                 struct err *err)
 {
     struct builder_result kernel = {0};
-    int rc = ram_init(&d->ram, o->memory_pages, o->maxmem_pages, err);
+    int rc;
 
-    if (rc == 0)
+    if (image_fd >= 0)
+        rc = restore_memory(saved, d, o, image_fd, err);
+    else
+        rc = ram_init(&d->ram, o->memory_pages, o->maxmem_pages, err);
+    if (rc == 0 && !*saved)
         rc = load_kernel(d, o, &kernel, err);
     if (rc == 0)
-        rc = create_engine(d, first, err);
+        rc = create_engine(d, first, *saved ? restore_system_time(*saved) : 0, err);
     if (rc == 0)
         rc = place_vcpus(d, o, err);
     if (rc == 0)
         rc = domain_abi_init(d, err);
+    for (unsigned int i = 0; rc == 0 && i < d->nr_vcpus; i++)
+        reset_vcpu(d, i);
+    if (rc == 0 && *saved)
+        rc = restore_state(*saved, d, err);
+    else if (rc == 0)
+        set_first_vcpu(d, &kernel);
     if (rc == 0)
         rc = console_attach(d->console, d, err);
     if (rc == 0)
         rc = xenstore_attach(d, loop, err);
     if (rc == 0)
         rc = devices_attach(d->devices, d, err);
-    if (rc < 0)
-        return rc;
-    for (unsigned int i = 0; i < d->nr_vcpus; i++)
-        reset_vcpu(d, i);
-    set_first_vcpu(d, &kernel);
-    return 0;
+    return rc;
 }
 
 static void release(struct domain *d)
@@ -169,8 +181,9 @@ static void release(struct domain *d)
 }
 
 int life_start(struct life *l, struct domain *d, struct loop *loop, const struct domain_options *o,
-               const struct tsc_sample *first, struct err *err)
+               const struct tsc_sample *first, int image_fd, struct err *err)
 {
+    struct restore *saved = NULL;
     int rc;
 
     memset(l, 0, sizeof(*l));
@@ -179,7 +192,9 @@ int life_start(struct life *l, struct domain *d, struct loop *loop, const struct
     d->reason = SHUTDOWN_NONE;
     d->reason_text[0] = '\0';
     memset(d->cpu_time_ns, 0, sizeof(d->cpu_time_ns));
-    rc = build(d, loop, o, first, err);
+    d->suspend = SUSPEND_UNWANTED;
+    rc = build(d, loop, o, first, image_fd, &saved, err);
+    restore_free(saved);
     if (rc == 0) {
         l->started_ns = monotonic_ns();
         pthread_mutex_lock(&d->lock);

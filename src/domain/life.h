@@ -17,11 +17,12 @@ struct life {
     uint64_t started_ns; /* CLOCK_MONOTONIC */
 };
 
-/* Build the domain and let it run. d has lock, names, wake_fd and console; everything that
+/* Build the domain and let it run; `image_fd` (borrowed, -1 = none): go on with what was saved
+ * there instead of loading a kernel. d has lock, names, wake_fd and console; everything that
  * belongs to a life is empty. `loop` is the main thread's. On failure all is as before. Main
  * thread, without the lock. */
 int life_start(struct life *l, struct domain *d, struct loop *loop, const struct domain_options *o,
-               const struct tsc_sample *first, struct err *err) MUST_CHECK;
+               const struct tsc_sample *first, int image_fd, struct err *err) MUST_CHECK;
 
 /* Stop the vCPUs and release everything that life_start() made; the console has got the last
  * words. d->reason and d->reason_text stay. The domain is DOMAIN_DYING. */

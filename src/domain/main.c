@@ -7,6 +7,7 @@
  *   --ready-fd N    gets one JSON line: the domain runs, or why it does not
  *   --listen-fd N   listening control socket
  *   --client-fd N   a control connection that exists already (may be repeated)
+ *   --image-fd N    a saved guest that goes on (save.h), at the file's offset
  *   --lock-fd N     kept open as long as the domain lives: its file lock says so
  *
  * Exit code: 0 the domain ended as it should, 1 it could not start, 2 it crashed.
@@ -42,7 +43,7 @@
 enum { EXIT_ENDED = 0, EXIT_NOT_STARTED = 1, EXIT_CRASHED = 2 };
 
 struct inherited {
-    int config_fd, ready_fd, listen_fd, lock_fd;
+    int config_fd, ready_fd, listen_fd, lock_fd, image_fd;
     int clients[MAX_CLIENTS];
     unsigned int nr_clients;
 };
@@ -60,13 +61,18 @@ static int parse_fd(const char *text)
 static int parse_arguments(int argc, char **argv, struct inherited *in)
 {
     static const struct option names[] = {
-        {"config-fd", required_argument, NULL, 'c'}, {"ready-fd", required_argument, NULL, 'r'},
-        {"listen-fd", required_argument, NULL, 'l'}, {"client-fd", required_argument, NULL, 'k'},
-        {"lock-fd", required_argument, NULL, 'L'},   {0},
+        {"config-fd", required_argument, NULL, 'c'},
+        {"ready-fd", required_argument, NULL, 'r'},
+        {"listen-fd", required_argument, NULL, 'l'},
+        {"client-fd", required_argument, NULL, 'k'},
+        {"lock-fd", required_argument, NULL, 'L'},
+        {"image-fd", required_argument, NULL, 'i'},
+        {0},
     };
     int opt, fd;
 
-    *in = (struct inherited){.config_fd = -1, .ready_fd = -1, .listen_fd = -1, .lock_fd = -1};
+    *in = (struct inherited){
+        .config_fd = -1, .ready_fd = -1, .listen_fd = -1, .lock_fd = -1, .image_fd = -1};
     while ((opt = getopt_long(argc, argv, "", names, NULL)) != -1) {
         fd = opt == '?' ? -1 : parse_fd(optarg);
         if (fd < 0)
@@ -79,6 +85,8 @@ static int parse_arguments(int argc, char **argv, struct inherited *in)
             in->listen_fd = fd;
         else if (opt == 'L')
             in->lock_fd = fd;
+        else if (opt == 'i')
+            in->image_fd = fd;
         else if (in->nr_clients < MAX_CLIENTS)
             in->clients[in->nr_clients++] = fd;
     }
@@ -122,6 +130,7 @@ static void block_signals(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of files' sizes is an error of write() */
 }
 
 /* Everything up to a running domain. On failure p holds nothing. */
@@ -176,6 +185,7 @@ int main(int argc, char **argv)
         return EXIT_NOT_STARTED;
     }
     p->lock_fd = in.lock_fd;
+    p->image_fd = in.image_fd;
     block_signals();
     if (start(p, &in, &err) < 0) {
         report(in.ready_fd, json_pack("{s:b, s:s}", "ok", 0, "error", err.msg));

@@ -25,6 +25,7 @@
 #include "domain/dump.h"
 #include "domain/rename.h"
 #include "domain/pause.h"
+#include "domain/save.h"
 #include "domain/sched_op.h"
 #include "hvm/hvm.h"
 #include "xenstore/client.h"
@@ -192,8 +193,15 @@ static int start_life(struct process *p, struct err *err)
 {
     int rc;
 
-    if (!p->hvm)
-        return life_start(&p->life, &p->d, p->loop, &p->options, &p->first_tsc, err);
+    if (p->hvm && p->image_fd >= 0)
+        return err_set(err, EINVAL, "a fully virtualized guest cannot be restored");
+    if (!p->hvm) {
+        rc = life_start(&p->life, &p->d, p->loop, &p->options, &p->first_tsc, p->image_fd, err);
+        if (p->image_fd >= 0)
+            close(p->image_fd);
+        p->image_fd = -1;
+        return rc;
+    }
     rc = hvm_start(p->hvm, err);
     p->life.started_ns = monotonic_ns();
     return rc;
@@ -223,14 +231,17 @@ static void set_first_shares(struct process *p)
 int process_start(struct process *p, struct err *err)
 {
     const struct domain_options *o = &p->options;
-    int rc = p->bootloader ? bootloader_run(p->bootloader, p, err) : 0;
+    bool restored = p->image_fd >= 0;
+    int rc = p->bootloader && !restored ? bootloader_run(p->bootloader, p, err) : 0;
 
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&p->d.lock);
-    console_dmesg_printf(p->d.console, "Domain %u '%s': %lu MiB, %u vcpus, kernel %s", o->domid,
-                         o->name, o->memory_pages / 256, o->vcpus,
-                         o->kernel[0] ? o->kernel : "found by the firmware");
+    console_dmesg_printf(p->d.console, "Domain %u '%s': %lu MiB, %u vcpus, %s%s", o->domid, o->name,
+                         o->memory_pages / 256, o->vcpus, restored ? "restored" : "kernel ",
+                         restored       ? ""
+                         : o->kernel[0] ? o->kernel
+                                        : "found by the firmware");
     pthread_mutex_unlock(&p->d.lock);
     rc = start_life(p, err);
     if (p->bootloader)
@@ -276,11 +287,11 @@ static void serve_life(struct process *p)
     bool over = false;
 
     while (!over) {
-        int timeout = p->hvm ? hvm_tick(p->hvm) : -1;
+        int timeout = p->hvm ? hvm_tick(p->hvm) : save_tick(p);
 
         pthread_mutex_lock(&d->lock);
         if (!p->hvm)
-            timeout = tick_vcpus(p);
+            timeout = earlier(tick_vcpus(p), timeout);
         over = d->state == DOMAIN_DYING;
         if (!over)
             timeout = earlier(console_tick(d->console), timeout);
@@ -351,6 +362,7 @@ static enum domain_action dump_if_asked(struct process *p)
 {
     enum domain_action action = choose_action(p);
 
+    save_cancel(p);
     dump_end(p);
     if (action != ACTION_COREDUMP_DESTROY && action != ACTION_COREDUMP_RESTART)
         return action;

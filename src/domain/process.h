@@ -38,7 +38,9 @@ struct process {
     bool reset;               /* this life ends by a reset: the next one comes in any case */
     struct shares shares;     /* of the host's CPU time */
     struct dump *dump;        /* that is being written, NULL = none */
-    bool destroy;             /* somebody asked for the end: no restart, no preserve */
+    struct save *save;        /* the same: domain/save.h */
+    int image_fd; /* what the first life goes on from; -1 = it begins at the beginning */
+    bool destroy; /* somebody asked for the end: no restart, no preserve */
 };
 
 /* Make loop, console and control socket from p->options and p->first_tsc. SIGTERM and SIGINT

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "domain/hypercall.h"
+#include "domain/pause.h"
 
 #include <xen/xen.h>
 #include <xen/sched.h>
@@ -18,6 +19,22 @@
 #define COMPAT_LAST SCHEDOP_shutdown
 /* What a suspend hypercall returns when the domain just runs on (ABI section 17). */
 #define SUSPEND_CANCELLED 1
+
+/* If somebody waits for it, no vCPU runs another instruction. */
+static int64_t suspend(const struct hypercall *h)
+{
+    struct domain *d = h->d;
+    const uint64_t one = 1;
+
+    if (d->suspend == SUSPEND_WANTED) {
+        d->suspend = SUSPEND_DONE;
+        d->suspend_vcpu = h->vcpu;
+        d->suspend_info = h->args[2];
+        domain_pause(d, PAUSED_FOR_SAVE);
+        (void)!write(d->wake_fd, &one, sizeof(one));
+    }
+    return SUSPEND_CANCELLED;
+}
 
 static int64_t shut_down(const struct hypercall *h, uint32_t reason)
 {
@@ -32,7 +49,7 @@ static int64_t shut_down(const struct hypercall *h, uint32_t reason)
     };
 
     if (reason == SHUTDOWN_suspend)
-        return SUSPEND_CANCELLED; /* there is nobody who saves it */
+        return suspend(h);
     if (reason >= ARRAY_SIZE(reasons) || !reasons[reason].text) {
         domain_crash(h->d, "the guest shut down for an unknown reason (%u)", reason);
         return 0;

@@ -224,8 +224,11 @@ static int64_t register_info(const struct hypercall *h, unsigned int id, gva_t a
     d->vcpus[id].info_registered = true;
     run = engine_run_page(d->engine, id);
     run->vcpu_info = d->vcpus[id].info;
-    if (id != h->vcpu)
+    /* One that is down starts from there, or goes on, or has not noticed yet that it is down. */
+    if (id != h->vcpu) {
         run->state.pv.vcpu_info = d->vcpus[id].info;
+        request(d, id, RUN_REQ_AREAS);
+    }
     evtchn_vcpu_info_moved(d, id);
     /* An event that went to the old place meanwhile is found by a look at everything. */
     __atomic_store_n(&new->evtchn_pending_sel, ~0ul, __ATOMIC_SEQ_CST);

@@ -262,6 +262,26 @@ int ram_free(struct ram *ram, mfn_t mfn)
     return 0;
 }
 
+int ram_take_frames(struct ram *ram, uint64_t first, const uint64_t *words, uint64_t n)
+{
+    uint64_t all = bitmap_words(ram), beyond = ram->max_pages % BITS_PER_WORD;
+
+    if (first > all || n > all - first)
+        return -EINVAL;
+    if (n > 0 && first + n == all && beyond && words[n - 1] >> beyond)
+        return -EINVAL;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t *word = &ram->allocated[first + i];
+
+        ram->nr_allocated -= (uint64_t)__builtin_popcountll(*word);
+        ram->nr_allocated += (uint64_t)__builtin_popcountll(words[i]);
+        *word = words[i];
+    }
+    memcpy(&ram->allocated_copy[first], words, n * sizeof(*words));
+    ram->first_free = 0;
+    return 0;
+}
+
 static bool is_canonical(gva_t va)
 {
     return (uint64_t)((int64_t)(va << 16) >> 16) == va;

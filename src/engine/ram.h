@@ -55,6 +55,9 @@ mfn_t ram_alloc_order(struct ram *ram, unsigned int order);
 /* Is this RAM frame (not a special frame) the guest's at present? */
 bool ram_is_allocated(const struct ram *ram, mfn_t mfn);
 int ram_free(struct ram *ram, mfn_t mfn);
+/* Which of 64 * n frames are the guest's, a bit each, from word `first` of the bitmap on; their
+ * content stays. For a memory that nobody uses yet. -EINVAL if there are no such frames. */
+int ram_take_frames(struct ram *ram, uint64_t first, const uint64_t *words, uint64_t n) MUST_CHECK;
 
 /* Walk the guest's page tables under root `cr3` (frame number) and copy. For hypercall
  * arguments in the domain process. 0 or -EFAULT. Kernel rights, i.e. present and, for

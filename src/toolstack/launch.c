@@ -24,7 +24,7 @@ enum { FD_CONFIG = 3, FD_READY, FD_LISTEN, FD_LOCK, FD_CLIENTS };
 
 #define HOTPLUG_PROGRAM "xenolith-hotplug"
 #define ANSWER_MAX 8192
-#define NR_FDS (FD_CLIENTS - FD_CONFIG + LAUNCH_MAX_CLIENTS)
+#define NR_FDS (FD_CLIENTS - FD_CONFIG + LAUNCH_MAX_CLIENTS + 1)
 
 /* A file in memory that holds the document, at its start. */
 static int make_config_fd(const json_t *config, struct err *err)
@@ -65,8 +65,9 @@ static bool place_descriptors(const int *fds, size_t count)
 }
 
 /* `hotplug`: not the domain process itself but what prepares its networks, and becomes it then;
- * NULL: not needed. */
-static _Noreturn void run(const char *hotplug, const char *program, const int *fds, size_t count)
+ * NULL: not needed. The last of fds may be the image. */
+static _Noreturn void run(const char *hotplug, const char *program, const int *fds, size_t count,
+                          bool image)
 {
     static const char message[] = "{\"ok\":false,\"error\":\"cannot start the domain process\"}\n";
     char numbers[NR_FDS][8];
@@ -76,7 +77,9 @@ static _Noreturn void run(const char *hotplug, const char *program, const int *f
 
     for (size_t i = 0; i < count; i++) {
         snprintf(numbers[i], sizeof(numbers[i]), "%zu", FD_CONFIG + i);
-        argv[n++] = i < ARRAY_SIZE(names) ? names[i] : "--client-fd";
+        argv[n++] = i < ARRAY_SIZE(names)     ? names[i]
+                    : image && i + 1 == count ? "--image-fd"
+                                              : "--client-fd";
         argv[n++] = numbers[i];
     }
     signals_reset();
@@ -87,7 +90,7 @@ static _Noreturn void run(const char *hotplug, const char *program, const int *f
     _exit(127);
 }
 
-static int start(const char *hotplug, const char *program, const int *fds, size_t count,
+static int start(const char *hotplug, const char *program, const int *fds, size_t count, bool image,
                  struct err *err)
 {
     pid_t child = fork();
@@ -100,7 +103,7 @@ static int start(const char *hotplug, const char *program, const int *fds, size_
         child = fork();
         if (child == 0) {
             setsid(); /* a session of its own: what belongs to the domain can be told by it */
-            run(hotplug, program, fds, count);
+            run(hotplug, program, fds, count, image);
         }
         _exit(child < 0);
     }
@@ -169,7 +172,7 @@ static bool needs_hotplug(const json_t *config)
 }
 
 int launch_domain(const char *program, const json_t *config, const struct registry_claim *claim,
-                  const int *clients, size_t nr_clients, struct err *err)
+                  const struct launch_fds *more, struct err *err)
 {
     CLEANUP_CLOSE int config_fd = make_config_fd(config, err);
     CLEANUP_CLOSE int ready_fd = -1;
@@ -184,16 +187,18 @@ int launch_domain(const char *program, const json_t *config, const struct regist
     rc = hotplug ? paths_helper(hotplug_program, HOTPLUG_PROGRAM, err) : 0;
     if (rc < 0)
         return rc;
-    if (nr_clients > LAUNCH_MAX_CLIENTS || pipe2(ready, O_CLOEXEC) < 0)
+    if (more->nr_clients > LAUNCH_MAX_CLIENTS || pipe2(ready, O_CLOEXEC) < 0)
         return err_set(err, EMFILE, "cannot make a pipe: %s", strerror(errno));
     ready_fd = ready[0];
     fds[FD_CONFIG - FD_CONFIG] = config_fd;
     fds[FD_READY - FD_CONFIG] = ready[1];
     fds[FD_LISTEN - FD_CONFIG] = claim->listen_fd;
     fds[FD_LOCK - FD_CONFIG] = claim->lock_fd;
-    for (size_t i = 0; i < nr_clients; i++)
-        fds[count++] = clients[i];
-    rc = start(hotplug ? hotplug_program : NULL, program, fds, count, err);
+    for (size_t i = 0; i < more->nr_clients; i++)
+        fds[count++] = more->clients[i];
+    if (more->image)
+        fds[count++] = *more->image;
+    rc = start(hotplug ? hotplug_program : NULL, program, fds, count, more->image != NULL, err);
     close(ready[1]);
     return rc < 0 ? rc : wait_ready(ready_fd, config, err);
 }

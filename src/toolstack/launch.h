@@ -10,8 +10,14 @@
 
 #define LAUNCH_MAX_CLIENTS 2
 
-/* Start `program` for a claimed domain and wait until its guest runs. `clients` are the
- * domain's ends of control connections (borrowed). 0, or -errno with the domain process's own
- * sentence. */
+/* What it gets besides; borrowed. */
+struct launch_fds {
+    const int *clients; /* its ends of control connections */
+    size_t nr_clients;
+    const int *image; /* a saved guest, NULL = none */
+};
+
+/* Start `program` for a claimed domain and wait until its guest runs. 0, or -errno with the domain
+ * process's own sentence. */
 int launch_domain(const char *program, const json_t *config, const struct registry_claim *claim,
-                  const int *clients, size_t nr_clients, struct err *err) MUST_CHECK;
+                  const struct launch_fds *more, struct err *err) MUST_CHECK;

@@ -54,7 +54,8 @@ static int launch(const struct start_request *r, const char *program, struct reg
     if (rc == 0) {
         rc = add_paths(r->doc, claim, err);
         if (rc == 0)
-            rc = launch_domain(program, r->doc, claim, r->clients, r->nr_clients, err);
+            rc = launch_domain(program, r->doc, claim,
+                               &(struct launch_fds){r->clients, r->nr_clients, r->image}, err);
         registry_claim_done(claim, rc < 0);
     }
     xs_close(store); /* the domain keeps xenstored from now on */

@@ -14,6 +14,7 @@ struct start_request {
     bool managed;
     const int *clients; /* the domain's ends of control connections, borrowed */
     size_t nr_clients;
+    const int *image; /* of a saved domain, at its guest (saved.h); NULL = it begins anew */
 };
 
 /* 0, or -errno with a sentence: then nothing is left of it. */

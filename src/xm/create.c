@@ -54,7 +54,7 @@ static int print_config(struct config *c, bool console, struct err *err)
 static int print_document(struct config *c, struct err *err)
 {
     json_t *doc = NULL;
-    int rc = domain_config_make(c, &doc, err);
+    int rc = domain_config_make(c, false, &doc, err);
 
     if (rc == 0) {
         json_dumpf(doc, stdout, JSON_INDENT(2));

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NO_SAVE "domains cannot be saved or moved yet"
+#define NO_MIGRATION "domains do not move between hosts; 'xm save' and 'xm restore' take files"
 #define NO_PASSTHROUGH "devices of the host are not passed through to guests"
 #define NO_SECURITY "there are no security labels; every domain is in its own jail"
 #define NO_POOLS "all CPUs are one pool, Pool-0; cpus= in a config pins a guest"
@@ -16,12 +16,10 @@
 #define NO_XEN_API "the Xen-API is not served"
 
 const struct refused_verb refused_verbs[] = {
-    {"save", NO_SAVE},
-    {"restore", NO_SAVE},
-    {"migrate", NO_SAVE},
+    {"migrate", NO_MIGRATION},
     {"suspend", "a managed domain cannot be saved yet; 'xm shutdown' ends it cleanly"},
     {"resume", "a managed domain cannot be saved yet; 'xm start' starts it"},
-    {"remus", NO_SAVE},
+    {"remus", NO_MIGRATION},
     {"debug-keys", "there is no hypervisor with keys; 'xm dmesg' and 'xm log' tell what happened"},
     {"sched-sedf", "there is one scheduler, the host's; 'xm sched-credit' sets shares"},
     {"sched-credit2", "there is one scheduler, the host's; 'xm sched-credit' sets shares"},

@@ -187,7 +187,8 @@ static int start(struct config *c, json_t *doc, struct session *s, const struct 
 {
     const char *uuid = json_get_string(doc, "uuid", "");
     CLEANUP_FREE char *sxp = NULL;
-    struct start_request request = {.doc = doc, .managed = o->managed};
+    struct start_request request = {
+        .doc = doc, .managed = o->managed, .image = o->image ? &o->image->fd : NULL};
     int rc = check_managed(doc, err);
 
     if (rc == 0)
@@ -220,6 +221,16 @@ static void start_viewer(const struct config *c, const struct session_options *o
         fprintf(stderr, "Warning: %s\n", err.msg);
 }
 
+/* What has changed of a saved domain since its config was written. */
+static void take_image(json_t *doc, const json_t *head)
+{
+    static const char *const members[] = {"memory", "maxmem"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+        if (json_object_get(head, members[i]))
+            json_object_set(doc, members[i], json_object_get(head, members[i]));
+}
+
 int session_start(struct config *c, const struct session_options *o)
 {
     struct session s = {.ours = {-1, -1}, .theirs = {-1, -1}};
@@ -230,7 +241,7 @@ int session_start(struct config *c, const struct session_options *o)
     int rc = defaults_for_config(c, xend_config_own(), &err);
 
     if (rc == 0)
-        rc = domain_config_make(c, &doc, &err);
+        rc = domain_config_make(c, o->image != NULL, &doc, &err);
 
     session_print_notes(c);
     if (rc == 0) {
@@ -239,6 +250,8 @@ int session_start(struct config *c, const struct session_options *o)
             bootloader_spec_interactive(c, doc);
         if (o->paused)
             json_object_set_new(doc, "paused", json_true());
+        if (o->image)
+            take_image(doc, o->image->head);
         s.name = json_get_string(doc, "name", "");
         rc = start(c, doc, &s, o, &domid, &err);
     }

@@ -5,16 +5,24 @@
  */
 #pragma once
 
+#include "base/json.h"
 #include "config/config.h"
 #include "xm/create_args.h"
 #include "xm/verbs.h"
+
+/* A saved domain that goes on (toolstack/saved.h). Borrowed. */
+struct session_image {
+    int fd;
+    const json_t *head;
+};
 
 struct session_options {
     bool console; /* stay until the end */
     bool quiet;
     bool paused;
-    bool managed; /* one of the managed domains */
-    bool viewer;  /* start a VNC viewer, as the config may wish, too */
+    bool managed;                      /* one of the managed domains */
+    bool viewer;                       /* start a VNC viewer, as the config may wish, too */
+    const struct session_image *image; /* NULL: the domain begins anew */
 };
 
 /* Read the config that the arguments name, with their VAR=VALUE. 0 or -errno. */

@@ -31,6 +31,8 @@ const struct verb *const verbs[] = {
     &verb_sched_credit,
     &verb_trigger,
     &verb_dump_core,
+    &verb_save,
+    &verb_restore,
     &verb_vcpu_list,
     &verb_vcpu_pin,
     &verb_vcpu_set,

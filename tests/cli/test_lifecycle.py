@@ -244,9 +244,9 @@ def test_log_and_domstate(instance):
 
 
 def test_what_is_not_there_says_why(instance):
-    done = call(instance.xm, "save", "one", "/tmp/file")
+    done = call(instance.xm, "migrate", "one", "elsewhere")
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: 'xm save' is not supported: ")
+    assert done.stderr.startswith("Error: 'xm migrate' is not supported: ")
     done = call(instance.xm, "frobnicate")
     assert done.stderr.startswith("Error: Subcommand frobnicate not found!\n")
 

@@ -89,8 +89,9 @@ void pv_init(struct vcpu *v)
     pv->runstate_time[RUNSTATE_offline] = now;
     env_runstate_changed(v);
 
+    /* After a restore nothing is armed, ABI section 17. */
     pv->singleshot_ns = 0;
-    pv->periodic_ns = PERIODIC_AT_START;
+    pv->periodic_ns = v->resumed ? 0 : PERIODIC_AT_START;
     pv->periodic_next = now + PERIODIC_AT_START;
     env_set_timer(v, pv_next_deadline(v));
     pv_time_update(v);

@@ -26,7 +26,7 @@ enum exit_reason {
 /* Requests from D to V, bits in run.request; V looks at them when kicked, and when it gets
  * the turn. */
 #define RUN_REQ_PAUSE 1u /* report EXIT_PAUSED and wait */
-#define RUN_REQ_AREAS 2u /* another vCPU registered areas for it: take run.areas, clear the bit */
+#define RUN_REQ_AREAS 2u /* another vCPU registered for it: take run.areas and run.vcpu_info */
 #define RUN_REQ_NMI 4u   /* another vCPU sent an NMI: set pv.nmi_pending, clear the bit */
 #define RUN_REQ_CPUS 8u  /* other CPUs of the host are to be used: take run.cpus, clear the bit */
 
@@ -36,7 +36,8 @@ enum exit_reason {
  * address. */
 enum vcpu_area { AREA_RUNSTATE_VA, AREA_RUNSTATE_PA, AREA_TIME_VA, AREA_TIME_PA, VCPU_AREAS };
 
-#define RUN_CPUS 1024 /* of the host; others are not used once a vCPU was pinned */
+#define RUN_CPUS 1024     /* of the host; others are not used once a vCPU was pinned */
+#define RUN_FPU_SIZE 2752 /* of an XSAVE image in standard format; a multiple of 64 */
 
 /* run.stats[] and run.trace[].what. */
 enum run_stat { STAT_EXITS, STAT_TRANSLATIONS, STAT_EMULATED, STAT_HYPERCALLS, STAT_USER_RUNS };
@@ -76,6 +77,8 @@ struct run {
 
     struct vcpu state; /* at start (D to V); at EXIT_PAUSED, EXIT_CRASH and calls that may be the
                           last (V to D) */
+    uint8_t fpu[RUN_FPU_SIZE]; /* beside it at EXIT_PAUSED (V to D); at the start of a vCPU that is
+                                  `resumed` (D to V, who checks it) */
 
     /* last trace entries, a ring; V writes, D prints them after a crash */
     uint32_t trace_head;

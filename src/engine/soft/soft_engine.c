@@ -185,6 +185,7 @@ static void exec_vcpu(const int *fds, unsigned int nr_fds)
 
     if (nr_fds < 1 + (unsigned int)n)
         _exit(126);
+    signal(SIGUSR1, SIG_IGN); /* a kick that comes before it is ready must not end it */
     memcpy(all, fds + 1, (size_t)n * sizeof(int));
     limit_log(all[V_FD_LOG - V_FD_RAM]);
     n += receive_peers(nr_fds > 1 + (unsigned int)n ? fds[1 + n] : -1, all + n);

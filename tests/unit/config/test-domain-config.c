@@ -28,7 +28,7 @@ static int make(const char *text, json_t **ret, struct config **ret_config, stru
     int rc = config_load_text(c, "dir/file", text, strlen(text), err);
 
     if (rc == 0)
-        rc = domain_config_make(c, ret, err);
+        rc = domain_config_make(c, false, ret, err);
     if (ret_config)
         *ret_config = c;
     else

@@ -151,6 +151,23 @@ static int64_t shut_down(uint32_t reason)
     return CALL_ARG(29, SCHEDOP_shutdown, &s);
 }
 
+/* Somebody waits for it: it stands still, and the answer is that it was not saved. */
+static void test_suspend(void **state)
+{
+    struct sched_shutdown s = {.reason = SHUTDOWN_suspend};
+
+    fix->d.suspend = SUSPEND_WANTED;
+    put_arg(&s, sizeof(s));
+    assert_int_equal(call(29, SCHEDOP_shutdown, ARG, 77), 1);
+    assert_int_equal(fix->d.state, DOMAIN_RUNNING);
+    assert_int_equal(fix->d.paused, PAUSED_FOR_SAVE);
+    assert_true(fix->d.suspend == SUSPEND_DONE && fix->d.suspend_info == 77);
+    assert_true(fix->run[0].request & RUN_REQ_PAUSE);
+    /* Another vCPU's call changes nothing any more. */
+    assert_int_equal(call(29, SCHEDOP_shutdown, ARG, 78), 1);
+    assert_int_equal(fix->d.suspend_info, 77);
+}
+
 static void test_shutdown(void **state)
 {
     const struct {
@@ -181,6 +198,7 @@ static void test_shutdown_others(void **state)
     assert_int_equal(call(29, SCHEDOP_shutdown, BAD_VA, 0), -EFAULT);
     assert_int_equal(shut_down(SHUTDOWN_suspend), 1); /* cancelled */
     assert_int_equal(fix->d.state, DOMAIN_RUNNING);
+    assert_true(fix->d.suspend == SUSPEND_UNWANTED && !fix->d.paused);
     assert_int_equal(CALL_ARG(29, SCHEDOP_shutdown_code, &s), 0);
     assert_int_equal(fix->d.state, DOMAIN_RUNNING);
     shut_down(SHUTDOWN_poweroff); /* the latched code wins */
@@ -283,11 +301,11 @@ static void test_wallclock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_dispatch),         T(test_version_texts),  T(test_version_values),
-        T(test_version_features), T(test_version_varbuf), T(test_shutdown),
-        T(test_shutdown_others),  T(test_compat),         T(test_watchdog),
-        T(test_console_io),       T(test_physdev),        T(test_hvm_op),
-        T(test_wallclock),
+        T(test_dispatch),         T(test_version_texts),   T(test_version_values),
+        T(test_version_features), T(test_version_varbuf),  T(test_shutdown),
+        T(test_suspend),          T(test_shutdown_others), T(test_compat),
+        T(test_watchdog),         T(test_console_io),      T(test_physdev),
+        T(test_hvm_op),           T(test_wallclock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

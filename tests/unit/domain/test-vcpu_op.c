@@ -229,6 +229,8 @@ static void test_register_for_other(void **state)
     /* And between initialise and up. */
     assert_int_equal(initialise(2), 0);
     assert_int_equal(register_info(2, INFO_FRAME, 128), 0);
+    /* One that was taken down may not have noticed: it is told, too. */
+    assert_true(fix->run[2].request & RUN_REQ_AREAS);
     assert_int_equal(fix->run[2].state.pv.vcpu_info, where + 64);
 }
 

@@ -25,6 +25,7 @@
 #include "engine/soft/vcpu/translate.h"
 #include "engine/soft/vcpu/trap.h"
 #include "engine/soft/vcpu/user.h"
+#include "engine/soft/vcpu/user_fpu.h"
 #include "engine/soft/vcpu/user_segment.h"
 #include "engine/soft/vcpu/vtlb.h"
 
@@ -102,6 +103,8 @@ static void wait_for_start(void)
         sys_futex_wait(&run->turn, TURN_D, 0);
     }
     vcpu = run->state;
+    if (vcpu.resumed)
+        user_fpu_load(run->fpu);
 }
 
 /* The level-1 tables of the builder's kernel mapping are nobody's to pin and stay in use: note
@@ -295,11 +298,14 @@ static void run_user(struct vcpu *v)
     }
 }
 
-/* Areas that another vCPU registered for this one. */
+/* What another vCPU registered for this one. */
 static void take_areas(struct vcpu *v)
 {
     uint32_t set = __atomic_exchange_n(&run->areas_set, 0, __ATOMIC_ACQ_REL);
+    maddr_t info = __atomic_load_n(&run->vcpu_info, __ATOMIC_ACQUIRE);
 
+    if (info && !(info & 7))
+        v->pv.vcpu_info = info;
     if (set & 1u << AREA_RUNSTATE_VA)
         v->pv.runstate_va = run->areas[AREA_RUNSTATE_VA];
     if (set & 1u << AREA_RUNSTATE_PA)
@@ -334,6 +340,7 @@ static void service(struct vcpu *v)
     if (request & RUN_REQ_PAUSE) {
         pv_runstate_change(v, RUNSTATE_offline);
         run->state = *v;
+        user_fpu_save(run->fpu);
         exit_to_domain_away(EXIT_PAUSED);
         pv_runstate_change(v, RUNSTATE_running);
     }

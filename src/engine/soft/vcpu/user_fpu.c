@@ -5,6 +5,7 @@
  */
 #include "engine/soft/vcpu/user_fpu.h"
 
+#include "engine/soft/run.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/user.h"
 
@@ -25,6 +26,8 @@ uint32_t user_fpu_here;
 static struct stub *owner; /* has the state while user_fpu_here is 0 */
 static uint8_t image[STUB_FPU_SIZE] __attribute__((aligned(64)));
 static uint64_t xcr0;
+
+_Static_assert(sizeof(image) == RUN_FPU_SIZE, "run.h");
 
 static void xsave(uint8_t *to)
 {
@@ -94,6 +97,23 @@ void user_fpu_import(void)
     if (user_fpu_here)
         return;
     image_fetch();
+    xrstor(image);
+    user_fpu_here = 1;
+    owner = NULL;
+}
+
+void user_fpu_save(uint8_t *to)
+{
+    user_fpu_import();
+    image_init();
+    xsave(image);
+    memcpy(to, image, sizeof(image));
+}
+
+void user_fpu_load(const uint8_t *from)
+{
+    memcpy(image, from, sizeof(image));
+    image_sanitise();
     xrstor(image);
     user_fpu_here = 1;
     owner = NULL;

@@ -10,6 +10,9 @@
 
 /* Load the initial state; this process holds it then. */
 void user_fpu_init(void);
+/* Copy the state out, and start with one that is hostile input. RUN_FPU_SIZE bytes. */
+void user_fpu_save(uint8_t *to);
+void user_fpu_load(const uint8_t *from);
 /* The stub is about to run: it gets the state, if it has it not. */
 void user_fpu_give(struct stub *s);
 /* The stub is about to end or to change hands: take the state back if it is there. */

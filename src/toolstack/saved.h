@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * saved.h - the file of a saved domain (docs/internals/save.md): a head that says which domain it
+ * is, for the tools, and behind it the guest, for the domain process.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "toolstack/registry.h"
+
+/* Save a running domain to `path`, which is replaced in one step once the file is complete and on
+ * the disk; the domain is gone then, or goes on with `checkpoint`. On failure it goes on, too, and
+ * what `path` was it is. 0, or -errno with a sentence. */
+int saved_make(const struct registry_entry *entry, const char *path, bool checkpoint,
+               struct err *err) MUST_CHECK;
+
+/* Open such a file. *ret is its head, a new object with the members of the domain's record
+ * (record.h) and `memory`, `maxmem` (MiB) as they were. Returns a descriptor that stands at the
+ * guest, or -errno with a sentence. */
+int saved_open(const char *path, json_t **ret, struct err *err) MUST_CHECK;
