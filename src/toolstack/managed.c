@@ -51,11 +51,13 @@ static int open_dir(char path[static PATHS_MAX], struct err *err)
                              : fd;
 }
 
-static const struct sxp *find_vm(const struct sxp *all)
+static struct sxp *find_vm(struct sxp *all)
 {
-    const struct sxp *vm = sxp_find(all, "vm");
-
-    return vm ? vm : sxp_find(all, "domain");
+    for (struct sxp *item = all->first; item; item = item->next)
+        if (!item->atom &&
+            (strcmp(sxp_name(item), "vm") == 0 || strcmp(sxp_name(item), "domain") == 0))
+            return item;
+    return NULL;
 }
 
 static const char *text_of(const struct sxp *vm, const char *name, const char *otherwise)
@@ -276,26 +278,60 @@ int managed_remove(const char *uuid, struct err *err)
     return 0;
 }
 
-char *managed_rename_text(const char *text, const char *name)
+int managed_edit_text(const char *text, managed_edit_fn *fn, const void *arg, char **ret,
+                      struct err *err)
 {
     struct arena a = {0};
-    struct sxp *all = NULL;
-    const struct sxp *vm = NULL, *item = NULL;
-    char *out = NULL;
+    struct sxp *all = NULL, *vm;
+    FILE *stream = NULL;
     size_t size = 0;
-    FILE *stream;
+    int rc = sxp_parse(&a, "config", text, strlen(text), &all, err);
 
-    if (sxp_parse(&a, "config", text, strlen(text), &all, NULL) == 0)
-        vm = find_vm(all);
-    item = vm ? sxp_find(vm, "name") : NULL;
-    if (item && item->first->next) {
-        item->first->next->atom = arena_printf(&a, "%s", name);
-        stream = open_memstream(&out, &size);
-        if (stream) {
-            sxp_print(stream, vm);
-            fclose(stream);
-        }
-    }
+    vm = rc == 0 ? find_vm(all) : NULL;
+    if (rc == 0)
+        rc = vm ? fn(&a, vm, arg, err) : err_set(err, EINVAL, "it is no config of a domain");
+    *ret = NULL;
+    if (rc == 0)
+        stream = open_memstream(ret, &size);
+    if (stream)
+        sxp_print(stream, vm);
+    if (rc == 0 && (!stream || fclose(stream) != 0 || !*ret))
+        rc = err_set(err, ENOMEM, "out of memory");
     arena_done(&a);
-    return out;
+    return rc;
+}
+
+int managed_edit(const char *uuid, managed_edit_fn *fn, const void *arg, struct err *err)
+{
+    char path[PATHS_MAX];
+    CLEANUP_CLOSE int dir_fd = open_dir(path, err);
+    CLEANUP_CLOSE int lock = dir_fd < 0 ? -1 : lock_dir(dir_fd, err);
+    CLEANUP_FREE char *text = NULL;
+    json_t *domain;
+    int rc;
+
+    if (dir_fd < 0 || lock < 0)
+        return -EIO;
+    domain = read_one(dir_fd, uuid);
+    rc = domain ? managed_edit_text(json_get_string(domain, "sxp", ""), fn, arg, &text, err)
+                : err_set(err, ENOENT, "there is no managed domain %s", uuid);
+    json_decref(domain);
+    return rc < 0 ? rc : write_config(dir_fd, uuid, text, err);
+}
+
+static int set_name(struct arena *a, struct sxp *vm, const void *arg, struct err *err)
+{
+    const struct sxp *item = sxp_find(vm, "name");
+
+    if (!item || !item->first->next)
+        return err_set(err, EINVAL, "it has no name");
+    item->first->next->atom = arena_printf(a, "%s", (const char *)arg);
+    return 0;
+}
+
+char *managed_rename_text(const char *text, const char *name)
+{
+    char *out = NULL;
+
+    return managed_edit_text(text, set_name, name, &out, NULL) == 0 ? out : NULL;
 }

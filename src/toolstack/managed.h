@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/paths.h"
+#include "config/sxp.h"
 
 /* Objects with the members
  *   name uuid memory maxmem vcpus      for lists
@@ -27,6 +28,16 @@ int managed_put(const char *name, const char *uuid, const char *sxp, struct err 
 
 /* Forget one. The caller has made sure that it does not run. */
 int managed_remove(const char *uuid, struct err *err) MUST_CHECK;
+
+/* Changes a config, (vm ...) in an arena; 0, or -errno with a sentence. */
+typedef int managed_edit_fn(struct arena *a, struct sxp *vm, const void *arg, struct err *err);
+
+/* The config changed by `fn`: new text, to be freed. 0 or -errno. */
+int managed_edit_text(const char *sxp, managed_edit_fn *fn, const void *arg, char **ret,
+                      struct err *err) MUST_CHECK;
+/* Change that of the domain with this uuid; neither its name nor its uuid. 0 or -errno. */
+int managed_edit(const char *uuid, managed_edit_fn *fn, const void *arg,
+                 struct err *err) MUST_CHECK;
 
 /* The same config under another name: new text, to be freed. NULL if it is none. */
 char *managed_rename_text(const char *sxp, const char *name);

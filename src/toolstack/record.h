@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * record.h - what was known of a domain when it was started: N.config in the run directory,
- * a JSON object beside N.lock. It is written before the domain process exists and stays as it
- * is, so that whoever comes later (a list, a restarted xend) knows the domain without asking it.
+ * a JSON object beside N.lock. It is written before the domain process exists, and follows what xm
+ * changes of the domain (amend.h), so that whoever comes later (a list, a restarted xend) knows the domain without asking it.
  *
  *   name uuid memory maxmem vcpus      of its document, as it was started
  *   created                            seconds since 1970
  *   managed                            boolean: started from the managed domains
- *   sxp                                text: its config, (vm ...)
+ *   sxp                                text: its config, (vm ...), as it is now
  *   succeeded                          it gave way to another (rename-restart), which was started
  */
 #pragma once

@@ -2,12 +2,18 @@
  *
  * block.c - xm block-list, block-attach, block-detach, block-configure, cd-insert and cd-eject.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "config/disk_spec.h"
+#include "config/vdev.h"
 #include "xm/devices.h"
+#include "toolstack/amend.h"
 #include "toolstack/domains.h"
 #include "toolstack/hotplug.h"
 
@@ -24,37 +30,83 @@ static int run_list(const struct verb *self, int argc, char **argv)
                             "Vdev  BE handle state evt-ch ring-ref BE-path", print_disk);
 }
 
-/* Have the domain's process do `request` with the disk of a specification. */
-static int request_disk(const char *domain, const char *request, const char *spec)
+/* Have the process of a running domain do `request` with the disk of a specification. Takes disk.
+ */
+static int request_disk(const struct amend_target *t, const char *request, const char *spec,
+                        json_t *disk)
 {
-    struct registry_entry entry;
+    const struct amend_device amendment = {
+        .option = "disk", .spec = spec, .devid = (unsigned int)json_get_int(disk, "devid", 0)};
+    const domid_t domid = t->entry.domid;
+    bool scripted = hotplug_is_for(disk);
     struct err err = {0};
-    json_t *disk = NULL;
-    unsigned int devid;
-    bool scripted;
-    int rc = domains_find(domain, &entry, &err);
+    char number[16];
+    int rc = 0;
 
-    if (rc == 0)
-        rc = disk_spec_parse(spec, &disk, &err);
-    devid = (unsigned int)json_get_int(disk, "devid", 0);
-    scripted = rc == 0 && hotplug_is_for(disk);
     if (scripted && strcmp(request, "block-attach") != 0)
         rc = err_set(&err, ENOTSUP, "a disk that a script makes cannot be a drive's medium");
     else if (scripted)
-        rc = hotplug_attach(&entry, disk, &err);
+        rc = hotplug_attach(&t->entry, disk, &err);
     if (rc < 0) {
         json_decref(disk);
         return verb_error(&err);
     }
-    rc = devices_request(domain, json_pack("{s:s, s:o}", "verb", request, "disk", disk));
-    if (rc != XM_OK && scripted && hotplug_detach(entry.domid, "vbd", devid, &err) < 0)
+    snprintf(number, sizeof(number), "%u", domid);
+    rc = devices_request(number, json_pack("{s:s, s:o}", "verb", request, "disk", disk));
+    if (rc == XM_OK)
+        amend_after(t, amend_device, &amendment);
+    else if (scripted && hotplug_detach(domid, "vbd", amendment.devid, &err) < 0)
         fprintf(stderr, "Warning: %s\n", err.msg);
     return rc;
+}
+
+/* Only written down: there is no guest that could have it. */
+static int add_to_config(const struct amend_target *t, const char *request, const char *spec,
+                         const json_t *disk, struct err *err)
+{
+    const struct amend_device amendment = {
+        .option = "disk", .spec = spec, .devid = (unsigned int)json_get_int(disk, "devid", 0)};
+    bool there = amend_has_device(t, &amendment);
+
+    if (there == (strcmp(request, "block-attach") == 0))
+        return there
+                   ? err_set(err, EEXIST, "Device %u (vbd) is already connected.", amendment.devid)
+                   : err_set(err, ENOENT, "Device %u (vbd) not connected", amendment.devid);
+    return amend_apply(t, amend_device, &amendment, err);
+}
+
+static int change_disk(const char *domain, const char *request, const char *spec)
+{
+    struct amend_target target;
+    struct err err = {0};
+    json_t *disk = NULL;
+    int rc = amend_find(domain, &target, &err);
+
+    if (rc == 0)
+        rc = disk_spec_parse(spec, &disk, &err);
+    if (rc == 0 && target.entry.domid)
+        return request_disk(&target, request, spec, disk);
+    if (rc == 0)
+        rc = add_to_config(&target, request, spec, disk, &err);
+    json_decref(disk);
+    return rc < 0 ? verb_error(&err) : XM_OK;
+}
+
+/* What follows the last colon of "file:disk.img" may be a file of the directory that we are in:
+ * its whole path, to be freed. NULL where it is not. */
+static char *whole_path(const char *uname, size_t *prefix)
+{
+    const char *colon = strrchr(uname, ':'), *rest = colon ? colon + 1 : uname;
+
+    *prefix = (size_t)(rest - uname);
+    return rest[0] && rest[0] != '/' ? realpath(rest, NULL) : NULL;
 }
 
 /* Domain BACKDEV FRONTDEV MODE [BACKDOM], or one of xl's specifications. */
 static int run_with_spec(const struct verb *self, int argc, char **argv)
 {
+    CLEANUP_FREE char *path = NULL;
+    size_t prefix = 0;
     char spec[4096];
     int n, rc = verb_check_arguments(self, argc, argv, 2, 5);
 
@@ -62,49 +114,69 @@ static int run_with_spec(const struct verb *self, int argc, char **argv)
         return rc;
     if (argc == 4)
         return verb_usage_error(self, "the mode is missing: r or w");
+    if (argc > 3)
+        path = whole_path(argv[2], &prefix);
     n = argc == 3 ? snprintf(spec, sizeof(spec), "%s", argv[2])
-                  : snprintf(spec, sizeof(spec), "%s,%s,%s%s%s", argv[2], argv[3], argv[4],
-                             argc > 5 ? "," : "", argc > 5 ? argv[5] : "");
+                  : snprintf(spec, sizeof(spec), "%.*s%s,%s,%s%s%s", (int)prefix, argv[2],
+                             path ? path : argv[2] + prefix, argv[3], argv[4], argc > 5 ? "," : "",
+                             argc > 5 ? argv[5] : "");
     if (n >= (int)sizeof(spec))
         return verb_usage_error(self, "the description of the device is too long");
-    return request_disk(argv[1], self->name, spec);
+    return change_disk(argv[1], self->name, spec);
 }
 
 /* Domain FRONTDEV [BACKDEV]: without the last an ejection. */
 static int run_medium(const struct verb *self, int argc, char **argv)
 {
     int wanted = self == &verb_cd_insert ? 3 : 2;
+    CLEANUP_FREE char *path = NULL;
+    size_t prefix = 0;
     char spec[4096];
     int n, rc = verb_check_arguments(self, argc, argv, wanted, wanted);
 
     if (rc >= 0)
         return rc;
-    n = snprintf(spec, sizeof(spec), "%s,%s%s,r", argc > 3 ? argv[3] : "", argv[2],
-                 strchr(argv[2], ':') ? "" : ":cdrom");
+    if (argc > 3)
+        path = whole_path(argv[3], &prefix);
+    n = snprintf(spec, sizeof(spec), "%.*s%s,%s%s,r", (int)prefix, argc > 3 ? argv[3] : "",
+                 path       ? path
+                 : argc > 3 ? argv[3] + prefix
+                            : "",
+                 argv[2], strchr(argv[2], ':') ? "" : ":cdrom");
     if (n >= (int)sizeof(spec))
         return verb_usage_error(self, "the description of the medium is too long");
-    return request_disk(argv[1], "block-configure", spec);
+    return change_disk(argv[1], "block-configure", spec);
 }
 
 static int run_detach(const struct verb *self, int argc, char **argv)
 {
     bool force = argc > 3 && (strcmp(argv[3], "-f") == 0 || strcmp(argv[3], "--force") == 0);
     int rc = verb_check_arguments(self, argc, argv, 2, 2 + force);
-    struct registry_entry entry;
+    struct amend_device amendment = {.option = "disk"};
+    struct amend_target target;
     struct err err = {0};
-    json_t *disk;
+    const char *id;
 
     if (rc >= 0)
         return rc;
-    if (domains_find(argv[1], &entry, &err) < 0)
+    id = strrchr(argv[2], '/') ? strrchr(argv[2], '/') + 1 : argv[2]; /* vbd/51728 */
+    if (amend_find(argv[1], &target, &err) < 0)
         return verb_error(&err);
-    disk = hotplug_has_any(entry.domid) ? devices_find(entry.domid, "vbd", argv[2]) : NULL;
+    if (vdev_number(id, &amendment.devid, NULL) < 0)
+        amendment.devid = 0;
+    if (!target.entry.domid) {
+        if (!amend_has_device(&target, &amendment))
+            rc = err_set(&err, ENOENT, "Device %s not connected", argv[2]);
+        else
+            rc = amend_apply(&target, amend_device, &amendment, &err);
+        return rc < 0 ? verb_error(&err) : XM_OK;
+    }
     rc = devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "block-detach", "device",
                                             argv[2], "force", force));
-    if (rc == XM_OK && disk)
-        rc =
-            devices_finish_detach(entry.domid, "vbd", (unsigned int)json_get_int(disk, "devid", 0));
-    json_decref(disk);
+    if (rc == XM_OK)
+        amend_after(&target, amend_device, &amendment);
+    if (rc == XM_OK && hotplug_has_any(target.entry.domid) && amendment.devid)
+        rc = devices_finish_detach(target.entry.domid, "vbd", amendment.devid);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "toolstack/amend.h"
 #include "toolstack/client.h"
 #include "toolstack/domains.h"
 #include "xm/verbs.h"
@@ -38,11 +39,55 @@ static long long parse_amount(const char *text)
     return n <= MAX_KIB ? n : -1;
 }
 
+struct amounts {
+    bool limit; /* of mem-max; else the target */
+    long long mib;
+};
+
+static int amend_amounts(struct arena *a, struct sxp *vm, const void *arg, struct err *err)
+{
+    const struct amounts *wanted = arg;
+    const char *text = arena_printf(a, "%lld", wanted->mib);
+    long long memory = amend_number(vm, "memory", 128);
+    long long most = amend_number(vm, "maxmem", memory);
+
+    if (!wanted->limit && wanted->mib > most)
+        return err_set(err, ERANGE, "%lld MiB are more than it may have, which is %lld MiB",
+                       wanted->mib, most);
+    if (wanted->limit)
+        amend_set(a, vm, "maxmem", text);
+    else if (wanted->mib < most)
+        amend_set(a, vm, "maxmem", arena_printf(a, "%lld", most));
+    if (!wanted->limit || memory > wanted->mib)
+        amend_set(a, vm, "memory", text);
+    return 0;
+}
+
+/* Of a running domain, and of its configs. */
+static int change(const struct verb *self, const char *domain, long long kib, struct err *err)
+{
+    const struct amounts amounts = {.limit = self == &verb_mem_max, .mib = (kib + 1023) / 1024};
+    struct amend_target target;
+    json_t *answer = NULL;
+    int rc = amend_find(domain, &target, err);
+
+    if (rc < 0 || !target.entry.domid)
+        return rc < 0 ? rc : amend_apply(&target, amend_amounts, &amounts, err);
+    rc = client_call(target.entry.domid,
+                     json_pack("{s:s, s:I}", "verb", self->name, "kib", (json_int_t)kib),
+                     TIMEOUT_MS, &answer, err);
+    if (rc == 0)
+        amend_after(&target, amend_amounts, &amounts);
+    if (rc == 0 && json_get_bool(answer, "later", false))
+        fprintf(stderr, "Warning: this much is more than the running guest was started for; "
+                        "it holds from its next start or reboot on\n");
+    json_decref(answer);
+    return rc;
+}
+
 static int run_memory(const struct verb *self, int argc, char **argv)
 {
-    struct registry_entry entry;
     struct err err = {0};
-    json_t *answer = NULL;
     long long kib;
     int rc = verb_check_arguments(self, argc, argv, 2, 2);
 
@@ -59,16 +104,7 @@ static int run_memory(const struct verb *self, int argc, char **argv)
         err_set(&err, EPERM, "Domain-0 is this host: its memory cannot be set");
         return verb_error(&err);
     }
-    rc = domains_find(argv[1], &entry, &err);
-    if (rc == 0)
-        rc = client_call(entry.domid,
-                         json_pack("{s:s, s:I}", "verb", self->name, "kib", (json_int_t)kib),
-                         TIMEOUT_MS, &answer, &err);
-    if (rc == 0 && json_get_bool(answer, "later", false))
-        fprintf(stderr, "Warning: this much is more than the running guest was started for; "
-                        "it holds from its next start or reboot on\n");
-    json_decref(answer);
-    return rc < 0 ? verb_error(&err) : XM_OK;
+    return change(self, argv[1], kib, &err) < 0 ? verb_error(&err) : XM_OK;
 }
 
 #define UNITS "Without a unit (k, m, g, t) it is MiB.\n"

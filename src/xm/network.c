@@ -3,17 +3,21 @@
  * network.c - xm network-list, network-attach and network-detach.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/vif_fallback.h"
 #include "config/vif_spec.h"
+#include "toolstack/amend.h"
 #include "toolstack/client.h"
 #include "xm/devices.h"
 #include "toolstack/domains.h"
 #include "toolstack/hotplug.h"
 
 #define TIMEOUT_MS 5000
+#define NO_DEVID 255u /* none that an interface has */
 
 static void print_vif(struct xs_client *xs, const struct device_row *row)
 {
@@ -50,21 +54,23 @@ static int free_devid(domid_t domid, unsigned int *ret, struct err *err)
     return rc;
 }
 
-/* KEY=VALUE arguments are one entry of vif=[...]. */
-static int make_vif(const struct registry_entry *entry, int argc, char **argv, json_t **ret,
-                    struct err *err)
-{
-    struct vif_identity identity = {entry->name, ""};
-    json_t *info = domains_info(entry);
-    const char *unused = NULL;
-    char spec[2048] = "";
-    unsigned int devid;
-    int rc = free_devid(entry->domid, &devid, err);
+#define SPEC_MAX 2048
 
+/* KEY=VALUE arguments are one entry of vif=[...]. */
+static void make_spec(char spec[static SPEC_MAX], int argc, char **argv)
+{
+    spec[0] = '\0';
     for (int i = 2; i < argc; i++)
-        snprintf(spec + strlen(spec), sizeof(spec) - strlen(spec), "%s%s", i > 2 ? "," : "",
-                 argv[i]);
-    identity.uuid = json_get_string(info, "uuid", "");
+        snprintf(spec + strlen(spec), SPEC_MAX - strlen(spec), "%s%s", i > 2 ? "," : "", argv[i]);
+}
+
+static int make_vif(const struct amend_target *t, const char *spec, json_t **ret, struct err *err)
+{
+    const struct vif_identity identity = {t->entry.name, t->uuid};
+    const char *unused = NULL;
+    unsigned int devid = NO_DEVID;
+    int rc = t->entry.domid ? free_devid(t->entry.domid, &devid, err) : 0;
+
     if (rc == 0)
         rc = vif_spec_parse(spec, devid, &identity, ret, &unused, err);
     if (rc == 0 && unused)
@@ -73,62 +79,126 @@ static int make_vif(const struct registry_entry *entry, int argc, char **argv, j
         vif_fall_back(*ret);
         fprintf(stderr, "Warning: " VIF_FALLBACK_SENTENCE "\n");
     }
-    json_decref(info);
     return rc;
+}
+
+/* To a running domain. Takes vif. */
+static int attach(const struct amend_target *t, const char *spec, json_t *vif)
+{
+    const domid_t domid = t->entry.domid;
+    bool on_host = hotplug_is_for(vif);
+    struct amend_device amendment = {
+        .option = "vif", .spec = spec, .devid = (unsigned int)json_get_int(vif, "devid", 0)};
+    struct err err = {0};
+    char mac[32], number[16];
+    int rc;
+
+    snprintf(mac, sizeof(mac), "%s", json_get_string(vif, "mac", ""));
+    amendment.mac = mac;
+    if (on_host && hotplug_attach(&t->entry, vif, &err) < 0) {
+        json_decref(vif);
+        return verb_error(&err);
+    }
+    snprintf(number, sizeof(number), "%u", domid);
+    rc = devices_request(number, json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif));
+    if (rc == XM_OK)
+        amend_after(t, amend_device, &amendment);
+    else if (on_host && hotplug_detach(domid, "vif", amendment.devid, &err) < 0)
+        fprintf(stderr, "Warning: %s\n", err.msg);
+    return rc;
+}
+
+/* Only written down: there is no guest that could have it. */
+static int add_to_config(const struct amend_target *t, const char *spec, const json_t *vif,
+                         struct err *err)
+{
+    /* Without an address of its own it gets one at the start, by its number. */
+    const char *mac = strstr(spec, "mac=") ? json_get_string(vif, "mac", "") : NULL;
+    const struct amend_device amendment = {
+        .option = "vif", .spec = spec, .mac = mac, .devid = NO_DEVID};
+
+    if (mac && amend_has_device(t, &amendment))
+        return err_set(err, EEXIST, "an interface with the address %s is there already", mac);
+    return amend_apply(t, amend_device, &amendment, err);
 }
 
 static int run_attach(const struct verb *self, int argc, char **argv)
 {
-    struct registry_entry entry;
+    struct amend_target target;
     struct err err = {0};
     json_t *vif = NULL;
+    char spec[SPEC_MAX];
     int rc = verb_check_arguments(self, argc, argv, 1, 20);
-    unsigned int devid;
-    bool on_host;
 
     if (rc >= 0)
         return rc;
     for (int i = 2; i < argc; i++)
         if (!strchr(argv[i], '='))
             return verb_usage_error(self, "Invalid argument: %s", argv[i]);
-    rc = domains_find(argv[1], &entry, &err);
+    make_spec(spec, argc, argv);
+    rc = amend_find(argv[1], &target, &err);
     if (rc == 0)
-        rc = make_vif(&entry, argc, argv, &vif, &err);
-    on_host = rc == 0 && hotplug_is_for(vif);
-    devid = (unsigned int)json_get_int(vif, "devid", 0);
-    if (on_host)
-        rc = hotplug_attach(&entry, vif, &err);
-    if (rc < 0) {
-        json_decref(vif);
-        return verb_error(&err);
-    }
-    rc = devices_request(argv[1], json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif));
-    if (rc != XM_OK && on_host && hotplug_detach(entry.domid, "vif", devid, &err) < 0)
-        fprintf(stderr, "Warning: %s\n", err.msg);
+        rc = make_vif(&target, spec, &vif, &err);
+    if (rc == 0 && target.entry.domid)
+        return attach(&target, spec, vif);
+    if (rc == 0)
+        rc = add_to_config(&target, spec, vif, &err);
+    json_decref(vif);
+    return rc < 0 ? verb_error(&err) : XM_OK;
+}
+
+/* From a running domain. */
+static int detach(const struct amend_target *t, const char *device, bool force)
+{
+    const domid_t domid = t->entry.domid;
+    json_t *vif = devices_find(domid, "vif", device);
+    const struct amend_device amendment = {.option = "vif",
+                                           .mac = json_get_string(vif, "mac", ""),
+                                           .devid = (unsigned int)json_get_int(vif, "devid", 0)};
+    bool on_host = hotplug_is_for(vif);
+    char number[16];
+    int rc;
+
+    snprintf(number, sizeof(number), "%u", domid);
+    rc = devices_request(number, json_pack("{s:s, s:s, s:b}", "verb", "network-detach", "device",
+                                           device, "force", force));
+    if (rc == XM_OK && vif)
+        amend_after(t, amend_device, &amendment);
+    if (rc == XM_OK && on_host)
+        rc = devices_finish_detach(domid, "vif", amendment.devid);
+    json_decref(vif);
     return rc;
+}
+
+static int remove_from_config(const struct amend_target *t, const char *device)
+{
+    bool is_mac = strchr(device, ':');
+    const struct amend_device amendment = {
+        .option = "vif",
+        .mac = is_mac ? device : NULL,
+        .devid = is_mac ? NO_DEVID : (unsigned int)strtoul(device, NULL, 10)};
+    struct err err = {0};
+    int rc = amend_has_device(t, &amendment)
+                 ? amend_apply(t, amend_device, &amendment, &err)
+                 : err_set(&err, ENOENT, "Cannot find device %s", device);
+
+    return rc < 0 ? verb_error(&err) : XM_OK;
 }
 
 static int run_detach(const struct verb *self, int argc, char **argv)
 {
     bool force = argc > 3 && (strcmp(argv[3], "-f") == 0 || strcmp(argv[3], "--force") == 0);
     int rc = verb_check_arguments(self, argc, argv, 2, 2 + force);
-    struct registry_entry entry;
+    struct amend_target target;
     struct err err = {0};
-    bool on_host;
-    json_t *vif;
 
     if (rc >= 0)
         return rc;
-    if (domains_find(argv[1], &entry, &err) < 0)
+    if (amend_find(argv[1], &target, &err) < 0)
         return verb_error(&err);
-    vif = devices_find(entry.domid, "vif", argv[2]);
-    on_host = hotplug_is_for(vif);
-    rc = devices_request(argv[1], json_pack("{s:s, s:s, s:b}", "verb", "network-detach", "device",
-                                            argv[2], "force", force));
-    if (rc == XM_OK && on_host)
-        rc = devices_finish_detach(entry.domid, "vif", (unsigned int)json_get_int(vif, "devid", 0));
-    json_decref(vif);
-    return rc;
+    if (!target.entry.domid)
+        return remove_from_config(&target, argv[2]);
+    return detach(&target, argv[2], force);
 }
 
 const struct verb verb_network_list = {

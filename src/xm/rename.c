@@ -33,6 +33,21 @@ static int rename_running(const struct registry_entry *entry, const char *name, 
     return rc;
 }
 
+/* It may have a successor (rename-restart), which is to be called as it is. The run directory's
+ * lock is ours. */
+static int rename_record(const struct registry_entry *entry, json_t *record, const char *name,
+                         struct err *err)
+{
+    CLEANUP_FREE char *text = managed_rename_text(json_get_string(record, "sxp", ""), name);
+
+    if (!record)
+        return 0;
+    json_object_set_new(record, "name", json_string(name));
+    if (text)
+        json_object_set_new(record, "sxp", json_string(text));
+    return registry_set_record(entry->domid, record, err);
+}
+
 /* What xenstore tells of it; a guest may read that. */
 static void tell_store(const struct registry_entry *entry, const char *uuid, const char *name)
 {
@@ -76,6 +91,8 @@ static int rename_domain(const char *old, const char *name, struct err *err)
     if (rc == 0 && runs) {
         record = registry_record(entry.domid);
         rc = rename_running(&entry, name, err);
+        if (rc == 0)
+            rc = rename_record(&entry, record, name, err);
         if (rc == 0)
             tell_store(&entry, json_get_string(record, "uuid", ""), name);
     }

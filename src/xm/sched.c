@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "toolstack/amend.h"
 #include "toolstack/client.h"
 #include "toolstack/domains.h"
 #include "xm/verbs.h"
@@ -60,30 +61,50 @@ static int show(const struct sched_options *o)
     return XM_OK;
 }
 
-static int set(const struct sched_options *o)
+static int amend_shares(struct arena *a, struct sxp *vm, const void *arg, struct err *err)
 {
-    struct registry_entry entry;
-    struct err err = {0};
-    json_t *request = json_object(), *answer = NULL;
-    int rc = domains_is_host(o->domain)
-                 ? err_set(&err, EPERM, "Domain-0 is this host: its share is not xm's to set")
-                 : domains_find(o->domain, &entry, &err);
+    const struct sched_options *o = arg;
 
-    if (rc < 0) {
-        json_decref(request);
-        return verb_error(&err);
-    }
+    if (o->weight == 0)
+        return err_set(err, EINVAL, "'0' is no weight: it is 1 to 65535");
+    if (o->weight > 0)
+        amend_set(a, vm, "cpu_weight", arena_printf(a, "%ld", o->weight));
+    if (o->cap >= 0)
+        amend_set(a, vm, "cpu_cap", arena_printf(a, "%ld", o->cap));
+    return 0;
+}
+
+static int set_running(const struct sched_options *o, const struct amend_target *target)
+{
+    json_t *request = json_object(), *answer = NULL;
+    struct err err = {0};
+
     if (o->weight >= 0)
         json_object_set_new(request, "weight", json_integer(o->weight));
     if (o->cap >= 0)
         json_object_set_new(request, "cap", json_integer(o->cap));
-    rc = ask(entry.domid, request, &answer, &err);
-    if (rc < 0)
+    if (ask(target->entry.domid, request, &answer, &err) < 0)
         return verb_error(&err);
+    amend_after(target, amend_shares, o);
     printf("Weight %lld, cap %lld: by %s\n", (long long)json_get_int(answer, "weight", -1),
            (long long)json_get_int(answer, "cap", -1), json_get_string(answer, "how", "??"));
     json_decref(answer);
     return XM_OK;
+}
+
+static int set(const struct sched_options *o)
+{
+    struct amend_target target;
+    struct err err = {0};
+    int rc = domains_is_host(o->domain)
+                 ? err_set(&err, EPERM, "Domain-0 is this host: its share is not xm's to set")
+                 : amend_find(o->domain, &target, &err);
+
+    if (rc == 0 && target.entry.domid)
+        return set_running(o, &target);
+    if (rc == 0)
+        rc = amend_apply(&target, amend_shares, o, &err);
+    return rc < 0 ? verb_error(&err) : XM_OK;
 }
 
 static bool take_number(const char *text, long max, long *ret)

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/cpulist.h"
+#include "config/domain_config.h"
+#include "toolstack/amend.h"
 #include "toolstack/client.h"
 #include "toolstack/domains.h"
 #include "xm/verbs.h"
@@ -109,25 +111,55 @@ static int run_vcpu_list(const struct verb *self, int argc, char **argv)
 
 /* --- vcpu-set, vcpu-pin ------------------------------------------------------------------- */
 
-/* Takes request. */
-static int ask(const char *domain, json_t *request)
+/* A running domain, or a managed one. */
+static int find(const char *domain, struct amend_target *ret, struct err *err)
 {
-    struct registry_entry entry;
-    struct err err = {0};
-    json_t *answer = NULL;
-    int rc;
-
     if (domains_is_host(domain))
-        rc = err_set(&err, EPERM, "Domain-0 is this host: its CPUs are not xm's to change");
-    else
-        rc = domains_find(domain, &entry, &err);
-    if (rc < 0) {
-        json_decref(request);
-        return verb_error(&err);
+        return err_set(err, EPERM, "Domain-0 is this host: its CPUs are not xm's to change");
+    return amend_find(domain, ret, err);
+}
+
+/* As many as are online at boot; a domain that does not run has no others. */
+static int amend_vcpus(struct arena *a, struct sxp *vm, const void *arg, struct err *err)
+{
+    const long *wanted = arg;
+    long long most = amend_number(vm, "vcpus", 1);
+
+    if (*wanted < 1 || *wanted > most)
+        return err_set(err, EINVAL, "%ld VCPUs do not fit its config, which has %lld", *wanted,
+                       most);
+    amend_set(a, vm, "vcpu_avail",
+              *wanted < most ? arena_printf(a, "%llu", (1ull << *wanted) - 1) : NULL);
+    return 0;
+}
+
+static int amend_most_vcpus(struct arena *a, struct sxp *vm, const void *arg, struct err *err)
+{
+    const long *wanted = arg;
+
+    if (*wanted < 1)
+        return err_set(err, EINVAL, "Zero or less VCPUs is invalid");
+    if (*wanted > DOMAIN_CONFIG_MAX_VCPUS)
+        return err_set(err, EINVAL, "a domain has at most %d VCPUs", DOMAIN_CONFIG_MAX_VCPUS);
+    amend_set(a, vm, "vcpus", arena_printf(a, "%ld", *wanted));
+    amend_set(a, vm, "vcpu_avail", NULL);
+    return 0;
+}
+
+/* The CPUs of each, as the domain process has them. */
+static int amend_pins(struct arena *a, struct sxp *vm, const void *arg, struct err *err)
+{
+    struct sxp *element = sxp_list(a, "cpus"), *pins = sxp_list(a, NULL);
+    const json_t *vcpu;
+    size_t i;
+
+    json_array_foreach((const json_t *)arg, i, vcpu)
+    {
+        sxp_append_atom(a, pins, arena_printf(a, "%s", json_get_string(vcpu, "affinity", "all")));
     }
-    rc = client_call(entry.domid, request, TIMEOUT_MS, &answer, &err);
-    json_decref(answer);
-    return rc < 0 ? verb_error(&err) : XM_OK;
+    sxp_append(element, pins);
+    amend_put(vm, element);
+    return 0;
 }
 
 static bool is_number(const char *text, long *ret)
@@ -138,8 +170,26 @@ static bool is_number(const char *text, long *ret)
     return end != text && !*end && *ret > -1000000 && *ret < 1000000;
 }
 
+static int set_vcpus(const char *domain, long n, struct err *err)
+{
+    struct amend_target target;
+    json_t *answer = NULL;
+    int rc = find(domain, &target, err);
+
+    if (rc < 0 || !target.entry.domid)
+        return rc < 0 ? rc : amend_apply(&target, amend_most_vcpus, &n, err);
+    rc = client_call(target.entry.domid,
+                     json_pack("{s:s, s:I}", "verb", "vcpu-set", "vcpus", (json_int_t)n),
+                     TIMEOUT_MS, &answer, err);
+    if (rc == 0)
+        amend_after(&target, amend_vcpus, &n);
+    json_decref(answer);
+    return rc;
+}
+
 static int run_vcpu_set(const struct verb *self, int argc, char **argv)
 {
+    struct err err = {0};
     long n;
     int rc = verb_check_arguments(self, argc, argv, 2, 2);
 
@@ -147,11 +197,36 @@ static int run_vcpu_set(const struct verb *self, int argc, char **argv)
         return rc;
     if (!is_number(argv[2], &n))
         return verb_usage_error(self, "'%s' is not a number of VCPUs", argv[2]);
-    return ask(argv[1], json_pack("{s:s, s:I}", "verb", "vcpu-set", "vcpus", (json_int_t)n));
+    return set_vcpus(argv[1], n, &err) < 0 ? verb_error(&err) : XM_OK;
+}
+
+static int set_pins(const char *domain, long id, const char *cpus, struct err *err)
+{
+    struct amend_target target;
+    json_t *answer = NULL;
+    int rc = find(domain, &target, err);
+
+    if (rc == 0 && !target.entry.domid)
+        rc = err_set(err, ESRCH, "Domain '%s' is not running; cpus= in its config pins its VCPUs",
+                     target.entry.name);
+    if (rc == 0)
+        rc = client_call(
+            target.entry.domid,
+            json_pack("{s:s, s:I, s:s}", "verb", "vcpu-pin", "vcpu", (json_int_t)id, "cpus", cpus),
+            TIMEOUT_MS, &answer, err);
+    json_decref(answer);
+    if (rc < 0)
+        return rc;
+    if (client_call(target.entry.domid, json_pack("{s:s}", "verb", "vcpu-list"), TIMEOUT_MS,
+                    &answer, NULL) == 0)
+        amend_after(&target, amend_pins, json_object_get(answer, "vcpus"));
+    json_decref(answer);
+    return 0;
 }
 
 static int run_vcpu_pin(const struct verb *self, int argc, char **argv)
 {
+    struct err err = {0};
     cpu_set_t cpus;
     long id = -1;
     int rc = verb_check_arguments(self, argc, argv, 3, 3);
@@ -162,8 +237,7 @@ static int run_vcpu_pin(const struct verb *self, int argc, char **argv)
         return verb_usage_error(self, "'%s' is neither a VCPU's number nor all", argv[2]);
     if (cpulist_parse(argv[3], &cpus) < 0)
         return verb_usage_error(self, "'%s' is no list of CPUs, as 0-3,5,^1 or all", argv[3]);
-    return ask(argv[1], json_pack("{s:s, s:I, s:s}", "verb", "vcpu-pin", "vcpu", (json_int_t)id,
-                                  "cpus", argv[3]));
+    return set_pins(argv[1], id, argv[3], &err) < 0 ? verb_error(&err) : XM_OK;
 }
 
 const struct verb verb_vcpu_list = {
