@@ -127,11 +127,11 @@ int blkif_ring_take(struct blkif_ring *ring, struct blkif_copy *ret)
     return 1;
 }
 
-bool blkif_ring_sleep(struct blkif_ring *ring)
+bool blkif_ring_sleep(struct blkif_ring *ring, uint32_t count)
 {
-    __atomic_store_n(&header(ring)->req_event, ring->req_cons + 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&header(ring)->req_event, ring->req_cons + count, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&header(ring)->req_prod, __ATOMIC_ACQUIRE) == ring->req_cons;
+    return __atomic_load_n(&header(ring)->req_prod, __ATOMIC_ACQUIRE) - ring->req_cons < count;
 }
 
 void blkif_ring_respond(struct blkif_ring *ring, uint64_t id, uint8_t op, int16_t status)

@@ -52,8 +52,8 @@ int blkif_ring_attach(struct blkif_ring *ring, void *const *pages, unsigned int 
 /* Copy the next request out. 1 = done, 0 = there is none, -EPROTO = the guest's producer ran
  * away: the ring is not to be used any more. */
 int blkif_ring_take(struct blkif_ring *ring, struct blkif_copy *ret);
-/* Ask for an event with the next request. False if one is there already. */
-bool blkif_ring_sleep(struct blkif_ring *ring);
+/* Ask for an event when `count` requests wait. False if they do already. */
+bool blkif_ring_sleep(struct blkif_ring *ring, uint32_t count);
 /* Write a response. It is shown by blkif_ring_push(), which returns whether the guest wants
  * an event. */
 void blkif_ring_respond(struct blkif_ring *ring, uint64_t id, uint8_t op, int16_t status);

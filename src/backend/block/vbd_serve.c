@@ -27,6 +27,9 @@
 #define HOST_DOMID 0
 /* Requests of one queue that are taken under one hold of the lock. */
 #define MAX_BATCH 64
+/* With much under way the next that ends is soon there, and the rings are looked at then: the
+ * guest says something only when it has so much again, divided by this. */
+#define EVENT_PART 4
 /* What one event of the guest may have copied under the lock, by its own vCPU's thread. */
 #define MAX_AT_ONCE (64 * 1024)
 
@@ -264,7 +267,7 @@ static bool take_requests(struct vbd *v, struct vbd_queue *q)
         if (rc < 0)
             stop_queue(q);
         if (rc <= 0)
-            return rc == 0 && !blkif_ring_sleep(&q->ring);
+            return rc == 0 && !blkif_ring_sleep(&q->ring, 1 + v->in_flight / EVENT_PART);
         q->free = r->next;
         r->id = copy.id;
         r->op_code = copy.op;

@@ -166,10 +166,13 @@ static void test_events(void **state)
 
     attach(1);
     /* We sleep; the guest's next request is to be told. */
-    assert_true(blkif_ring_sleep(&ring));
+    assert_true(blkif_ring_sleep(&ring, 1));
     assert_int_equal(shared()->req_event, 1);
     put_request(&req);
-    assert_false(blkif_ring_sleep(&ring));
+    assert_false(blkif_ring_sleep(&ring, 1));
+    /* The second one only. */
+    assert_true(blkif_ring_sleep(&ring, 2));
+    assert_int_equal(shared()->req_event, 2);
     assert_int_equal(blkif_ring_take(&ring, &c), 1);
     put_request(&req);
     assert_int_equal(blkif_ring_take(&ring, &c), 1);
