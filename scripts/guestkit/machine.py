@@ -5,6 +5,8 @@ Two kinds of machine boot the same kernel and initramfs: "xm" is this project, "
 QEMU's own translator on an emulated PC (the peer of the bench and of the tests' tests).
 """
 
+import fcntl
+import glob
 import os
 import re
 import secrets
@@ -20,6 +22,8 @@ import time
 from . import SCRIPTS, XM, GuestkitError, initramfs
 
 MARK = b"\x1e"
+PREFIX = "xenolith-run-"  # of directories of temporary files
+YOUNG = 60  # seconds; such a directory may not be locked yet
 
 
 def fetch_kernel(series="6.1", flavour="amd64"):
@@ -29,6 +33,50 @@ def fetch_kernel(series="6.1", flavour="amd64"):
     if done.returncode:
         raise GuestkitError(f"could not get a {series} {flavour} kernel (see above)")
     return done.stdout.strip()
+
+
+def make_directory():
+    """For temporary files, and the descriptor of a lock in it that is held while we live."""
+    path = tempfile.mkdtemp(prefix=PREFIX)
+    lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return path, lock
+
+
+def _is_dead(path):
+    """Is this a directory of ours whose maker has gone without a word?"""
+    try:
+        state = os.lstat(path)
+        if state.st_uid != os.getuid() or time.time() - state.st_mtime < YOUNG:
+            return False
+        lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+
+
+def remove_leftovers():
+    """Guests and files of scripts that were killed before they could end them."""
+    for path in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*")):
+        if not _is_dead(path):
+            continue
+        try:
+            with open(os.path.join(path, "guest.cfg"), encoding="utf-8") as stream:
+                _destroy(re.match(r"name = '(.*)'\n", stream.read()).group(1))
+        except (OSError, AttributeError, UnicodeError):
+            pass  # it had not come to that
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _destroy(name, prefix=()):
+    subprocess.run([*prefix, *shlex.split(XM), "destroy", name], stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 class Result:
@@ -65,7 +113,10 @@ class Machine:
         self.name = name or f"run-{os.getpid()}-{secrets.token_hex(2)}"
         self.prefix = list(prefix)
         self.config, self.xm_args, self.qemu_args = config, list(xm_args), list(qemu_args)
-        self.directory = directory or tempfile.mkdtemp(prefix="xenolith-run-")
+        self._lock = None
+        if directory is None:
+            directory, self._lock = make_directory()
+        self.directory = directory
         self.ramdisk = os.path.join(self.directory, "initramfs")
         self.process = None
 
@@ -79,6 +130,9 @@ class Machine:
         self.stop()
         self.destroy_domain()
         shutil.rmtree(self.directory, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def command_line(self, quiet):
         words = [self.extra]
@@ -121,9 +175,7 @@ class Machine:
     def destroy_domain(self):
         """A guest outlives its console: end it by name, if it is still there."""
         if self.kind == "xm":
-            subprocess.run(self.prefix + shlex.split(XM) + ["destroy", self.name],
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, check=False)
+            _destroy(self.name, self.prefix)
 
     def stop(self):
         """End a machine that is still there, with all of its process group."""

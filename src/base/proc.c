@@ -95,3 +95,22 @@ int proc_usage(pid_t pid, struct proc_usage *ret)
     ret->reaped_ns = (uint64_t)(cutime + cstime) * tick;
     return 0;
 }
+
+uint64_t proc_start_time(pid_t pid)
+{
+    unsigned long long start;
+    char path[64], text[1024];
+    const char *after_name;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    if (read_text(path, text, sizeof(text)) < 0)
+        return 0;
+    after_name = strrchr(text, ')');
+    /* Field 22. */
+    if (!after_name || sscanf(after_name + 1,
+                              " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+                              "%*d %*d %*d %llu",
+                              &start) != 1)
+        return 0;
+    return start;
+}

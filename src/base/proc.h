@@ -21,5 +21,8 @@ pid_t proc_pid(int pidfd);
 unsigned int proc_children(pid_t pid, pid_t *ret, unsigned int max);
 /* Is `thread` one of the process's threads? */
 bool proc_has_thread(pid_t pid, pid_t thread);
+/* When it began, in ticks since the host did: with the number it names one process for good. 0: it
+ * has gone. */
+uint64_t proc_start_time(pid_t pid);
 /* Of a process or a thread. 0 or -errno. */
 int proc_usage(pid_t pid, struct proc_usage *ret) MUST_CHECK;

@@ -23,10 +23,13 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/logfile.h"
 #include "base/signals.h"
 #include "xenstore/client.h"
 
 #define LOG_NAME "xen-hotplug.log"
+#define LOG_MAX (1024 * 1024)
+#define OLD_LOGS 5
 #define MAX_ENV 32
 #define SYSTEM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -136,7 +139,7 @@ int script_open_log(void)
     if (paths_log_dir(dir, NULL) < 0)
         return -1;
     snprintf(path, sizeof(path), "%s/" LOG_NAME, dir);
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return logfile_open(path, LOG_MAX, OLD_LOGS);
 }
 
 static _Noreturn void exec_script(const struct script *s, const char *command,

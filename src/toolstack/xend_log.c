@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * xend_log.c - see xend_log.h. One write(2) a line, so that several processes may append.
- * Whoever finds the log too long moves it aside, as xend did: five old ones of 1 MiB are kept.
+ * As with xend five old ones of 1 MiB are kept.
  */
 #define _GNU_SOURCE
 #include "toolstack/xend_log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/logfile.h"
 #include "toolstack/xend_config.h"
 
 #define SYSTEM_DIR "/var/log/xen"
@@ -46,30 +46,6 @@ int xend_log_path(char buf[static PATHS_MAX], struct err *err)
     return rc;
 }
 
-static void rotate(const char *path)
-{
-    char from[PATHS_MAX + 8], to[PATHS_MAX + 8];
-
-    for (int i = OLD_LOGS; i > 0; i--) {
-        snprintf(to, sizeof(to), "%s.%d", path, i);
-        snprintf(from, sizeof(from), "%s.%d", path, i - 1);
-        if (rename(i == 1 ? path : from, to) < 0 && errno != ENOENT)
-            return;
-    }
-}
-
-static int open_log(const char *path)
-{
-    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    struct stat st;
-
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > LOG_MAX) {
-        rotate(path);
-        return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    }
-    return STEAL_FD(fd);
-}
-
 static enum xend_level lowest_level(void)
 {
     const char *name = xend_config_string(xend_config_own(), "loglevel");
@@ -92,7 +68,7 @@ void xend_log(enum xend_level level, const char *fmt, ...)
 
     if (level < lowest_level() || xend_log_path(path, NULL) < 0 || !localtime_r(&now, &tm))
         return;
-    fd = open_log(path);
+    fd = logfile_open(path, LOG_MAX, OLD_LOGS);
     n = strftime(line, sizeof(line), "[%Y-%m-%d %H:%M:%S", &tm);
     n += (size_t)snprintf(line + n, sizeof(line) - n, " %d] %s (%s) ", (int)getpid(),
                           level_names[level], program_invocation_short_name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * instance.h - one xend for a run directory: xend.lock (locked as long as it lives, holds its
- * pid) and xend.sock.
+ * pid and when that process began) and xend.sock.
  */
 #pragma once
 
@@ -17,3 +17,6 @@ void instance_remove_socket(void);
 
 /* Its pid, 0 if none runs; or -errno. */
 int instance_pid(struct err *err) MUST_CHECK;
+/* Send it a signal: never another process that has its number by now. Its pid; 0 if none runs; or
+ * -errno. */
+int instance_signal(int number, struct err *err) MUST_CHECK;

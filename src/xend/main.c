@@ -305,10 +305,8 @@ static int stop(void)
 {
     const struct timespec tick = {.tv_nsec = TICK_MS * 1000000l};
     struct err err = {0};
-    int pid = instance_pid(&err);
+    int pid = instance_signal(SIGTERM, &err);
 
-    if (pid > 0 && kill(pid, SIGTERM) < 0 && errno != ESRCH)
-        pid = err_set(&err, errno, "cannot stop xend: %s", strerror(errno));
     for (int ms = 0; pid > 0 && ms < STOP_WAIT_MS; ms += TICK_MS) {
         nanosleep(&tick, NULL);
         pid = instance_pid(&err);
@@ -333,11 +331,15 @@ static int status(void)
 
 static int reload(void)
 {
-    int pid = instance_pid(NULL);
+    struct err err = {0};
+    int pid;
 
     if (show_config() != EXIT_DONE)
         return EXIT_FAILED;
-    return pid > 0 && kill(pid, SIGHUP) == 0 ? EXIT_DONE : EXIT_STOPPED;
+    pid = instance_signal(SIGHUP, &err);
+    if (pid < 0)
+        fprintf(stderr, "Error: %s\n", err.msg);
+    return pid > 0 ? EXIT_DONE : pid < 0 ? EXIT_FAILED : EXIT_STOPPED;
 }
 
 static int usage(FILE *to)

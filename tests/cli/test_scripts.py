@@ -222,3 +222,43 @@ def test_run_ends_with_its_terminal_under_make(xm, kernels, tmp_path):
     assert os.waitstatus_to_exitcode(ended[1]) == 7
     listed = call(xm, "list", env=env).stdout
     assert len(listed.splitlines()) == 2, listed
+
+
+def test_what_a_killed_run_leaves_goes_with_the_next(xm, kernels, tmp_path):
+    """Its files and its guest; not those of one that lives, nor what is not its own."""
+    kernels()
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "XENOLITH_RUN_DIR": str(tmp_path / "run")}
+    (tmp_path / "run").mkdir(mode=0o700)
+    for name in ("xenolith-run-other", "xenolith-else"):
+        (tmp_path / name).mkdir()
+
+    def start():
+        before = set(tmp_path.glob("xenolith-run-*"))
+        child = subprocess.Popen([RUN, "--memory", "128", "echo up; sleep 1000"], env=environment,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL)
+        assert child.stdout.readline() == b"up\n"
+        (directory,) = set(tmp_path.glob("xenolith-run-*")) - before
+        os.utime(directory, (0, 0))
+        return child, directory
+
+    def names():
+        text = call(xm, "list", env=environment).stdout
+        return {line.split()[0] for line in text.splitlines()[2:]}
+
+    killed, dead = start()
+    first = names()
+    killed.kill()
+    killed.wait()
+    alive, living = start()
+    try:
+        assert not dead.exists() and living.exists()
+        assert len(first) == 1 and len(names()) == 1 and not first & names()
+        done = call(RUN, "--memory", "128", "true", env=environment)
+        assert done.returncode == 0, done.stderr
+        assert living.exists() and alive.poll() is None
+        assert (tmp_path / "xenolith-run-other").exists() and (tmp_path / "xenolith-else").exists()
+    finally:
+        alive.terminate()
+        alive.wait()
+    assert not names() and not living.exists()

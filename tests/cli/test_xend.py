@@ -125,6 +125,28 @@ def test_start_and_stop(instance):
     assert instance.xend("frobnicate").returncode == 2
 
 
+def test_nobody_else_gets_its_signals(instance):
+    """Its lock is held, but the number in there is that of a process which began later."""
+    other = subprocess.Popen(["sleep", "1000"])
+    instance.run.mkdir(mode=0o700, exist_ok=True)
+    try:
+        with open(instance.run / "xend.lock", "w", encoding="ascii") as lock:
+            lock.write(f"{other.pid} 1\n")
+            lock.flush()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for verb in ("stop", "reload"):
+                done = instance.xend(verb)
+                assert (done.returncode, done.stderr) == (
+                    1, "Error: xend runs, but its process is not to be seen from here\n")
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    assert instance.xend("start").returncode == 0
+    assert instance.xend("stop").returncode == 0
+
+
+
 def test_start_while_somebody_looks(instance):
     """Asking whether it runs takes the lock for a moment; that is no xend."""
     assert instance.xend("status").returncode == 3

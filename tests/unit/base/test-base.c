@@ -26,6 +26,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/logfile.h"
 #include "base/loop.h"
 #include "base/paths.h"
 #include "base/proc.h"
@@ -90,6 +91,57 @@ static void test_files(void **state)
     assert_int_equal(rmdir(dir), 0); /* no temporary file was left */
     assert_int_equal(io_read_file(path, 4, &text, &n, &err), -ENOENT);
     assert_int_not_equal(io_write_file_atomic(path, "x", 1, &err), 0);
+}
+
+static void test_logfile(void **state)
+{
+    char dir[] = "/tmp/xl-base.XXXXXX", path[64], old[80], *text = NULL;
+    size_t n;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/log", dir);
+    for (char c = 'a'; c <= 'f'; c++) {
+        int fd = logfile_open(path, 7, 2);
+
+        assert_true(fd >= 0);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(write(fd, &c, 1), 1);
+        close(fd);
+    }
+    /* Two openings filled each but the last one; the oldest is gone. */
+    static const char *const expected[] = {"eeeeffff", "ccccdddd", "aaaabbbb"};
+    for (unsigned int i = 0; i < 3; i++) {
+        snprintf(old, sizeof(old), i ? "%s.%u" : "%s", path, i);
+        assert_int_equal(io_read_file(old, 100, &text, &n, NULL), 0);
+        assert_string_equal(text, expected[i]);
+        free(text);
+    }
+    close(logfile_open(path, 7, 2));
+    snprintf(old, sizeof(old), "%s.2", path);
+    assert_int_equal(io_read_file(old, 100, &text, &n, NULL), 0);
+    assert_string_equal(text, expected[1]);
+    free(text);
+    unlink(old);
+    snprintf(old, sizeof(old), "%s.1", path);
+    unlink(old);
+    /* What another user put there is not followed. */
+    unlink(path);
+    assert_int_equal(symlink("/etc/hostname", path), 0);
+    assert_int_equal(logfile_open(path, 7, 2), -ELOOP);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void test_start_time(void **state)
+{
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(0);
+    assert_true(proc_start_time(getpid()) > 0);
+    assert_true(proc_start_time(child) >= proc_start_time(getpid()));
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(proc_start_time(child), 0);
 }
 
 /* A file that grows while it is read does not exceed the cap. */
@@ -322,6 +374,8 @@ int main(void)
         cmocka_unit_test(test_err_wrap_keeps_a_long_cause),
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_logfile),
+        cmocka_unit_test(test_start_time),
         cmocka_unit_test(test_endless_file),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_paths),
