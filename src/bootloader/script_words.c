@@ -10,6 +10,8 @@
 
 #include "bootloader/script.h"
 
+#define BYTES_A_STEP 64 /* of a variable's value */
+
 struct builder {
     char *text; /* of SCRIPT_MAX_WORD + 1 bytes */
     size_t len;
@@ -102,8 +104,11 @@ static const char *put_variable(struct script *s, const char *p, const char *lim
     char number[16];
     const char *end;
     const char *value = variable(s, p, limit, &end, number);
+    unsigned int cost;
 
-    s->steps -= s->steps > 0; /* looking one up takes time, and takes no memory */
+    /* Looking one up takes time, and takes no memory; a long one is copied, too. */
+    cost = 1 + (value ? (unsigned int)(strlen(value) / BYTES_A_STEP) : 0);
+    s->steps -= cost < s->steps ? cost : s->steps;
     if (!value) {
         put(b, '$');
         return p + 1;
