@@ -139,7 +139,7 @@ class Round:
         command = LOAD.replace("ROUND", str(self._number)).replace("SLOTS", str(SLOTS))
         with Machine("xm", self._kernel_dir, memory=96, config=self._disks.config(),
                      prefix=prefix(self._nonce)) as machine:
-            result = machine.run(command, modules=MODULES, sink=self._sink, timeout=120)
+            result = machine.run(command, modules=MODULES, sink=self._sink, timeout=600)
         if self._timer is None:
             raise LostData(f"the guest wrote nothing:\n{result.console_text()[-1500:]}")
         self._timer.join()
