@@ -41,13 +41,13 @@ struct console {
 static void drain(struct console *c, bool patient)
 {
     char buf[CONSOLE_RING_OUT];
-    int pending, n;
-    bool was_full = false;
+    bool taken = false;
+    int n;
 
     if (!c->page)
         return;
     c->waiting = false;
-    while ((pending = console_ring_pending(c->page)) != 0) {
+    while (console_ring_pending(c->page) != 0) {
         if (patient && !console_out_ready(c->out)) {
             uint64_t one = 1;
 
@@ -57,20 +57,19 @@ static void drain(struct console *c, bool patient)
             }
             break;
         }
-        was_full |= pending >= (int)CONSOLE_RING_OUT / 2;
         n = console_ring_take(c->page, buf, sizeof(buf));
         if (n < 0) {
             log_guest(LOG_WARN, "backend", "console: impossible ring indices; output dropped");
             break;
         }
-        c->ring_used = true;
+        c->ring_used = taken = true;
         console_out_write(c->out, buf, (size_t)n);
         /* A guest that refills the ring as fast as we empty it must not keep us here. */
         if (n < (int)sizeof(buf) / 2)
             break;
     }
-    /* Who found the ring full may be waiting for an event before it writes on. */
-    if (was_full)
+    /* Who waits for room, or for the last of it to go, may wait for an event. */
+    if (taken)
         evtchn_notify(c->d, c->d->console_port);
 }
 

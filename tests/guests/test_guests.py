@@ -7,6 +7,7 @@ must be reported as crashed instead.
 
 import os
 import re
+import shutil
 
 import pytest
 
@@ -35,8 +36,23 @@ def two_disks(directory):
     return f"disk = ['file:{directory}/first,xvda,w', 'file:{directory}/second,xvdb,r']\n"
 
 
+def passt(_directory):
+    if not shutil.which("passt"):
+        pytest.skip("passt is not installed")
+    return "vif = ['type=user']\n"
+
+
+def check_order(console):
+    """Of console-ring: all that it wrote, nothing else."""
+    text = "".join(f"{number:05}," for number in range(1000))
+    assert f"begin-of-order{text}end-of-order" in console
+    assert "across-the-wrap" in console and "#" not in console
+
+
+# What a guest's console must show beside its result.
+CONSOLES = {"console-ring": check_order}
 # What a guest's config has beside the kernel.
-DEVICES = {"blkif": two_disks}
+DEVICES = {"blkif": two_disks, "netif": passt}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,3 +76,4 @@ def test_guest(xm, build_dir, name, tmp_path):
         pytest.skip(text)
     assert word == "SUCCESS", f"{word}:\n{console[-5000:]}"
     assert result.machine_status == 0
+    CONSOLES.get(name, lambda _: None)(console)

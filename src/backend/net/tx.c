@@ -125,7 +125,11 @@ static void read_frags(struct netif_queue *q, struct packet *p, unsigned int pen
             p->frag[p->nr_frags] = (struct frag){req.gref, req.offset, req.size, NULL};
         p->nr_frags++;
     }
-    if (p->nr_frags > MAX_FRAGS || p->size < NET_FRAME_MIN)
+    if (p->size < NET_FRAME_MIN) {
+        p->broken = "a packet is shorter than its header";
+        return;
+    }
+    if (p->nr_frags > MAX_FRAGS)
         p->status = NETIF_RSP_ERROR;
     if (p->status != NETIF_RSP_OKAY)
         return;
