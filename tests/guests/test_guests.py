@@ -52,7 +52,7 @@ def check_order(console):
 # What a guest's console must show beside its result.
 CONSOLES = {"console-ring": check_order}
 # What a guest's config has beside the kernel.
-DEVICES = {"blkif": two_disks, "netif": passt}
+DEVICES = {"blkif": two_disks, "netif": passt, "fbif": lambda _: "vfb = ['']\n"}
 
 
 @pytest.mark.parametrize("name", NAMES)
