@@ -11,7 +11,7 @@
  */
 #include "guest.h"
 
-#define NOWHERE 0x0000800000000000ul
+#define NOT_CANONICAL 0x0000800000000000ul
 
 static long set_callback(unsigned int type, unsigned int flags, const void *address)
 {
@@ -36,7 +36,7 @@ static void check_types(void)
     static const uint16_t unknown[] = {3, 6, 8, 9, 255, 0x100, 0xffff};
 
     for (unsigned int i = 0; i < ARRAY_SIZE(known); i++) {
-        CHECK_EQ(set_callback(known[i], 0, (void *)NOWHERE), -XEN_EINVAL,
+        CHECK_EQ(set_callback(known[i], 0, (void *)NOT_CANONICAL), -XEN_EINVAL,
                  "type %u at a non-canonical address", known[i]);
         CHECK_EQ(unset_callback(known[i]), known[i] == CALLBACKTYPE_nmi ? 0 : -XEN_EINVAL,
                  "unregistering type %u", known[i]);

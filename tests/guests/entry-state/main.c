@@ -76,10 +76,10 @@ static void check_tables(void)
     uint64_t next = start_info->pt_base + PAGE_SIZE;
 
     for (unsigned int level = 4; level > 1; level--) {
-        uint64_t step = 1ul << (PAGE_SHIFT + 9 * (level - 1));
+        uint64_t step = 1ul << (PAGE_SHIFT + 9 * (level - 1)), first = VIRT_BASE & ~(step - 1);
 
-        for (uint64_t va = VIRT_BASE & ~(step - 1); va <= last && va >= step; va += step) {
-            uint64_t entry = *pte_of(va, level);
+        for (uint64_t i = 0; i <= (last - first) / step; i++) {
+            uint64_t va = first + i * step, entry = *pte_of(va, level);
 
             bad_upper += (entry & ~PTE_FRAME) != (PTE_P | PTE_RW | PTE_U | PTE_A | PTE_D);
             wrong_place += (uint64_t)mfn_to_va((entry & PTE_FRAME) >> PAGE_SHIFT) != next;

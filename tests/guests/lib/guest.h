@@ -16,7 +16,12 @@
 
 #include "hypercall.h"
 
+#ifdef LOW_GUEST
+#define VIRT_BASE 0ul
+#else
 #define VIRT_BASE 0xffffffff80000000ul
+#endif
+#define NOWHERE 0x7f1234567000ul /* in the user half; no test maps anything there */
 #define PAGE_SIZE 4096ul
 #define PAGE_SHIFT 12
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -14,15 +14,19 @@
     .popsection
 .endm
 
-    note XEN_ELFNOTE_GUEST_OS, .asciz, "xenolith-test"
-    note XEN_ELFNOTE_GUEST_VERSION, .asciz, "1"
     note XEN_ELFNOTE_LOADER, .asciz, "generic"
     note XEN_ELFNOTE_XEN_VERSION, .asciz, "xen-3.0"
+    note XEN_ELFNOTE_HYPERCALL_PAGE, .quad, hypercall_page
+    note XEN_ELFNOTE_PAE_MODE, .asciz, "yes"
+#ifdef LOW_GUEST                /* all else by default: base 0, entry as in the ELF header */
+    note XEN_ELFNOTE_FEATURES, .asciz, ""
+#else
+    note XEN_ELFNOTE_GUEST_OS, .asciz, "xenolith-test"
+    note XEN_ELFNOTE_GUEST_VERSION, .asciz, "1"
     note XEN_ELFNOTE_VIRT_BASE, .quad, 0xffffffff80000000
     note XEN_ELFNOTE_PADDR_OFFSET, .quad, 0
     note XEN_ELFNOTE_ENTRY, .quad, _start
-    note XEN_ELFNOTE_HYPERCALL_PAGE, .quad, hypercall_page
-    note XEN_ELFNOTE_PAE_MODE, .asciz, "yes"
+#endif
 
     .set entry_at, 0
     .section .text.start, "ax"

@@ -201,7 +201,7 @@ static void check_questions(void)
         long rc = memory_op(sizes[i], &other);
 
         CHECK(rc == -XEN_ESRCH || rc == -XEN_EPERM, "size %u of another domain: %ld", sizes[i], rc);
-        CHECK_EQ(memory_op(sizes[i], (void *)0x1000), -XEN_EFAULT, "size %u at no address",
+        CHECK_EQ(memory_op(sizes[i], (void *)NOWHERE), -XEN_EFAULT, "size %u at no address",
                  sizes[i]);
         CHECK(memory_op(sizes[i], &self) > 0, "size %u", sizes[i]);
     }
@@ -213,8 +213,8 @@ static void check_questions(void)
 
         CHECK(rc == -XEN_EPERM || rc == -XEN_ENOSYS, "operation %u: %ld", refused[i], rc);
     }
-    CHECK_EQ(memory_op(XENMEM_machphys_mapping, (void *)0x1000), -XEN_EFAULT, "machphys_mapping");
-    CHECK_EQ(memory_op(XENMEM_memory_map, (void *)0x1000), -XEN_EFAULT, "memory_map");
+    CHECK_EQ(memory_op(XENMEM_machphys_mapping, (void *)NOWHERE), -XEN_EFAULT, "machphys_mapping");
+    CHECK_EQ(memory_op(XENMEM_memory_map, (void *)NOWHERE), -XEN_EFAULT, "memory_map");
 }
 
 static void check_memory_map(void)
@@ -242,7 +242,7 @@ static void check_memory_map(void)
     memory_op(XENMEM_memory_map, &map);
     CHECK_EQ(buffer[0], 0xee, "written into a map of no entries");
     map.nr_entries = 4;
-    set_xen_guest_handle(map.buffer, (void *)0x1000);
+    set_xen_guest_handle(map.buffer, (void *)NOWHERE);
     CHECK_EQ(memory_op(XENMEM_memory_map, &map), -XEN_EFAULT, "a buffer at no address");
 }
 

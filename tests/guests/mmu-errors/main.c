@@ -150,15 +150,15 @@ static void check_done(void)
         CHECK_EQ(done, fit, "done of it");
         CHECK(!fit || ((uint64_t *)page_b)[fit - 1] == fit, "the last one in front of the hole");
     }
-    CHECK_EQ(mmu_update(req, 2, (void *)0x1000), -XEN_EFAULT, "done at no address");
+    CHECK_EQ(mmu_update(req, 2, (void *)NOWHERE), -XEN_EFAULT, "done at no address");
     CHECK_EQ(mmu_update(req, 0, NULL), 0, "nothing to do");
-    CHECK_EQ(mmu_update((void *)0x1000, 0, &done), 0, "nothing to do at no address");
+    CHECK_EQ(mmu_update((void *)NOWHERE, 0, &done), 0, "nothing to do at no address");
     CHECK_EQ(done, 0, "done of that");
     struct mmuext_op ops[3] = {
         {.cmd = MMUEXT_TLB_FLUSH_LOCAL}, {.cmd = MMUEXT_TLB_FLUSH_ALL}, {.cmd = 14}};
     CHECK_EQ(mmuext_op(ops, 3, &done), -XEN_ENOSYS, "an mmuext_op that does not exist");
     CHECK_EQ(done, 2, "done of it");
-    CHECK_EQ(mmuext_op(ops, 2, (void *)0x1000), -XEN_EFAULT, "done of mmuext_op at no address");
+    CHECK_EQ(mmuext_op(ops, 2, (void *)NOWHERE), -XEN_EFAULT, "done of mmuext_op at no address");
 }
 
 static void check_domains(void)
@@ -210,9 +210,9 @@ static void check_flushes(void)
     }
     CHECK_EQ(update_va_mapping(WINDOW, pte(page_a, PTE_P | PTE_RW), UVMF_NONE), 0, "no flush");
     CHECK(try_write(window, 0xa), "more rights need no flush");
-    CHECK_EQ(update_va_mapping(WINDOW, pte(page_a, PTE_P), UVMF_INVLPG | 0x1000), -XEN_EFAULT,
+    CHECK_EQ(update_va_mapping(WINDOW, pte(page_a, PTE_P), UVMF_INVLPG | NOWHERE), -XEN_EFAULT,
              "a vCPU mask at no address");
-    CHECK_EQ(update_va_mapping(WINDOW, pte(page_a, PTE_P), UVMF_NONE | 0x1000), 0,
+    CHECK_EQ(update_va_mapping(WINDOW, pte(page_a, PTE_P), UVMF_NONE | NOWHERE), 0,
              "a vCPU mask that is not looked at");
     CHECK_EQ(update_va_mapping(WINDOW + (1ul << 21), 0, 0), -XEN_EINVAL, "no level-1 table");
 }
@@ -224,8 +224,8 @@ static void check_ext(void)
 
     CHECK_EQ(ext(MMUEXT_TLB_FLUSH_MULTI, 0, (uintptr_t)&mask), 0, "TLB_FLUSH_MULTI");
     CHECK_EQ(ext(MMUEXT_INVLPG_MULTI, WINDOW, (uintptr_t)&mask), 0, "INVLPG_MULTI");
-    CHECK_EQ(ext(MMUEXT_TLB_FLUSH_MULTI, 0, 0x1000), -XEN_EFAULT, "its mask at no address");
-    CHECK_EQ(ext(MMUEXT_INVLPG_MULTI, WINDOW, 0x1000), -XEN_EFAULT, "its mask at no address");
+    CHECK_EQ(ext(MMUEXT_TLB_FLUSH_MULTI, 0, NOWHERE), -XEN_EFAULT, "its mask at no address");
+    CHECK_EQ(ext(MMUEXT_INVLPG_MULTI, WINDOW, NOWHERE), -XEN_EFAULT, "its mask at no address");
     CHECK_EQ(ext(MMUEXT_INVLPG_ALL, 0x0000800000000000, 0), 0, "INVLPG_ALL, non-canonical");
     CHECK_EQ(ext(MMUEXT_INVLPG_LOCAL, ~0ul, 0), 0, "INVLPG_LOCAL of the last address");
     CHECK_EQ(ext(MMUEXT_TLB_FLUSH_ALL, 0, 0), 0, "TLB_FLUSH_ALL");

@@ -106,7 +106,7 @@ static void check_poll(void)
     start = now();
     CHECK_EQ(poll(ports, 1, start + 2000 * MS), 0, "poll while an upcall is due");
     CHECK(now() - start < 1000 * MS, "it waited");
-    CHECK_EQ(poll((void *)0x1000, 1, 1), -XEN_EFAULT, "a list at no address");
+    CHECK_EQ(poll((void *)NOWHERE, 1, 1), -XEN_EFAULT, "a list at no address");
     event_unmask(other_port);
 }
 
@@ -141,8 +141,8 @@ static void check_refused(void)
     CHECK_EQ(sched_op(SCHEDOP_remote_shutdown, &remote), -XEN_EPERM, "remote_shutdown");
     CHECK_EQ(sched_op(SCHEDOP_pin_override, &pin), -XEN_EPERM, "pin_override");
     CHECK_EQ(sched_op(8, &pin), -XEN_ENOSYS, "operation 8");
-    CHECK_EQ(sched_op(SCHEDOP_poll, (void *)0x1000), -XEN_EFAULT, "poll at no address");
-    CHECK_EQ(sched_op(SCHEDOP_shutdown, (void *)0x1000), -XEN_EFAULT, "shutdown at no address");
+    CHECK_EQ(sched_op(SCHEDOP_poll, (void *)NOWHERE), -XEN_EFAULT, "poll at no address");
+    CHECK_EQ(sched_op(SCHEDOP_shutdown, (void *)NOWHERE), -XEN_EFAULT, "shutdown at no address");
 }
 
 static void check_vm_assist(void)
@@ -170,7 +170,7 @@ static void check_physdev(void)
     CHECK_EQ(physdev_op(99, zeros), -XEN_ENOSYS, "physdev_op 99");
     struct physdev_set_iopl iopl = {.iopl = ~0u};
     CHECK_EQ(physdev_op(PHYSDEVOP_set_iopl, &iopl), -XEN_EINVAL, "IOPL ~0");
-    CHECK_EQ(physdev_op(PHYSDEVOP_set_iobitmap, (void *)0x1000), -XEN_EFAULT, "set_iobitmap");
+    CHECK_EQ(physdev_op(PHYSDEVOP_set_iobitmap, (void *)NOWHERE), -XEN_EFAULT, "set_iobitmap");
 }
 
 static void check_console_io(void)
@@ -182,7 +182,7 @@ static void check_console_io(void)
     if (rc)
         return;
     CHECK_EQ(hypercall3(__HYPERVISOR_console_io, 0, 0, NULL), 0, "write of nothing");
-    CHECK_EQ(hypercall3(__HYPERVISOR_console_io, 0, 5, 0x1000), -XEN_EFAULT, "at no address");
+    CHECK_EQ(hypercall3(__HYPERVISOR_console_io, 0, 5, NOWHERE), -XEN_EFAULT, "at no address");
     CHECK_EQ(hypercall3(__HYPERVISOR_console_io, 1, sizeof(text), text), 0, "read");
     CHECK_EQ(hypercall3(__HYPERVISOR_console_io, 2, 0, NULL), -XEN_ENOSYS, "command 2");
 }
@@ -213,7 +213,7 @@ static void check_old_events(void)
     CHECK_EQ(hypercall1(__HYPERVISOR_event_channel_op_compat, &op), -XEN_EINVAL, "the old close");
     op.cmd = 99;
     CHECK_EQ(hypercall1(__HYPERVISOR_event_channel_op_compat, &op), -XEN_ENOSYS, "operation 99");
-    CHECK_EQ(hypercall1(__HYPERVISOR_event_channel_op_compat, 0x1000), -XEN_EFAULT, "no address");
+    CHECK_EQ(hypercall1(__HYPERVISOR_event_channel_op_compat, NOWHERE), -XEN_EFAULT, "no address");
 }
 
 static uint64_t cr0(void)

@@ -56,9 +56,9 @@ static void check_vectors(void)
     check("hlt", 13, 0);
     TRY("int $0x21", 2);
     check("int 0x21 without a gate", 13, 0x21 * 8 + 2);
-    TRY("mov $0x1000, %%eax; movb (%%rax), %%cl", 2);
+    TRY("movabs $0x7f1234567000, %%rax; movb (%%rax), %%cl", 2);
     check("read of nothing", 14, 0);
-    TRY("mov $0x1000, %%eax; movb %%cl, (%%rax)", 2);
+    TRY("movabs $0x7f1234567000, %%rax; movb %%cl, (%%rax)", 2);
     check("write to nothing", 14, 2);
     TRY("mov %%ss, %%eax; mov $0xfff8, %%ecx; mov %%ecx, %%fs", 2);
     check("selector beyond the table", 13, 0xfff8);

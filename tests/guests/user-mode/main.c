@@ -123,10 +123,10 @@ static void check_faults(void)
 {
     struct trap_frame f;
 
-    check_fault(user_read, 0x1000, 4, "read of nothing");
-    check_fault(user_write, 0x1000, 6, "write to nothing");
+    check_fault(user_read, NOWHERE, 4, "read of nothing");
+    check_fault(user_write, NOWHERE, 6, "write to nothing");
     check_fault(user_write, CODE + 8, 7, "write to read-only memory");
-    check_fault(user_jump, 0x1000, 0x14, "jump to nothing");
+    check_fault(user_jump, NOWHERE, 0x14, "jump to nothing");
     map(DATA, va_to_mfn(data), PTE_P | PTE_RW | PTE_U | PTE_NX);
     check_fault(user_jump, DATA, 0x15, "jump to NX memory");
     f = enter(user_read);

@@ -56,7 +56,7 @@ static void check_varbuf(unsigned int cmd, unsigned int fixed, const char *what)
         v.len = (uint32_t)size - 1;
         CHECK_EQ(xen_version(cmd, &v), -XEN_ENOBUFS, "%s: into too little", what);
     }
-    CHECK_EQ(xen_version(cmd, (void *)0x1000), -XEN_EFAULT, "%s: at no address", what);
+    CHECK_EQ(xen_version(cmd, (void *)NOWHERE), -XEN_EFAULT, "%s: at no address", what);
 }
 
 static void check_compile_info(void)
@@ -103,7 +103,7 @@ static void check_features(void)
         f.submap_idx = i;
         CHECK_EQ(xen_version(XENVER_get_features, &f), -XEN_EINVAL, "submap %u", i);
     }
-    CHECK_EQ(xen_version(XENVER_get_features, (void *)0x1000), -XEN_EFAULT, "at no address");
+    CHECK_EQ(xen_version(XENVER_get_features, (void *)NOWHERE), -XEN_EFAULT, "at no address");
 }
 
 void test_main(void)
