@@ -18,8 +18,8 @@ struct net_link_ops {
     /* Take a frame for the other side. 0; -EAGAIN: try again when fd is writable; -EIO: it was
      * dropped, as networks do. */
     int (*send)(struct net_link *l, const struct net_frame *f);
-    /* The next frame from the other side, into buf (NET_FRAME_MAX bytes). 0; -EAGAIN: there is
-     * none; -EIO: one was dropped. */
+    /* The next frame from the other side, valid until the next call: in buf (NET_FRAME_MAX bytes)
+     * or in the link's own memory. 0; -EAGAIN: there is none; -EIO: one was dropped. */
     int (*receive)(struct net_link *l, uint8_t *buf, struct net_frame *ret);
     /* Which unfinished frames receive() may return. NULL: it never does. */
     void (*set_offload)(struct net_link *l, bool partial, bool tso4, bool tso6);

@@ -84,14 +84,17 @@ static int stream_send(struct net_link *l, const struct net_frame *f)
     return 0;
 }
 
-/* More bytes behind what is there. 0 or -EAGAIN. */
+/* More bytes behind what is there; it is moved only when a frame would not fit behind it any
+ * more. 0 or -EAGAIN. */
 static int fill(struct stream *s)
 {
     ssize_t n;
 
-    memmove(s->in, s->in + s->in_at, s->in_end - s->in_at);
-    s->in_end -= s->in_at;
-    s->in_at = 0;
+    if (s->in_at == s->in_end || IN_SIZE - s->in_at < HEAD + NET_FRAME_MAX) {
+        memmove(s->in, s->in + s->in_at, s->in_end - s->in_at);
+        s->in_end -= s->in_at;
+        s->in_at = 0;
+    }
     n = recv(s->link.fd, s->in + s->in_end, IN_SIZE - s->in_end, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return -EAGAIN;
@@ -120,10 +123,10 @@ static int stream_receive(struct net_link *l, uint8_t *buf, struct net_frame *re
             }
         }
         if (have >= HEAD && have - HEAD >= len) {
-            memcpy(buf, s->in + s->in_at + HEAD, len);
-            s->in_at += HEAD + len;
             /* Whoever is at the other end of the socket is this host's. */
-            *ret = (struct net_frame){.data = buf, .len = len, .validated = true};
+            *ret =
+                (struct net_frame){.data = s->in + s->in_at + HEAD, .len = len, .validated = true};
+            s->in_at += HEAD + len;
             return 0;
         }
         if (l->lost || fill(s) < 0)

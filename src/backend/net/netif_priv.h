@@ -31,7 +31,7 @@ struct netif {
 
     bool failed;
     uint8_t *tx_buffer;         /* NET_FRAME_MAX */
-    uint8_t *rx_buffer;         /* likewise; holds `waiting` */
+    uint8_t *rx_buffer;         /* likewise; may hold `waiting` */
     struct net_frame waiting;   /* len > 0: came from the link, waits for buffers of the guest */
     uint64_t waiting_until;     /* ns: then it is dropped */
     unsigned int waiting_queue; /* the one it will go to */

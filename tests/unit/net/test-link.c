@@ -146,6 +146,34 @@ static void test_receive_many(void **state)
     assert_int_equal(l->ops->receive(l, buf, &f), -EAGAIN);
 }
 
+/* The largest frames, in pieces that end anywhere: none is torn where the link's memory ends. */
+static void test_receive_large(void **state)
+{
+    const size_t len = NET_FRAME_MAX, piece = 30011, total = 20 * (4 + len);
+    static uint8_t stream[20 * (4 + NET_FRAME_MAX)], want[NET_FRAME_MAX];
+    unsigned int received = 0;
+    struct net_frame f;
+
+    for (unsigned int i = 0; i < 20; i++) {
+        uint32_t head = htonl((uint32_t)len);
+
+        memcpy(stream + i * (4 + len), &head, 4);
+        make(stream + i * (4 + len) + 4, len, i);
+    }
+    for (size_t at = 0; at < total; at += piece) {
+        size_t part = total - at < piece ? total - at : piece;
+
+        assert_int_equal(send(peer, stream + at, part, 0), part);
+        while (l->ops->receive(l, buf, &f) == 0) {
+            assert_int_equal(f.len, len);
+            make(want, len, received++);
+            assert_memory_equal(f.data, want, len);
+        }
+    }
+    assert_int_equal(received, 20);
+    assert_false(l->lost);
+}
+
 static void test_nonsense(void **state)
 {
     static const uint32_t lengths[] = {0, 13, 65536, 0xffffffff};
@@ -195,6 +223,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_slow_peer, setup_stream, teardown_stream),
         cmocka_unit_test_setup_teardown(test_receive_crumbs, setup_stream, teardown_stream),
         cmocka_unit_test_setup_teardown(test_receive_many, setup_stream, teardown_stream),
+        cmocka_unit_test_setup_teardown(test_receive_large, setup_stream, teardown_stream),
         cmocka_unit_test_setup_teardown(test_nonsense, setup_stream, teardown_stream),
         cmocka_unit_test_setup_teardown(test_peer_goes, setup_stream, teardown_stream),
         cmocka_unit_test(test_tap_refusals),
