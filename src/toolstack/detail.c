@@ -47,7 +47,7 @@ static const char *status_of(const json_t *info)
     const char *state = json_get_string(info, "state", "");
 
     if (!state[0])
-        return "0";
+        return json_get_bool(info, "suspended", false) ? "3" : "0";
     if (strchr(state, 'p'))
         return "1";
     if (strchr(state, 'c'))

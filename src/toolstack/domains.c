@@ -275,7 +275,8 @@ static bool is_listed(const json_t *list, const json_t *domain)
 /* What lists show of a managed domain. Borrows. */
 static json_t *halted_info(const json_t *domain)
 {
-    static const char *const members[] = {"name", "uuid", "memory", "maxmem", "vcpus", "sxp"};
+    static const char *const members[] = {"name",  "uuid", "memory",   "maxmem",
+                                          "vcpus", "sxp",  "suspended"};
     json_t *info = json_pack("{s:s, s:f}", "state", "", "cpu_time", 0.0);
 
     for (size_t i = 0; i < ARRAY_SIZE(members); i++)

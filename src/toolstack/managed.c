@@ -23,6 +23,7 @@
 
 #define CONFIG_MAX (1024 * 1024)
 #define CONFIG_FILE "config.sxp"
+#define CHECKPOINT_FILE "checkpoint.chk" /* xend's name */
 
 static int managed_dir(char buf[static PATHS_MAX], struct err *err)
 {
@@ -97,6 +98,7 @@ static json_t *read_one(int dir_fd, const char *uuid)
 {
     CLEANUP_FREE char *text = NULL;
     CLEANUP_CLOSE int fd = -1;
+    json_t *domain;
     char path[64];
     size_t len = 0;
 
@@ -106,7 +108,22 @@ static json_t *read_one(int dir_fd, const char *uuid)
     fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 || io_read_fd(fd, CONFIG_MAX, &text, &len, NULL) < 0)
         return NULL;
-    return describe(uuid, text, len);
+    domain = describe(uuid, text, len);
+    snprintf(path, sizeof(path), "%s/%s", uuid, CHECKPOINT_FILE);
+    if (domain)
+        json_object_set_new(domain, "suspended",
+                            json_boolean(faccessat(dir_fd, path, F_OK, 0) == 0));
+    return domain;
+}
+
+int managed_checkpoint(char buf[static PATHS_MAX], const char *uuid, struct err *err)
+{
+    char dir[PATHS_MAX];
+    int rc = managed_dir(dir, err);
+
+    if (rc == 0 && snprintf(buf, PATHS_MAX, "%s/%s/%s", dir, uuid, CHECKPOINT_FILE) >= PATHS_MAX)
+        rc = err_set(err, ENAMETOOLONG, "path too long: %s", dir);
+    return rc;
 }
 
 static int by_name(const void *a, const void *b)
@@ -272,6 +289,8 @@ int managed_remove(const char *uuid, struct err *err)
     if (unlinkat(dir_fd, file, 0) < 0)
         return err_set(err, errno, "cannot remove %s/%s: %s", path, file, strerror(errno));
     snprintf(file, sizeof(file), "%s/%s.new", uuid, CONFIG_FILE);
+    unlinkat(dir_fd, file, 0);
+    snprintf(file, sizeof(file), "%s/%s", uuid, CHECKPOINT_FILE);
     unlinkat(dir_fd, file, 0);
     unlinkat(dir_fd, uuid, AT_REMOVEDIR); /* what else is in there is not ours */
     fsync(dir_fd);

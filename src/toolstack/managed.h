@@ -15,6 +15,7 @@
 /* Objects with the members
  *   name uuid memory maxmem vcpus      for lists
  *   on_xend_start on_xend_stop         "ignore" ...
+ *   suspended                          boolean: it was saved, and can go on from there
  *   sxp                                the file's text
  * by name. Files that are none are left out. *ret is a new array. */
 int managed_list(json_t **ret, struct err *err) MUST_CHECK;
@@ -26,7 +27,11 @@ json_t *managed_find(const char *name_or_uuid);
  * has the name. */
 int managed_put(const char *name, const char *uuid, const char *sxp, struct err *err) MUST_CHECK;
 
-/* Forget one. The caller has made sure that it does not run. */
+/* The file that a managed domain is saved to while it is suspended: UUID/checkpoint.chk. 0 or
+ * -errno. */
+int managed_checkpoint(char buf[static PATHS_MAX], const char *uuid, struct err *err) MUST_CHECK;
+
+/* Forget one, and what was saved of it. The caller has made sure that it does not run. */
 int managed_remove(const char *uuid, struct err *err) MUST_CHECK;
 
 /* Changes a config, (vm ...) in an arena; 0, or -errno with a sentence. */

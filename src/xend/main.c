@@ -31,7 +31,7 @@
 #include "xend/table.h"
 
 #define IDLE_US 3000000  /* a xend on demand that nobody needs ends after this */
-#define STOP_US 10000000 /* on_xend_stop may take this long */
+#define STOP_US 60000000 /* on_xend_stop may take this long */
 #define STOP_WAIT_MS 20000
 #define TICK_MS 20
 

@@ -372,10 +372,19 @@ void table_autostart(struct table *t)
     {
         const char *name = json_get_string(domain, "name", "");
 
-        if (strcmp(json_get_string(domain, "on_xend_start", ""), "start") != 0 ||
-            lives(t, json_get_string(domain, "uuid", "")))
+        const char *const resume[] = {"xm", "resume", name, NULL};
+        bool suspended = json_get_bool(domain, "suspended", false);
+        bool start = strcmp(json_get_string(domain, "on_xend_start", ""), "start") == 0;
+        int rc = 0;
+
+        if (lives(t, json_get_string(domain, "uuid", "")))
             continue;
-        if (table_start(t, name, report_start, NULL, &err) < 0)
+        if (suspended &&
+            (start || strcmp(json_get_string(domain, "on_xend_stop", ""), "suspend") == 0))
+            rc = child_start(t->x, "xm", resume, nothing_to_do, (void *)"xm resume", &err);
+        else if (start)
+            rc = table_start(t, name, report_start, NULL, &err);
+        if (rc < 0)
             xend_log(XEND_ERROR, "domain '%s': %s", name, err.msg);
     }
     json_decref(list);
@@ -385,13 +394,11 @@ static void stop_one(struct table *t, const json_t *domain)
 {
     const char *name = json_get_string(domain, "name", "");
     const char *action = json_get_string(domain, "on_xend_stop", "ignore");
-    const char *const argv[] = {"xm", "shutdown", name, NULL};
+    const char *const argv[] = {"xm", action, name, NULL};
     struct err err = {0};
 
-    if (strcmp(action, "suspend") == 0)
-        xend_log(XEND_WARNING, "domain '%s': on_xend_stop = 'suspend' is not available; it goes on",
-                 name);
-    if (strcmp(action, "shutdown") == 0 && lives(t, json_get_string(domain, "uuid", "")) &&
+    if ((strcmp(action, "shutdown") == 0 || strcmp(action, "suspend") == 0) &&
+        lives(t, json_get_string(domain, "uuid", "")) &&
         child_start(t->x, "xm", argv, nothing_to_do, (void *)"on_xend_stop", &err) < 0)
         xend_log(XEND_ERROR, "domain '%s': %s", name, err.msg);
 }

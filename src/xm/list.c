@@ -20,8 +20,8 @@ struct list_options {
     int nr_names;
 };
 
-/* What --state calls a domain by one of its letters. A "halted" one is managed and has none;
- * "suspended" and "unknown" is nobody. */
+/* What --state calls a domain by one of its letters. A "halted" or "suspended" one is managed and
+ * has none; "unknown" is nobody. */
 static const struct {
     const char *name, *letters;
 } states[] = {
@@ -41,8 +41,8 @@ static bool is_in_state(const json_t *info, const char *name)
 {
     const char *letters = json_get_string(info, "state", "");
 
-    if (strcmp(name, "halted") == 0)
-        return !letters[0];
+    if (!letters[0])
+        return strcmp(name, json_get_bool(info, "suspended", false) ? "suspended" : "halted") == 0;
     for (size_t i = 0; i < ARRAY_SIZE(states); i++)
         if (strcmp(states[i].name, name) == 0)
             return letters[strcspn(letters, states[i].letters)] != '\0';

@@ -122,6 +122,11 @@ static int run_start(const struct verb *self, int argc, char **argv)
     domain = name ? find_halted(name, "Domain is already running", &err) : NULL;
     if (!name)
         return verb_usage_error(self, "no domain given");
+    if (domain && json_get_bool(domain, "suspended", false)) {
+        err_set(&err, EBUSY, "Domain is suspended: 'xm resume %s' lets it go on", name);
+        json_decref(domain);
+        domain = NULL;
+    }
     if (!domain)
         return verb_error(&err);
     sxp = json_get_string(domain, "sxp", "");

@@ -17,8 +17,6 @@
 
 const struct refused_verb refused_verbs[] = {
     {"migrate", NO_MIGRATION},
-    {"suspend", "a managed domain cannot be saved yet; 'xm shutdown' ends it cleanly"},
-    {"resume", "a managed domain cannot be saved yet; 'xm start' starts it"},
     {"remus", NO_MIGRATION},
     {"debug-keys", "there is no hypervisor with keys; 'xm dmesg' and 'xm log' tell what happened"},
     {"sched-sedf", "there is one scheduler, the host's; 'xm sched-credit' sets shares"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * save.c - xm save and restore: a running domain becomes a file, and goes on from it.
+ * save.c - xm save and restore: a running domain becomes a file, and goes on from it; xm suspend
+ * and resume: the same for managed domains, whose file is beside their config.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include "base/cleanup.h"
 #include "config/domain_sxp.h"
 #include "toolstack/domains.h"
+#include "toolstack/managed.h"
 #include "toolstack/saved.h"
 #include "toolstack/xend_log.h"
 #include "xm/session.h"
@@ -72,29 +74,18 @@ static int run_save(const struct verb *self, int argc, char **argv)
     return save(words[0], words[1], checkpoint, &err) < 0 ? verb_error(&err) : XM_OK;
 }
 
-static int run_restore(const struct verb *self, int argc, char **argv)
+/* Returns the exit status. */
+static int restore(const char *file, bool paused)
 {
-    struct session_options o = {.quiet = true};
+    struct session_options o = {.quiet = true, .paused = paused};
     struct session_image image = {.fd = -1};
-    const char *file = NULL, *sxp;
     CLEANUP_CLOSE int fd = -1;
     json_t *head = NULL;
     struct err err = {0};
     struct config *c;
-    int status = verb_check_arguments(self, argc, argv, 1, 2);
+    const char *sxp;
+    int status;
 
-    if (status >= 0)
-        return status;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-p") == 0 || strcmp(argv[i], "--paused") == 0)
-            o.paused = true;
-        else if (argv[i][0] == '-' || file)
-            return verb_usage_error(self, "unexpected argument '%s'", argv[i]);
-        else
-            file = argv[i];
-    }
-    if (!file)
-        return verb_usage_error(self, "a file is needed");
     fd = saved_open(file, &head, &err);
     if (fd < 0)
         return verb_error(&err);
@@ -107,6 +98,122 @@ static int run_restore(const struct verb *self, int argc, char **argv)
                                                                        : session_start(c, &o);
     config_free(c);
     json_decref(head);
+    return status;
+}
+
+/* [-p] WORD. -1 to go on, else the exit status. */
+static int take_arguments(const struct verb *self, int argc, char **argv, bool *paused,
+                          const char **word)
+{
+    int status = verb_check_arguments(self, argc, argv, 1, 2);
+
+    for (int i = 1; i < argc && status < 0; i++) {
+        if (strcmp(argv[i], "-p") == 0 || strcmp(argv[i], "--paused") == 0)
+            *paused = true;
+        else if (argv[i][0] == '-' || *word)
+            status = verb_usage_error(self, "unexpected argument '%s'", argv[i]);
+        else
+            *word = argv[i];
+    }
+    if (status < 0 && !*word)
+        status = verb_usage_error(self, "an argument is missing");
+    return status;
+}
+
+static int run_restore(const struct verb *self, int argc, char **argv)
+{
+    const char *file = NULL;
+    bool paused = false;
+    int status = take_arguments(self, argc, argv, &paused, &file);
+
+    return status < 0 ? restore(file, paused) : status;
+}
+
+/* --- managed domains ---------------------------------------------------------------------- */
+
+/* The managed domain of that name, and where it is saved. NULL and a sentence otherwise. */
+static json_t *find_managed(const char *name, char path[static PATHS_MAX], struct err *err)
+{
+    json_t *domain = managed_find(name);
+    struct registry_entry entry;
+    int rc;
+
+    if (domain)
+        rc = managed_checkpoint(path, json_get_string(domain, "uuid", ""), err);
+    else if (domains_is_host(name) || domains_find(name, &entry, NULL) == 0)
+        rc = err_set(err, EINVAL, "Domain '%s' is not a managed one: 'xm save' takes a file", name);
+    else
+        rc = err_set(err, ESRCH, "Domain '%s' does not exist.", name);
+    if (rc < 0) {
+        json_decref(domain);
+        domain = NULL;
+    }
+    return domain;
+}
+
+static int run_suspend(const struct verb *self, int argc, char **argv)
+{
+    struct registry_entry entry;
+    char path[PATHS_MAX];
+    struct err err = {0};
+    json_t *domain;
+    int rc = verb_check_arguments(self, argc, argv, 1, 1);
+
+    if (rc >= 0)
+        return rc;
+    domain = find_managed(argv[1], path, &err);
+    rc = domain ? 0 : -EINVAL;
+    if (domain && domains_find(json_get_string(domain, "uuid", ""), &entry, NULL) < 0)
+        rc = err_set(&err, EINVAL, "Domain is not running");
+    if (rc == 0)
+        rc = saved_make(&entry, path, false, &err);
+    if (rc == 0)
+        xend_log(XEND_INFO, "managed domain '%s' (%u) suspended", entry.name, entry.domid);
+    json_decref(domain);
+    return rc < 0 ? verb_error(&err) : XM_OK;
+}
+
+/* What is saved must not be there any more once the domain runs: it would not fit the disks the
+ * next time. So it has another name meanwhile. */
+static int resume(const char *path, bool paused)
+{
+    char other[PATHS_MAX + 8];
+    struct err err = {0};
+    int status;
+
+    snprintf(other, sizeof(other), "%s.used", path);
+    if (rename(path, other) < 0) {
+        if (errno == ENOENT)
+            err_set(&err, ENOENT, "Domain is not suspended.");
+        else
+            err_set(&err, errno, "cannot rename %s: %s", path, strerror(errno));
+        return verb_error(&err);
+    }
+    status = restore(other, paused);
+    if (status == XM_OK)
+        (void)unlink(other);
+    else if (rename(other, path) < 0)
+        fprintf(stderr, "Warning: the saved domain is called %s now\n", other);
+    return status;
+}
+
+static int run_resume(const struct verb *self, int argc, char **argv)
+{
+    char path[PATHS_MAX];
+    const char *name = NULL;
+    struct registry_entry entry;
+    struct err err = {0};
+    bool paused = false;
+    json_t *domain;
+    int status = take_arguments(self, argc, argv, &paused, &name);
+
+    if (status >= 0)
+        return status;
+    domain = find_managed(name, path, &err);
+    if (domain && domains_find(json_get_string(domain, "uuid", ""), &entry, NULL) == 0)
+        err_set(&err, EBUSY, "Domain is already running");
+    status = err.code ? verb_error(&err) : resume(path, paused);
+    json_decref(domain);
     return status;
 }
 
@@ -124,4 +231,20 @@ const struct verb verb_restore = {
     .summary = "Let a saved domain go on.",
     .details = "  -p, --paused  let it wait for 'xm unpause'\n",
     .run = run_restore,
+};
+
+const struct verb verb_suspend = {
+    .name = "suspend",
+    .arguments = "<DomainName>",
+    .summary = "Save a managed domain; it is halted until it is resumed.",
+    .details = "",
+    .run = run_suspend,
+};
+
+const struct verb verb_resume = {
+    .name = "resume",
+    .arguments = "[-p|--paused] <DomainName>",
+    .summary = "Let a suspended managed domain go on.",
+    .details = "  -p, --paused  let it wait for 'xm unpause'\n",
+    .run = run_resume,
 };
