@@ -7,6 +7,7 @@
 
 #include "cpu/cpuid.h"
 #include "cpu/env.h"
+#include "cpu/pv/info.h"
 
 #define CR0_FIXED 0x80050033u /* PE MP ET NE WP AM PG */
 #define CR4_FIXED (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
@@ -45,8 +46,9 @@ int creg_write(struct vcpu *v, unsigned int cr, uint64_t value)
             return -1;
         v->cr0_ts = value & CR0_TS;
         return 0;
-    case 2:
+    case 2: /* a PV kernel looks for it in two places */
         v->cr2 = value;
+        pv_info(v)->arch.cr2 = value;
         return 0;
     case 3:
         if (!env_frame((value & CR3_FRAME) >> PAGE_SHIFT))

@@ -42,6 +42,14 @@ def passt(_directory):
     return "vif = ['type=user']\n"
 
 
+def ramdisk(directory):
+    """What boot-notes expects."""
+    with open(os.path.join(directory, "ramdisk"), "wb") as stream:
+        stream.write(bytes(i // 7 & 0xff for i in range(10000)))
+    line = "".join(chr(ord("a") + i % 26) for i in range(1023))
+    return f"ramdisk = '{directory}/ramdisk'\nextra = '{line}'\n"
+
+
 def check_order(console):
     """Of console-ring: all that it wrote, nothing else."""
     text = "".join(f"{number:05}," for number in range(1000))
@@ -52,7 +60,7 @@ def check_order(console):
 # What a guest's console must show beside its result.
 CONSOLES = {"console-ring": check_order}
 # What a guest's config has beside the kernel.
-DEVICES = {"blkif": two_disks, "netif": passt, "fbif": lambda _: "vfb = ['']\n"}
+DEVICES = {"blkif": two_disks, "boot-notes": ramdisk, "netif": passt, "fbif": lambda _: "vfb = ['']\n"}
 
 
 @pytest.mark.parametrize("name", NAMES)

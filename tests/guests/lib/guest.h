@@ -132,6 +132,9 @@ void run_user(struct trap_frame *frame);
 /* The same by the nine words of an iret hypercall; the other registers are anything. *end is the
  * state at the trap. */
 void run_user_words(struct trap_frame *end, const uint64_t words[9]);
+/* By a multicall, one entry of which is the iret. */
+void run_user_multicall(struct trap_frame *end, const uint64_t words[9], multicall_entry_t *list,
+                        unsigned long n);
 extern unsigned long user_events;   /* upcalls that came while user code ran */
 extern void (*on_user_event)(void); /* called in them, after event_scan() */
 /* Where the last frame that arrived ended: above its ss. */

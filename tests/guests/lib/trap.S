@@ -111,7 +111,7 @@ user_enter:
     mov %rdi, %rsp
     jmp restore_and_iret
 
-/* void user_enter_words(const uint64_t words[9]): the same. */
+/* void user_enter_words(const uint64_t words[9], nr, a1, a2): the same by a hypercall. */
     .globl user_enter_words
 user_enter_words:
     push %rbx
@@ -122,7 +122,9 @@ user_enter_words:
     push %r15
     mov %rsp, user_saved_rsp(%rip)
     mov %rdi, %rsp
-    mov $23, %eax
+    mov %rsi, %rax
+    mov %rdx, %rdi
+    mov %rcx, %rsi
     syscall
     ud2
 

@@ -12,7 +12,7 @@ struct ex_entry {
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 extern char trap_stack_top[];
 void user_enter(struct trap_frame *frame);
-void user_enter_words(const uint64_t words[9]);
+void user_enter_words(const uint64_t words[9], uint64_t nr, uint64_t a1, uint64_t a2);
 _Noreturn void user_leave(void);
 void trap_dispatch(struct trap_frame *frame);
 
@@ -108,7 +108,14 @@ void run_user(struct trap_frame *frame)
 void run_user_words(struct trap_frame *end, const uint64_t words[9])
 {
     user_frame = end;
-    user_enter_words(words);
+    user_enter_words(words, __HYPERVISOR_iret, 0, 0);
+}
+
+void run_user_multicall(struct trap_frame *end, const uint64_t words[9], multicall_entry_t *list,
+                        unsigned long n)
+{
+    user_frame = end;
+    user_enter_words(words, __HYPERVISOR_multicall, HC(list), n);
 }
 
 bool try_read(const volatile void *at, uint64_t *ret)
