@@ -74,6 +74,11 @@ static int set_online(struct process *p, const json_t *request, struct err *err)
         return err_set(err, EINVAL, "Zero or less VCPUs is invalid");
     if (n > p->options.vcpus)
         return err_set(err, EINVAL, "Cannot set vcpus greater than max vcpus on running domain");
+    if (p->hvm) {
+        rc = hvm_vcpus_check(p->hvm, (unsigned int)n, err);
+        if (rc < 0)
+            return rc;
+    }
     p->options.vcpu_avail = (1u << n) - 1;
     d->vcpu_avail = p->options.vcpu_avail;
     log_msg(LOG_INFO, "domain", "%lld of %u vCPUs are to be online", (long long)n,

@@ -338,6 +338,7 @@ int hvm_start(struct hvm *h, struct err *err)
     d->reason = SHUTDOWN_NONE;
     d->reason_text[0] = '\0';
     h->reboot_wanted = false;
+    h->nr_cpus = (unsigned int)__builtin_popcount(d->vcpu_avail);
     rc = start(h, err);
     if (rc == 0) {
         hvm_vcpus_place(h);

@@ -39,6 +39,10 @@ bool hvm_dump_is_under_way(const struct hvm *h);
 /* What is being written is given up: a failure. */
 void hvm_dump_end(struct hvm *h);
 
+/* Can the machine have `n` vCPUs? 0, or -ENOTSUP with a sentence: an emulated CPU that was taken
+ * away does not come back. */
+int hvm_vcpus_check(const struct hvm *h, unsigned int n, struct err *err) MUST_CHECK;
+
 /* Let vCPU `id` run on these CPUs of the host only; one that is not plugged in gets what the
  * options say when it is. 0 or -errno, -EINVAL: the host has none of them. */
 int hvm_vcpu_place(struct hvm *h, unsigned int id, const cpu_set_t *cpus) MUST_CHECK;

@@ -70,6 +70,7 @@ struct hvm {
     unsigned int vnc_port; /* 0 = none */
     char vnc_address[64];
     uint64_t balloon_mib; /* what the guest was asked to have */
+    unsigned int nr_cpus; /* that this machine has had so far */
     bool reboot_wanted;   /* the power button was pressed for a reboot */
     int answer_fd;        /* goes with the answer to a request; -1 = none */
     int next_set;         /* the next free fdset */

@@ -142,10 +142,11 @@ void hvm_fds_close(struct hvm_fds *all)
     all->count = 0;
 }
 
-/* Register dumps: "EAX=...", "CPU Reset (CPU 0)", "FPR0=...". */
+/* Register dumps: "EAX=...", "CPU Reset (CPU 0)", "FPR0=...". Failed assertions of GLib do not
+ * begin with the program's name either. */
 static bool is_dump(const char *line)
 {
-    return strncmp(line, PROGRAM, strlen(PROGRAM)) != 0;
+    return strncmp(line, PROGRAM, strlen(PROGRAM)) != 0 && strncmp(line, "ERROR:", 6) != 0;
 }
 
 static void take_line(struct model *m)

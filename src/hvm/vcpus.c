@@ -110,6 +110,21 @@ void hvm_vcpus_place(struct hvm *h)
 
 /* --- how many ----------------------------------------------------------------------------- */
 
+/* QEMU's translator has room for as many CPUs as the machine may have, and never gives back what
+ * one took: it would abort at the next. */
+int hvm_vcpus_check(const struct hvm *h, unsigned int n, struct err *err)
+{
+    unsigned int now = 0;
+
+    for (unsigned int i = 0; i < h->o->vcpus; i++)
+        now += h->d->vcpus[i].up;
+    if (h->spec.kvm || n <= now || h->nr_cpus + (n - now) <= h->o->vcpus)
+        return 0;
+    return err_set(err, ENOTSUP,
+                   "an emulated CPU that was taken away comes back with the next start of '%s'",
+                   h->d->name);
+}
+
 /* Plug in the first that is not there, or ask for the last back. */
 static int change_one(struct hvm *h, const json_t *slots, bool add, struct err *err)
 {
@@ -117,6 +132,7 @@ static int change_one(struct hvm *h, const json_t *slots, bool add, struct err *
     json_t *arguments;
     char id[32];
     size_t i;
+    int rc;
 
     /* The last CPU comes first. */
     json_array_foreach(slots, i, slot)
@@ -136,7 +152,9 @@ static int change_one(struct hvm *h, const json_t *slots, bool add, struct err *
              (long long)json_get_int(json_object_get(found, "props"), "socket-id", 0));
     json_object_set_new(arguments, "driver", json_string(json_get_string(found, "type", "")));
     json_object_set_new(arguments, "id", json_string(id));
-    return hvm_command(h, "device_add", arguments, err);
+    rc = hvm_command(h, "device_add", arguments, err);
+    h->nr_cpus += rc == 0;
+    return rc;
 }
 
 static unsigned int count(const json_t *slots)
@@ -162,11 +180,13 @@ void hvm_vcpus_adjust(struct hvm *h)
         rc =
             qmp_execute(h->qmp, "query-hotpluggable-cpus", NULL, -1, QMP_PATIENCE_MS, &slots, &err);
         now = count(slots);
+        for (unsigned int i = 0; rc == 0 && i < h->o->vcpus; i++)
+            h->d->vcpus[i].up = i < now;
+        if (rc == 0)
+            rc = hvm_vcpus_check(h, wanted, &err);
         if (rc == 0 && now != wanted)
             rc = change_one(h, slots, now < wanted, &err);
         json_decref(slots);
-        for (unsigned int i = 0; rc == 0 && i < h->o->vcpus; i++)
-            h->d->vcpus[i].up = i < now;
         /* Removal takes the guest's time: the event of its end brings us back for the next. */
         if (now >= wanted)
             break;

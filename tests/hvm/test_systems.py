@@ -3,6 +3,7 @@
 boot, memtest86+ and Debian's kernel in the slow one."""
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -255,13 +256,14 @@ initrd /initrd.img
 boot
 """
 LOOK = ("findmnt -n -o SOURCE /; systemctl is-system-running --wait; "
-        "ip -4 -o address show eth0 | wc -l\n")
+        "ip -4 -o address show eth0 | wc -l; nproc\n")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("disk,model,root", [
-    ("xvda", "rtl8139", "/dev/sda"), ("sda", "e1000", "/dev/sda"), ("xvde", "virtio", "/dev/vda")])
-def test_debian_from_its_disk(xm, tmp_path, disk, model, root):
+@pytest.mark.parametrize("disk,model,root,vcpus", [
+    ("xvda", "rtl8139", "/dev/sda", 1), ("sda", "e1000", "/dev/sda", 2),
+    ("xvde", "virtio", "/dev/vda", 2)])
+def test_debian_from_its_disk(xm, tmp_path, disk, model, root, vcpus):
     """The disk that paravirtual guests of mkguest have: GRUB finds it from a CD, its own kernel and
     initramfs find the root on each bus; logins on serial port and screen, a network, and a
     shutdown by the power button that leaves a clean file system."""
@@ -273,7 +275,7 @@ def test_debian_from_its_disk(xm, tmp_path, disk, model, root):
     debian.copy_disk(os.path.join(system, "disk.img"), str(tmp_path / "disk.img"))
     cd = make_grub_cd(tmp_path, DEBIAN_MENU)
     with Domain(xm, tmp_path, f"disk = ['file:{tmp_path}/disk.img,{disk},w', "
-                f"'file:{cd},hdc:cdrom,r']\nboot = 'd'\nvnc = 1\nmemory = 384\n"
+                f"'file:{cd},hdc:cdrom,r']\nboot = 'd'\nvnc = 1\nmemory = 384\nvcpus = {vcpus}\n"
                 f"vif = ['type=user, model={model}']") as domain:
         console = domain.attach()
         console.wait_for("Linux version", 300)
@@ -281,14 +283,69 @@ def test_debian_from_its_disk(xm, tmp_path, disk, model, root):
         with domain.vnc() as vnc:
             vnc.wait_for("debian login:", 300)
             type_line(vnc, "root")
-            vnc.wait_for("root@debian:~#", 120)
+            vnc.wait_for("root@debian:~#", 300)
         console.send("root\n")
-        console.wait_for("root@debian:~# ", 120)
+        console.wait_for("root@debian:~# ", 300)
         console.send(LOOK)
-        console.wait_for(f"{root}\r\nrunning\r\n1\r\n", 300)
+        console.wait_for(f"{root}\r\nrunning\r\n1\r\n{vcpus}\r\n", 300)
         assert call(xm, "shutdown", "-w", domain.name, timeout=600).returncode == 0
     done = call(debian.tool("e2fsck", "e2fsprogs"), "-fn", tmp_path / "disk.img")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def ask_number(console, expression):
+    """What a guest's shell makes of it."""
+    console.send(f"echo $(({expression}))=\n")
+    deadline = time.monotonic() + 120
+    while not (found := re.search(rb"[\r\n](\d+)=\r", console.text)):
+        assert time.monotonic() < deadline, console.text
+        console.listen(0.1)
+    console.wait_for("xenolith:~# ", 120)
+    return int(found.group(1))
+
+
+def wait_number(console, expression, allowed):
+    deadline = time.monotonic() + 180
+    while (number := ask_number(console, expression)) not in allowed:
+        assert time.monotonic() < deadline, f"{expression}: {number} is not in {allowed}"
+        time.sleep(0.5)
+
+
+@pytest.mark.slow
+def test_more_and_less(xm, tmp_path, kernels):
+    """CPUs that are plugged in and taken away while Debian's kernel runs, and a balloon: at the
+    start, larger and smaller, as far as maxmem."""
+    mib = "$(sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo) / 1024"
+    cpus = "$(ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l)"
+    kernel = kernels()
+    with Machine("xm", kernel) as machine:
+        machine.prepare(modules=("virtio_pci", "virtio_balloon"))
+        shutil.copy(machine.ramdisk, tmp_path / "ramdisk")
+    with Domain(xm, tmp_path, f"kernel = '{kernel}/vmlinuz'\nramdisk = '{tmp_path}/ramdisk'\n"
+                "extra = 'console=ttyS0 no_timer_check'\nmemory = 192\nmaxmem = 384\nvcpus = 1\nmaxvcpus = 3"
+                ) as domain:
+        console = domain.attach()
+        console.wait_for("xenolith:~# ", 300)
+        console.send("modprobe virtio_pci; modprobe virtio_balloon\n")
+        console.wait_for("xenolith:~# ", 60)
+        # A kernel keeps some 40 MiB of the machine's 384 for itself.
+        for target in (192, 300, 150, 384):
+            assert call(xm, "mem-set", domain.name, str(target)).returncode == 0
+            wait_number(console, mib, range(target - 70, target - 15))
+        assert call(xm, "mem-set", domain.name, "385").returncode == 1
+        for count in (2, 3, 1):
+            assert call(xm, "vcpu-set", domain.name, str(count)).returncode == 0
+            wait_number(console, cpus, (count,))
+            console.send("for cpu in /sys/devices/system/cpu/cpu[1-9]*; do "
+                         "echo 1 >$cpu/online; done 2>/dev/null\n")
+            console.wait_for("xenolith:~# ", 120)
+            wait_number(console, "$(nproc)", (count,))
+            rows = call(xm, "vcpu-list", domain.name).stdout.splitlines()[1:]
+            assert [row.split()[4] for row in rows] == ["r--"] * count + ["--p"] * (3 - count)
+            assert domain.info()["online_vcpus"] == count
+        done = call(xm, "vcpu-set", domain.name, "2")
+        assert done.returncode == 1 and "comes back with the next start" in done.stderr
+        assert "the device model refuses" not in domain.log()
 
 
 @pytest.mark.slow
