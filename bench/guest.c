@@ -6,7 +6,7 @@
  * soon as it is done. bench/run starts it, collects the lines and compares.
  *
  *     guest [--rows A,B] [--ms MILLISECONDS] [--reps N] [--list]
- *     guest --serve     the host's end of the rows about the network
+ *     guest --serve ADDRESS   the host's end of the rows about the network
  */
 #include <sched.h>
 #include <stdbool.h>
@@ -217,8 +217,8 @@ int main(int argc, char **argv)
         rows_list();
         return 0;
     }
-    if (argc == 2 && !strcmp(argv[1], "--serve"))
-        return net_serve();
+    if (argc == 3 && !strcmp(argv[1], "--serve"))
+        return net_serve(argv[2]);
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc)
             return usage();

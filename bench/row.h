@@ -33,7 +33,7 @@ extern const struct row disk_rows[];
 extern const struct row net_rows[];
 
 /* The host's end of net_rows: prints its port and serves until it is killed. Exit status. */
-int net_serve(void);
+int net_serve(const char *address);
 
 /* Path of this program, which fork+exec starts with ROW_NOTHING as its argument. */
 extern const char *row_self;

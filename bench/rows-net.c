@@ -170,13 +170,13 @@ static void serve_connection(int fd)
     }
 }
 
-int net_serve(void)
+int net_serve(const char *address)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in at = {.sin_family = AF_INET};
     socklen_t size = sizeof(at);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 4) ||
+    if (fd < 0 || inet_pton(AF_INET, address, &at.sin_addr) != 1 || bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 4) ||
         getsockname(fd, (struct sockaddr *)&at, &size)) {
         perror("serve");
         return 1;
