@@ -58,6 +58,31 @@ def test_routed(host, outside, guests):
     assert not reaches(outside, "192.0.2.7")
 
 
+def test_routed_six(host, outside, guests):
+    """The same with IPv6: the outside asks the host for the guest's address; a network that is
+    routed to the host reaches a guest, too."""
+    host.configure("(network-script network-route)\n(vif-script vif-route)\n")
+    host.sh("ip addr add 2001:db8::fe/64 dev eth0 nodad; ip -6 route add default via 2001:db8::1")
+    outside.sh("ip addr add 2001:db8::1/64 dev wire nodad; ip route add 2001:db8:7::/64 via 2001:db8::fe")
+    (one,) = guests("ip=192.0.2.7 2001:db8::7 2001:db8:7::/64")
+    one.address("192.0.2.7/24", f"ip route add default via {HOST}; "
+                "ip addr add 2001:db8::7/128 dev eth0; ip addr add 2001:db8:7::1/64 dev eth0; "
+                "ip -6 route add default via fe80::1 dev eth0")
+    name = f"vif{one.domid()}.0"
+    assert f"2001:db8::7 dev {name}" in host.sh("ip -6 route")
+    assert "2001:db8::7 dev eth0 proxy" in host.sh("ip -6 neigh show proxy")
+    for source, target in ((outside, "2001:db8::7"), (outside, "2001:db8:7::1"), (host, "2001:db8::7")):
+        assert reaches(source, target), target + host.log()
+    assert one.pings("2001:db8::1", "-6 -I 2001:db8::7")
+    one.run("ip addr add 2001:db8::8/128 dev eth0")
+    assert not one.pings("2001:db8::1", "-6 -I 2001:db8::8")
+    assert host.sh("cat /proc/sys/net/ipv6/conf/eth0/accept_ra").strip() == "2"
+    host.kill("xenolith-domain")
+    host.wait_clean()
+    assert host.sh("ip -6 neigh show proxy") == ""
+    assert not reaches(outside, "2001:db8::7")
+
+
 LEASE = ("printf '#!/bin/sh\\n[ $1 = bound ] || exit 0\\nip addr add $ip/$mask dev $interface\\n"
          "ip route add default via $router\\n' >/tmp/lease; chmod +x /tmp/lease; "
          "ip link set eth0 up; udhcpc -i eth0 -n -q -t 10 -s /tmp/lease")
