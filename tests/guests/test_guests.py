@@ -7,10 +7,15 @@ must be reported as crashed instead.
 
 import os
 import re
+import shlex
 import shutil
+import subprocess
+import threading
+import time
 
 import pytest
 
+from guestkit import BUILD, XM
 from guestkit.machine import Machine
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -57,6 +62,38 @@ def check_order(console):
     assert "across-the-wrap" in console and "#" not in console
 
 
+def give_orders(machine, directory):
+    """The administrator of toolstack-words: one order for each stage that the guest is at."""
+    two_disks(directory)
+    disk = f"file:{directory}/first"
+    orders = [["sysrq", machine.name, "h"], ["mem-set", machine.name, "24"],
+              ["vcpu-set", machine.name, "1"], ["block-attach", machine.name, disk, "xvda", "w"],
+              ["block-detach", machine.name, "xvda"], ["shutdown", machine.name]]
+    for stage, order in enumerate(orders, 1):
+        if not wait_stage(machine, stage):
+            return
+        # An order may wait for what the guest does next; the guest says if none came.
+        subprocess.run([*shlex.split(XM), *order], stdin=subprocess.DEVNULL, check=False,
+                       timeout=30)
+
+
+def wait_stage(machine, stage):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        domid = subprocess.run([*shlex.split(XM), "domid", machine.name], capture_output=True,
+                               text=True, check=False).stdout.strip()
+        path = f"/local/domain/{domid}/data/stage"
+        read = subprocess.run([os.path.join(BUILD, "xenstore-read"), path], capture_output=True,
+                              text=True, check=False)
+        if read.stdout.strip() == str(stage):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+# Who does something to a guest while it runs.
+OTHERS = {"toolstack-words": give_orders}
+VCPUS = {"toolstack-words": 2}
 # What a guest's console must show beside its result.
 CONSOLES = {"console-ring": check_order}
 # What a guest's config has beside the kernel.
@@ -65,11 +102,15 @@ DEVICES = {"blkif": two_disks, "boot-notes": ramdisk, "netif": passt, "fbif": la
 
 @pytest.mark.parametrize("name", NAMES)
 def test_guest(xm, build_dir, name, tmp_path):
-    vcpus = SMP_VCPUS if name.startswith("smp-") else 1
+    vcpus = SMP_VCPUS if name.startswith("smp-") else VCPUS.get(name, 1)
     config = DEVICES[name](tmp_path) if name in DEVICES else ""
     with Machine("xm", kernel=binary(build_dir, name), memory=MEMORY, vcpus=vcpus,
                  config=config) as machine:
+        other = threading.Thread(target=OTHERS.get(name, lambda *_: None),
+                                 args=(machine, tmp_path))
+        other.start()
         result = machine.boot(timeout=60)
+        other.join()
     console = result.console_text()
     assert not result.timed_out, f"still running after 60 s:\n{console[-3000:]}"
     found = re.findall(r"^Test result: (\w+) ?(.*?)\r?$", console, re.MULTILINE)
