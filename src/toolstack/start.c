@@ -10,6 +10,7 @@
 #include "toolstack/launch.h"
 #include "toolstack/record.h"
 #include "toolstack/registry.h"
+#include "toolstack/scope.h"
 #include "toolstack/xend_config.h"
 #include "toolstack/xend_log.h"
 #include "xenstore/start.h"
@@ -69,8 +70,10 @@ int domain_start(const struct start_request *r, domid_t *ret_domid, struct err *
     char program[PATHS_MAX];
     int rc = paths_helper(program, DOMAIN_PROGRAM, err);
 
-    if (rc == 0)
+    if (rc == 0) {
+        scope_leave_session(name);
         rc = launch(r, program, &claim, err);
+    }
     if (rc < 0) {
         xend_log(XEND_ERROR, "domain '%s' does not start: %s", name, err->msg);
         return rc;

@@ -89,6 +89,22 @@ def test_guests_come_and_go_with_the_host(host):
 
 @needs_systemd
 @pytest.mark.slow
+def test_guests_of_a_login_session(host):
+    """Not ended with the session, and asked to go down when the host does."""
+    host.boot(f"systemctl --quiet enable {UNITS}")
+    host.sh("systemd-run --quiet --scope --slice=user-0.slice --unit=session-77 xm create -q web")
+    scope = host.sh(f"cat /proc/{domain(host, 'web')['pid']}/cgroup")
+    assert re.search(r"0::/machine\.slice/xenolith-\d+\.scope$", scope), scope
+    host.run("systemctl stop session-77.scope")
+    assert re.search("^web ", host.sh("xm list --state=running"), re.M)
+    host.wait_until("grep -q 'up and running' " + CONSOLE.format("web"))
+    host.sh("systemctl start xendomains && xm list")
+    host.power_off()
+    assert "going down" in host.log("xenolith/console-web.log")
+
+
+@needs_systemd
+@pytest.mark.slow
 def test_a_request_starts_xend(host):
     """Only its socket is enabled: the first xm that wants it gets it, and it stays."""
     host.boot("systemctl --quiet enable xend.socket")
