@@ -121,6 +121,19 @@ static int set_address_space(const struct domain *d, struct vcpu *v,
     return 0;
 }
 
+/* The image of FXSAVE as one of XSAVE: x87 and SSE state, the rest as after a reset. */
+static void give_fpu(struct run *run, const struct vcpu_guest_context *c)
+{
+    const uint64_t parts = 3;
+
+    run->fpu_given = c->flags & VGCF_i387_valid;
+    if (!run->fpu_given)
+        return;
+    memset(run->fpu, 0, sizeof(run->fpu));
+    memcpy(run->fpu, &c->fpu_ctxt, sizeof(c->fpu_ctxt));
+    memcpy(run->fpu + sizeof(c->fpu_ctxt), &parts, sizeof(parts));
+}
+
 static int64_t initialise(const struct hypercall *h, unsigned int id, gva_t arg)
 {
     struct domain *d = h->d;
@@ -148,6 +161,7 @@ static int64_t initialise(const struct hypercall *h, unsigned int id, gva_t arg)
     if (rc < 0)
         return rc;
     engine_run_page(d->engine, id)->state = v;
+    give_fpu(engine_run_page(d->engine, id), &c);
     d->vcpus[id].initialised = true;
     return 0;
 }

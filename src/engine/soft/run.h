@@ -78,7 +78,8 @@ struct run {
     struct vcpu state; /* at start (D to V); at EXIT_PAUSED, EXIT_CRASH and calls that may be the
                           last (V to D) */
     uint8_t fpu[RUN_FPU_SIZE]; /* beside it at EXIT_PAUSED (V to D); at the start of a vCPU that is
-                                  `resumed` (D to V, who checks it) */
+                                  `resumed` or has fpu_given (D to V, who checks it) */
+    bool fpu_given;            /* VCPUOP_initialise came with one */
 
     /* last trace entries, a ring; V writes, D prints them after a crash */
     uint32_t trace_head;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * smp-context - claim: VCPUOP_initialise takes a vcpu_guest_context whole: general registers,
- * flags with IOPL, selectors, bases, roots, TS, CR4, debug registers, trap table and callbacks
- * with their masks; refuses one that names what does not exist and then has done nothing;
- * takes one that is almost all zero. Timers and runstates of other vCPUs: asked for, set and
- * stopped, or refused, as the ABI says. vcpu_info, runstate and time areas of other vCPUs, by
- * virtual and by machine address, and how they are given up. NMIs to other vCPUs.
+ * flags with IOPL, selectors, bases, roots, TS, CR4, debug registers, x87 and SSE state, trap
+ * table and callbacks with their masks, for a start in the kernel or in a program; refuses one that
+ * names what does not exist and then has done nothing; takes one that is almost all zero. Timers
+ * and runstates of other vCPUs: asked for, set and stopped, or refused, as the ABI says. vcpu_info,
+ * runstate and time areas of other vCPUs, by virtual and by machine address, and how they are given
+ * up. NMIs to other vCPUs.
  *
- * Blind spots: FPU state in the context; vCPUs that start in user mode.
+ * Blind spots: AVX state, which the context has no place for.
  */
 #include "guest.h"
 
@@ -15,7 +16,10 @@
 #define OTHER 1
 #define MS 1000000ul
 
-uint64_t ctx_gpr[16], ctx_flags, ctx_segments[6]; /* asm */
+uint64_t ctx_gpr[16], ctx_flags, ctx_segments[6], ctx_xmm[2]; /* asm */
+uint8_t ctx_st[16];
+uint32_t ctx_mxcsr;
+uint16_t ctx_fcw;
 static volatile unsigned long stage, order;
 static struct {
     uint64_t dr[8], cr0, cr3, cr4, fs_base, gs_base, gs_user;
@@ -83,6 +87,11 @@ void ctx_main(void)
     seen.fs_base = rdmsr(0xc0000100);
     seen.gs_base = rdmsr(0xc0000101);
     seen.gs_user = rdmsr(0xc0000102);
+    asm volatile("clts\n fnstcw ctx_fcw(%%rip)\n stmxcsr ctx_mxcsr(%%rip)\n"
+                 "movups %%xmm3, ctx_xmm(%%rip)\n fstpt ctx_st(%%rip)\n"
+                 :
+                 :
+                 : "memory");
     trap_reset();
     asm volatile(EX_TRY("cli"));
     seen.cli_vector = last_trap.vector;
@@ -102,6 +111,19 @@ static struct {
     uint32_t id;
 } self_1 = {OTHER};
 
+/* Of the FXSAVE image: control words, one number on the x87 stack, xmm3. */
+static void fill_fpu(uint8_t *image)
+{
+    *(uint16_t *)(image + 0) = 0x27f;
+    *(uint16_t *)(image + 2) = 7 << 11; /* top of the stack */
+    *(uint8_t *)(image + 4) = 0x80;     /* where something is */
+    *(uint32_t *)(image + 24) = 0x3f80;
+    *(uint64_t *)(image + 32) = 0xc90fdaa22168c235;
+    *(uint16_t *)(image + 40) = 0x4000;
+    *(uint64_t *)(image + 160 + 3 * 16) = 0x0123456789abcdef;
+    *(uint64_t *)(image + 160 + 3 * 16 + 8) = 0xfedcba9876543210;
+}
+
 static void fill_context(void)
 {
     uint64_t *const gpr[] = {
@@ -111,7 +133,8 @@ static void fill_context(void)
         &ctx.user_regs.r12, &ctx.user_regs.r13, &ctx.user_regs.r14, &ctx.user_regs.r15};
 
     memset(&ctx, 0, sizeof(ctx));
-    ctx.flags = VGCF_in_kernel;
+    ctx.flags = VGCF_in_kernel | VGCF_i387_valid;
+    fill_fpu((uint8_t *)&ctx.fpu_ctxt);
     for (unsigned int i = 0; i < 16; i++)
         *gpr[i] = PATTERN(i);
     for (unsigned int i = 0; i < 32; i++) {
@@ -177,6 +200,48 @@ static void check_refused(void)
     CHECK_EQ(vcpu_op(VCPUOP_initialise, 3, &ctx), 0, "a context of zeros");
 }
 
+/* ---- a start in a program ---- */
+
+#define CODE 0x400000ul
+asm(".section .user, \"ax\"\n"
+    "ctx_program: mov %gs:0, %rdx; int3\n"
+    ".text\n"
+    "ctx_int3: mov %rax, program_rax(%rip); mov %rdx, program_rdx(%rip)\n"
+    "mov %gs:0, %rax; mov %rax, program_gs(%rip); mov 24(%rsp), %rax; mov %rax, program_cs(%rip)\n"
+    "mov %rsp, program_rsp(%rip); incq program_done(%rip)\n"
+    "mov $24, %eax; mov $2, %edi; mov $2, %esi; xor %edx, %edx; syscall; ud2\n"); /* down */
+extern char ctx_program[], ctx_int3[];
+volatile unsigned long program_done, program_rax, program_rdx, program_gs, program_cs, program_rsp;
+
+static void check_program(void)
+{
+    static const uint64_t user_word = 0x7777, kernel_word = 2;
+    uint8_t *stack = page_alloc();
+
+    map(CODE, va_to_mfn((void *)((uintptr_t)ctx_program & ~(PAGE_SIZE - 1))), PTE_P);
+    fill_context();
+    ctx.flags = 0;
+    ctx.user_regs.rip = CODE + (uintptr_t)ctx_program % PAGE_SIZE;
+    ctx.user_regs.cs = FLAT_USER_CS;
+    ctx.user_regs.ss = FLAT_USER_SS;
+    ctx.user_regs.rflags = 0x202;
+    ctx.ctrlreg[0] = 0x80050033;
+    ctx.ctrlreg[1] = ctx.ctrlreg[3];
+    ctx.kernel_sp = (uintptr_t)stack + PAGE_SIZE;
+    ctx.trap_ctxt[3].flags = 3;
+    ctx.trap_ctxt[3].address = (uintptr_t)ctx_int3;
+    ctx.gs_base_user = (uintptr_t)&user_word;
+    ctx.gs_base_kernel = (uintptr_t)&kernel_word;
+    CHECK_EQ(vcpu_op(VCPUOP_initialise, 2, &ctx), 0, "initialise for a program");
+    CHECK_EQ(vcpu_op(VCPUOP_up, 2, NULL), 0, "up");
+    CHECK(wait_for(&program_done, 1, SECOND), "the program does not start");
+    CHECK_EQ(program_rax, PATTERN(0), "its rax");
+    CHECK_EQ(program_rdx, user_word, "its gs");
+    CHECK_EQ(program_gs, kernel_word, "the kernel's gs then");
+    CHECK_EQ(program_cs & 0xffff, FLAT_USER_CS, "its cs in the frame");
+    CHECK_EQ(program_rsp, (uintptr_t)stack + PAGE_SIZE - 56, "its frame on the kernel's stack");
+}
+
 static uint64_t sum(const struct vcpu_runstate_info *r)
 {
     return r->time[0] + r->time[1] + r->time[2] + r->time[3];
@@ -213,6 +278,10 @@ static void check_state(void)
     CHECK_EQ(seen.dr[3], 0xffffffff80000000, "dr3");
     CHECK_EQ(seen.dr[6], 0xffff0ff0, "dr6");
     CHECK_EQ(seen.dr[7], 0x400, "dr7");
+    CHECK_EQ(ctx_fcw, 0x27f, "x87 control word");
+    CHECK_EQ(ctx_mxcsr, 0x3f80, "mxcsr");
+    CHECK(ctx_xmm[0] == 0x0123456789abcdef && ctx_xmm[1] == 0xfedcba9876543210, "xmm3");
+    CHECK(*(uint64_t *)ctx_st == 0xc90fdaa22168c235 && *(uint16_t *)(ctx_st + 8) == 0x4000, "st");
     CHECK_EQ(seen.fs_base, 0x7777000, "FS base");
     CHECK_EQ(seen.gs_base, (uintptr_t)&self_1, "GS base");
     CHECK_EQ(seen.gs_user, 0x8888000, "GS base of programs");
@@ -326,7 +395,7 @@ void test_main(void)
         return;
     }
     /* The library knows its vCPU by gs:0, which is 0 for this one. */
-    vcpu_initialise(2, NULL);
+    CHECK_EQ(vcpu_initialise(7, NULL), -XEN_ENOENT, "initialise of no vCPU");
     check_runstate(RUNSTATE_offline, RUNSTATE_offline, "before it starts");
     check_refused();
     fill_context();
@@ -344,4 +413,5 @@ void test_main(void)
     check_areas(0);
     check_areas(OTHER);
     check_info();
+    check_program();
 }

@@ -103,7 +103,7 @@ static void wait_for_start(void)
         sys_futex_wait(&run->turn, TURN_D, 0);
     }
     vcpu = run->state;
-    if (vcpu.resumed)
+    if (vcpu.resumed || run->fpu_given)
         user_fpu_load(run->fpu);
 }
 
@@ -287,6 +287,8 @@ static void run_user(struct vcpu *v)
         break;
     case USER_FAULT:
         if (((f.vector == VEC_GP && !f.error) || f.vector == VEC_UD) && step_user_refused(v))
+            break;
+        if (f.vector == VEC_PF && step_user_high(v, &f))
             break;
         if (f.vector == VEC_DB && (v->rflags & EFLAGS_TF))
             v->dr[6] |= DR6_BS;

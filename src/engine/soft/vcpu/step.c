@@ -12,6 +12,7 @@
 #include "cpu/pv/abi.h"
 #include "cpu/pv/pv.h"
 #include "cpu/pv/segment.h"
+#include "engine/soft/stub/stub_layout.h"
 #include "engine/soft/vcpu/breakpoint.h"
 #include "engine/soft/vcpu/execute.h"
 #include "engine/soft/vcpu/loop.h"
@@ -256,6 +257,31 @@ void step_user(struct vcpu *v)
     for (unsigned int left = STEPS; left && !soft.kicked; left--)
         if (!(is_64bit_code(v) ? step_once(v) : step_once_32bit(v)) || !step_user_needed(v))
             return;
+}
+
+/* Does the program's own root lead there? If not, the fault says why. */
+static bool is_reachable(const struct vcpu *v, struct fault *f)
+{
+    enum access access = f->error & PF_I   ? ACCESS_EXEC
+                         : f->error & PF_W ? ACCESS_WRITE
+                                           : ACCESS_READ;
+    struct walk w;
+    uint32_t error;
+
+    if (!walk_access(v->cr3_user, f->cr2, access, &w, &error))
+        return true;
+    f->error = error; /* of a stub that is no page of the program's at all */
+    return false;
+}
+
+bool step_user_high(struct vcpu *v, struct fault *f)
+{
+    if (f->cr2 < STUB_USER_END || !is_64bit_code(v) || !is_reachable(v, f))
+        return false;
+    for (unsigned int left = STEPS; left && !soft.kicked; left--)
+        if (!step_once(v) || v->rip < STUB_USER_END)
+            break;
+    return true;
 }
 
 /* Ports, cli and sti by IOPL; cpuid, where the host has the CPU fault it; and what begins as

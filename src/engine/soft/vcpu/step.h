@@ -26,3 +26,8 @@ void step_user(struct vcpu *v);
 /* The CPU refused an instruction of user code with #GP(0) or #UD. If it is one that is emulated
  * for user mode: execute it, or deliver what it raises. False: it is not. */
 bool step_user_refused(struct vcpu *v);
+
+/* User code met page fault f. If it is for an address that no stub can map (where the kernel's
+ * half is, of a root that both modes share) but the guest's tables lead there: go on in software
+ * for a while. False: it is a fault of the guest's, *f is right. */
+bool step_user_high(struct vcpu *v, struct fault *f);
