@@ -91,7 +91,7 @@ def neighbour_fixture(xm, kernels):
 
             def check():
                 read_until(process.stdout, b"\0", 0.02)  # what is old
-                text = read_until(process.stdout, b"tick", 10)
+                text = read_until(process.stdout, b"tick", 30)
                 assert b"tick" in text and b"damaged" not in text, text[-2000:]
 
             yield check

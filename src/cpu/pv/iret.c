@@ -43,6 +43,16 @@ static bool selectors_fault(struct vcpu *v, bool user, struct fault *f)
     return vector;
 }
 
+/* IRET to an outer level makes all null selectors the same one; SYSRET does not. */
+static void clear_nulls(struct vcpu *v)
+{
+    uint16_t *const sel[] = {&v->ds, &v->es, &v->fs, &v->gs};
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(sel); i++)
+        if (*sel[i] <= 3)
+            *sel[i] = 0;
+}
+
 int64_t pv_do_iret(struct vcpu *v, uint64_t args[5])
 {
     struct vcpu_info *info = pv_info(v);
@@ -69,6 +79,8 @@ int64_t pv_do_iret(struct vcpu *v, uint64_t args[5])
         v->gpr[RCX] = frame.rcx;
         v->cs = (uint16_t)(frame.cs | 3);
         v->ss = (uint16_t)(frame.ss | 3);
+        if (user)
+            clear_nulls(v);
     }
     if (v->pv.vm_assist & PV_ASSIST_BIT(VMASST_TYPE_architectural_iopl))
         v->pv.iopl = (frame.rflags & EFLAGS_IOPL) >> 12;

@@ -100,16 +100,18 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
     return true;
 }
 
-/* What the guest sees: its own number, unless the program has loaded another. */
-static uint16_t guest_data(const struct stub *s, uint16_t guest, uint16_t host)
+/* What the guest sees: its own number, unless the program has loaded another. `flat`: a null one was
+ * made flat, see user_regs_store(). */
+static uint16_t guest_data(const struct stub *s, uint16_t guest, uint16_t host, bool flat)
 {
-    return host_data(s, guest) == host || (guest <= 3 && host == HOST_DS) ? guest : host;
+    return host_data(s, guest) == host || (flat && guest <= 3 && host == HOST_DS) ? guest : host;
 }
 
 void user_regs_load(struct vcpu *v, const struct space *sp)
 {
     struct stub_regs r = sp->stub->x->regs;
     uint16_t cs = (uint16_t)r.cs;
+    bool flat = host_cs(v) == HOST_CS32;
 
     for (int i = 0; i < 16; i++)
         v->gpr[i] = r.gpr[i];
@@ -122,8 +124,8 @@ void user_regs_load(struct vcpu *v, const struct space *sp)
         v->cs = cs == HOST_CS32 ? HOST_CS32 : HOST_CS64;
     if (v->ss != HOST_DS && v->ss != XEN_DS)
         v->ss = HOST_DS;
-    v->ds = guest_data(sp->stub, v->ds, r.ds);
-    v->es = guest_data(sp->stub, v->es, r.es);
-    v->fs = guest_data(sp->stub, v->fs, r.fs);
-    v->gs = guest_data(sp->stub, v->gs, r.gs);
+    v->ds = guest_data(sp->stub, v->ds, r.ds, flat);
+    v->es = guest_data(sp->stub, v->es, r.es, flat);
+    v->fs = guest_data(sp->stub, v->fs, r.fs, false);
+    v->gs = guest_data(sp->stub, v->gs, r.gs, false);
 }
