@@ -27,7 +27,7 @@
 #define MOV_SIZE 5    /* b8 imm32 */
 #define FORM_A_SIZE 7 /* mov, syscall */
 #define FORM_B_SIZE 8 /* syscall, cmp rax, imm32 */
-#define TAIL 20       /* form B: where its trampoline's way back begins. Its pointer is aligned: AC */
+#define TAIL 20 /* form B: where its trampoline's way back begins. Its pointer is aligned: AC */
 #define TAIL_JUMP (TAIL + 6)
 
 _Static_assert(SLOT_SIZE == 64, "a trampoline fits");
