@@ -150,12 +150,12 @@ def host(tmp_path, monkeypatch):
 class Guest:
     """A domain and the shell on its console."""
 
-    def __init__(self, host, kernel_dir, vif, config=""):
+    def __init__(self, host, kernel_dir, vif, config="", files=()):
         self.host, self.vif = host, vif
         vifs = "" if vif is None else f"vif = [{vif!r}]\n"
         self.machine = Machine("xm", kernel_dir, memory=128, prefix=host.prefix,
                                name=f"net-{secrets.token_hex(3)}", config=vifs + config)
-        self.machine.prepare(modules=["xen-netfront", "xen-blkfront"])
+        self.machine.prepare(files=files, modules=["xen-netfront", "xen-blkfront"])
         words = self.machine.arguments()
         self.child = pexpect.spawn(words[0], words[1:], timeout=90, encoding="utf-8",
                                    codec_errors="replace", dimensions=(24, 200))
@@ -202,8 +202,8 @@ def guests(host, kernels, xm):
     """Function: start a guest for each entry of vif=[] (None: no interface); all at once."""
     started = []
 
-    def start(*vifs, config=""):
-        new = [Guest(host, kernels(), vif, config) for vif in vifs]
+    def start(*vifs, config="", files=()):
+        new = [Guest(host, kernels(), vif, config, files) for vif in vifs]
         started.extend(new)
         return [guest.ready() for guest in new]
     yield start

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """vif-bridge and network-bridge: guests on a bridge of the host."""
 
+import json
 import os
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -46,6 +50,37 @@ def test_two_guests_and_the_host(bridge, guests):
     bridge.kill("xenolith-domain")
     bridge.wait_clean()
     assert bridge.processes("xenolith-undo") == []
+
+
+def with_libraries(program):
+    """Pairs for a guest's files: a program of the host and what it is linked to."""
+    listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    paths = [program, *re.findall(r"(/\S+) \(0x", listed)]
+    return [(os.path.realpath(path), path) for path in paths]
+
+
+@pytest.mark.slow
+def test_iperf3_from_guest_to_guest(bridge, guests):
+    """TCP both ways, both at once and in eight streams, and UDP; how fast is bench's business."""
+    iperf3 = shutil.which("iperf3")
+    if not iperf3:
+        pytest.skip("iperf3 is not installed (Debian package iperf3)")
+    one, two = guests("bridge=br0", "bridge=br0", files=with_libraries(iperf3))
+    for number, guest in enumerate((one, two), 1):
+        guest.address(f"10.9.9.{number}/24")
+        guest.run("ip link set lo up")
+    status, text = one.run("mkdir -p /tmp; iperf3 -s --forceflush >/tmp/server 2>&1 & sleep 2; "
+                           "cat /tmp/server; grep -q listening /tmp/server")
+    assert status == 0, text
+    for options in ("", "-R", "-P 8", "--bidir", "-u -b 10M"):
+        status, text = two.run(f"iperf3 -c 10.9.9.1 -t 5 -J {options}", 120)
+        assert status == 0, text
+        end = json.loads(text[text.index("{"):])["end"]
+        rates = {name: end[name]["bits_per_second"] / 1e9 for name in end
+                 if name.startswith("sum") and "bits_per_second" in end[name]}
+        print(f"iperf3 {options}: " +
+              ", ".join(f"{name} {rate:.2f} Gbit/s" for name, rate in rates.items()))
+        assert min(rates.values()) > 0, rates
 
 
 def test_nobody_waited_for_the_end(bridge, guests):
