@@ -70,6 +70,23 @@ def test_units_are_in_order(installed, manager, tmp_path):
     assert done.returncode == 0 and not words, done.stderr
 
 
+def test_what_is_in_etc_xen(build_dir, tmp_path):
+    """All that an administrator looks for; an edited file is left alone by the next installation."""
+    systemdkit.install(tmp_path)
+    xen = tmp_path / "etc" / "xen"
+    assert sorted(os.listdir(xen)) == ["auto", "scripts", "xend-config.sxp"]
+    text = (xen / "xend-config.sxp").read_text()
+    (xen / "xend-config.sxp").write_text(re.sub("^#[(]", "(", text, flags=re.M))
+    assert text.count("\n#(") > 10
+    done = subprocess.run([os.path.join(build_dir, "xend"), "reload"], check=False, text=True,
+                          capture_output=True,
+                          env={**os.environ, "XEND_CONFIG": str(xen / "xend-config.sxp"),
+                               "XENOLITH_RUN_DIR": str(tmp_path / "run")})
+    assert (done.returncode, done.stdout + done.stderr) == (3, "")  # in order, and nobody runs
+    systemdkit.install(tmp_path)
+    assert "\n#(" not in (xen / "xend-config.sxp").read_text()
+
+
 @needs_systemd
 def test_guests_come_and_go_with_the_host(host):
     host.link("etc/xen/auto/web", "../web")
