@@ -114,7 +114,7 @@ int64_t pv_do_callback_op(struct vcpu *v, uint64_t args[5])
     struct callback_unregister unreg;
     struct callback_register reg;
 
-    switch (args[0]) {
+    switch ((uint32_t)args[0]) {
     case CALLBACKOP_register:
         if (hypercall_copy_from(v, &reg, args[1], sizeof(reg)))
             return -XEN_EFAULT;

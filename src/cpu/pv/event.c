@@ -36,7 +36,7 @@ int64_t pv_do_event_channel_op(struct vcpu *v, uint64_t args[5])
     const struct evtchn_ctx *c = env_evtchn();
     port_t port;
 
-    switch (c ? args[0] : ~0ull) {
+    switch (c ? (uint32_t)args[0] : ~0u) {
     case EVTCHNOP_unmask:
         if (!read_port(v, c, args[1], &port))
             break;

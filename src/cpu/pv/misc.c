@@ -14,11 +14,11 @@
 
 int64_t pv_do_vm_assist(struct vcpu *v, uint64_t args[5])
 {
-    uint64_t type = args[1];
+    uint32_t type = (uint32_t)args[1];
 
     if (type > VMASST_TYPE_runstate_update_flag && type != VMASST_TYPE_m2p_strict)
         return -XEN_EINVAL;
-    switch (args[0]) {
+    switch ((uint32_t)args[0]) {
     case VMASST_CMD_enable:
         v->pv.vm_assist |= PV_ASSIST_BIT(type);
         break;
@@ -67,7 +67,7 @@ static int64_t set_iobitmap(struct vcpu *v, gva_t arg)
 
 int64_t pv_do_physdev_op(struct vcpu *v, uint64_t args[5])
 {
-    switch (args[0]) {
+    switch ((uint32_t)args[0]) {
     case PHYSDEVOP_set_iopl:
         return set_iopl(v, args[1]);
     case PHYSDEVOP_set_iobitmap:
@@ -79,7 +79,7 @@ int64_t pv_do_physdev_op(struct vcpu *v, uint64_t args[5])
 
 int64_t pv_do_xen_version(struct vcpu *v, uint64_t args[5])
 {
-    if (args[0] == XENVER_version)
+    if ((uint32_t)args[0] == XENVER_version)
         return PV_XEN_VERSION;
     return env_domain_hypercall(v, __HYPERVISOR_xen_version, args);
 }

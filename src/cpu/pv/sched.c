@@ -113,7 +113,7 @@ static int64_t do_poll(struct vcpu *v, gva_t arg)
 
 int64_t pv_do_sched_op(struct vcpu *v, uint64_t args[5])
 {
-    switch (args[0]) {
+    switch ((uint32_t)args[0]) {
     case SCHEDOP_yield:
         return do_yield(v);
     case SCHEDOP_block:
@@ -127,7 +127,7 @@ int64_t pv_do_sched_op(struct vcpu *v, uint64_t args[5])
 
 int64_t pv_do_sched_op_compat(struct vcpu *v, uint64_t args[5])
 {
-    switch (args[0]) {
+    switch ((uint32_t)args[0]) {
     case SCHEDOP_yield:
         return do_yield(v);
     case SCHEDOP_block:

@@ -92,11 +92,12 @@ unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc)
 int64_t pv_do_set_gdt(struct vcpu *v, uint64_t args[5])
 {
     uint64_t frames[PV_MAX_GDT_FRAMES];
+    uint32_t entries = (uint32_t)args[1];
     unsigned int i, nr;
 
-    if (args[1] > PV_FIRST_RESERVED_GDT_ENTRY)
+    if (entries > PV_FIRST_RESERVED_GDT_ENTRY)
         return -XEN_EINVAL;
-    nr = (unsigned int)((args[1] + ENTRIES_PER_FRAME - 1) / ENTRIES_PER_FRAME);
+    nr = (entries + ENTRIES_PER_FRAME - 1) / ENTRIES_PER_FRAME;
     if (hypercall_copy_from(v, frames, args[0], nr * sizeof(frames[0])))
         return -XEN_EFAULT;
     for (i = 0; i < nr; i++)
@@ -105,7 +106,7 @@ int64_t pv_do_set_gdt(struct vcpu *v, uint64_t args[5])
 
     for (i = 0; i < PV_MAX_GDT_FRAMES; i++)
         v->pv.gdt_frames[i] = i < nr ? frames[i] : INVALID_MFN;
-    v->pv.gdt_entries = (uint32_t)args[1];
+    v->pv.gdt_entries = entries;
     return 0;
 }
 
@@ -162,13 +163,13 @@ static void load_user_gs(struct vcpu *v, uint16_t sel)
 
 int64_t pv_do_set_segment_base(struct vcpu *v, uint64_t args[5])
 {
-    if (args[0] == SEGBASE_GS_USER_SEL) {
+    if ((uint32_t)args[0] == SEGBASE_GS_USER_SEL) {
         load_user_gs(v, (uint16_t)args[1]);
         return 0;
     }
     if (!pv_canonical(args[1]))
         return -XEN_EINVAL;
-    switch (args[0]) {
+    switch ((uint32_t)args[0]) {
     case SEGBASE_FS:
         v->fs_base = args[1];
         return 0;

@@ -3,7 +3,8 @@
  * hypercall-rules - claim: the rules of ABI 1 and 2 that hold for every hypercall. The number
  * is eax, not rax; rcx and r11 are what the instruction makes them; cs and ss are Xen's flat
  * ones afterwards; an unknown number leaves all argument registers alone; structures may lie
- * at any address and over pages that are no neighbours; each call, also one that fails or does
+ * at any address and over pages that are no neighbours; what is an int in the ABI has no upper
+ * half; each call, also one that fails or does
  * not exist, is followed by an upcall that is due; numbers that nothing is behind give
  * -ENOSYS, the toolstack's -EPERM.
  *
@@ -180,6 +181,38 @@ static void check_refused(void)
     CHECK(rc == -XEN_ENOSYS || rc == -XEN_EINVAL || rc == -XEN_EPERM, "hvm_op: %ld", rc);
 }
 
+/* Commands and counts that are ints. */
+static void check_int_arguments(unsigned int port)
+{
+    const unsigned long junk = 0xdeadbeef00000000;
+    struct callback_register cb = {.type = CALLBACKTYPE_event, .address = (uintptr_t)event_entry};
+    struct physdev_set_iopl iopl = {.iopl = 0};
+    struct evtchn_send send = {.port = port};
+    struct sched_poll poll = {.nr_ports = 0};
+    mmu_update_t req = {.ptr = va_to_maddr(page_alloc()), .val = 1};
+    uint64_t start;
+
+    CHECK_EQ(hypercall2(__HYPERVISOR_xen_version, junk, 0), xen_version(0, NULL), "xen_version");
+    CHECK_EQ(hypercall2(__HYPERVISOR_callback_op, junk, &cb), 0, "callback_op");
+    CHECK_EQ(hypercall2(__HYPERVISOR_vm_assist, junk, junk | 2), 0, "vm_assist");
+    CHECK_EQ(hypercall2(__HYPERVISOR_physdev_op, junk | PHYSDEVOP_set_iopl, &iopl), 0,
+             "physdev_op");
+    CHECK_EQ(hypercall2(__HYPERVISOR_event_channel_op, junk | EVTCHNOP_send, &send), 0, "send");
+    CHECK_EQ(hypercall2(__HYPERVISOR_set_segment_base, junk | SEGBASE_FS, 0x1000), 0, "FS base");
+    CHECK_EQ(hypercall2(__HYPERVISOR_set_gdt, NULL, junk), 0, "set_gdt");
+    CHECK_EQ(hypercall3(__HYPERVISOR_vcpu_op, junk | VCPUOP_is_up, junk, 0), 1, "vcpu_op");
+    CHECK_EQ(hypercall4(__HYPERVISOR_mmu_update, &req, junk | 1, 0, DOMID_SELF), 0, "mmu_update");
+    CHECK_EQ(hypercall2(__HYPERVISOR_get_debugreg, junk | 7, 0), 0x400, "get_debugreg");
+    start = now();
+    poll.timeout = start + 20000000;
+    CHECK_EQ(hypercall2(__HYPERVISOR_sched_op, junk | SCHEDOP_poll, &poll), 0, "poll");
+    CHECK(now() - start > 15000000, "poll did not wait");
+    events_off();
+    event_send(port);
+    CHECK_EQ(hypercall2(__HYPERVISOR_sched_op, junk | SCHEDOP_block, 0), 0, "block");
+    CHECK_EQ(vcpu0()->evtchn_upcall_mask, 0, "upcall mask behind it");
+}
+
 /* Every one of the 128 slots that the builder and MSR 0x40000000 fill. */
 static void check_page(void)
 {
@@ -214,5 +247,6 @@ void test_main(void)
     check_alignment();
     check_upcalls((unsigned int)port);
     check_refused();
+    check_int_arguments((unsigned int)port);
     check_page();
 }

@@ -28,6 +28,8 @@ static void notify(void)
     event_channel_op(EVTCHNOP_send, &send);
 }
 
+bool console_by_hypercall;
+
 static uint32_t in_flight(void)
 {
     return ring->out_prod - *(volatile XENCONS_RING_IDX *)&ring->out_cons;
@@ -35,6 +37,10 @@ static uint32_t in_flight(void)
 
 void console_write(const char *text, size_t size)
 {
+    if (console_by_hypercall) {
+        hypercall3(__HYPERVISOR_console_io, CONSOLEIO_write, size, text);
+        return;
+    }
     if (!ring)
         return;
     for (size_t i = 0; i < size; i++) {

@@ -70,6 +70,7 @@ _Noreturn void shutdown(unsigned int reason);
 /* ---- console (console.c) --------------------------------------------------------------- */
 void console_init(void);
 void console_write(const char *text, size_t size);
+extern bool console_by_hypercall; /* for a guest that has lost the ring's port */
 /* Wait (bounded) until the other side has taken everything. */
 void console_drain(void);
 struct xencons_interface *console_page(void);
