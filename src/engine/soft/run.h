@@ -40,7 +40,15 @@ enum vcpu_area { AREA_RUNSTATE_VA, AREA_RUNSTATE_PA, AREA_TIME_VA, AREA_TIME_PA,
 #define RUN_FPU_SIZE 2752 /* of an XSAVE image in standard format; a multiple of 64 */
 
 /* run.stats[] and run.trace[].what. */
-enum run_stat { STAT_EXITS, STAT_TRANSLATIONS, STAT_EMULATED, STAT_HYPERCALLS, STAT_USER_RUNS };
+enum run_stat {
+    STAT_EXITS,
+    STAT_TRANSLATIONS,
+    STAT_EMULATED,
+    STAT_HYPERCALLS,
+    STAT_USER_RUNS,
+    STAT_LOCAL_RUNS, /* of these in V itself */
+    STAT_LOCAL_ENDS, /* of these that had to go on in a stub */
+};
 enum run_trace { TRACE_HYPERCALL = 1, TRACE_FAULT, TRACE_USER_FAULT };
 
 struct run {

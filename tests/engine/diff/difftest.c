@@ -34,8 +34,9 @@ static unsigned int nr_reports;
 static char unsupported[MAX_UNSUPPORTED][64];
 
 static const char *const mode_names[] = {"plain", "marked", "stopped", "marked and stopped",
-                                         "one by one"};
+                                         "one by one", "as a program"};
 #define ONE_BY_ONE 4
+#define PROGRAM 5
 
 static struct stress stress_of(uint64_t seed, unsigned int mode)
 {
@@ -43,12 +44,20 @@ static struct stress stress_of(uint64_t seed, unsigned int mode)
     uint64_t r = random_next(&rng);
 
     return (struct stress){.stepped = mode == ONE_BY_ONE,
-                           .marked = mode & 1,
+                           .marked = mode < ONE_BY_ONE && (mode & 1),
                            .stops = mode & 2 ? 16 << (r & 3) : 0,
                            .fpu_away = r >> 8 & 1,
                            .flush_cache = (r >> 16 & 1023) == 0,
                            .flush_tlb = (r >> 32 & 63) == 0,
                            .seed = r};
+}
+
+static void run_translated(const struct stress *how, unsigned int mode)
+{
+    if (mode == PROGRAM)
+        machine_run_program(&start, how, &guest_result);
+    else
+        machine_run_guest(&start, how, &guest_result);
 }
 
 /* Run the first `limit` items on both. True: they differ. */
@@ -58,7 +67,7 @@ static bool differs(uint64_t seed, unsigned int mode, unsigned int limit, bool p
 
     gen_sequence(&gen, &start, seed, limit);
     machine_run_native(&start, &native_result);
-    machine_run_guest(&start, &how, &guest_result);
+    run_translated(&how, mode);
     if (guest_result.stop == STOP_UNSUPPORTED)
         return false;
     return results_differ(&native_result, &guest_result, print);
@@ -143,10 +152,10 @@ static bool sequence(uint64_t seed)
     for (unsigned int mode = 0; mode < ARRAY_SIZE(mode_names); mode++) {
         struct stress how = stress_of(seed, mode);
 
-        if ((mode && !(modes >> (mode - 1) & 1)) || (how.marked && gen.no_marks))
+        if ((mode && mode != PROGRAM && !(modes >> (mode - 1) & 1)) || (how.marked && gen.no_marks))
             continue;
         nr_runs++;
-        machine_run_guest(&start, &how, &guest_result);
+        run_translated(&how, mode);
         if (guest_result.stop == STOP_UNSUPPORTED) {
             nr_unsupported++;
             bad = true;

@@ -11,7 +11,9 @@
 
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/exits.h"
+#include "engine/soft/vcpu/local.h"
 #include "engine/soft/vcpu/meta.h"
+#include "engine/soft/vcpu/program.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/start.h"
@@ -109,16 +111,19 @@ void exit_timer_fired(void)
 {
 }
 
-void user_flush(mfn_t root)
+void program_flush(mfn_t root)
 {
+    local_flush(root);
 }
 
-void user_invlpg(mfn_t root, gva_t va)
+void program_invlpg(mfn_t root, gva_t va)
 {
+    local_invlpg(root, va);
 }
 
-void user_release(mfn_t root)
+void program_release(mfn_t root)
 {
+    local_release(root);
 }
 
 void user_set_root(mfn_t root)

@@ -76,6 +76,8 @@ struct stress {
 void machine_init(void);
 void machine_run_native(const struct start *s, struct result *r);
 void machine_run_guest(const struct start *s, const struct stress *how, struct result *r);
+/* As a program that V runs itself (local.h), where the native twin is. */
+void machine_run_program(const struct start *s, const struct stress *how, struct result *r);
 
 extern uint64_t machine_xcr0; /* FPU components that are compared */
 extern uint64_t machine_kicks;

@@ -10,6 +10,7 @@
 
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
+#include "engine/soft/vcpu/local.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/start.h"
@@ -114,6 +115,7 @@ static uint64_t leaf(unsigned int page)
 static void make_page_tables(void)
 {
     set_path(WINDOW, T_WINDOW_L3, T_WINDOW_L2, T_WINDOW_L1);
+    set_path(WINDOW + NATIVE_DELTA, T_WINDOW_L3, T_WINDOW_L2, T_WINDOW_L1);
     set_path(USER, T_USER_L3, T_USER_L2, T_USER_L1);
     set_path(LOW, T_LOW_L3, T_LOW_L2, T_LOW_L1);
     for (unsigned int p = 0; p < W_PAGES; p++)
@@ -159,6 +161,16 @@ static void make_exits(void)
     n[1] = 0x24;
     n[2] = 0x25;
     __builtin_memcpy(n + 3, &slot, 4);
+}
+
+void memory_set_exit(bool program)
+{
+    uint8_t *g = ram_linear(frame_of(W_EXIT)), last = program ? 0x0b : 0x05; /* ud2, syscall */
+
+    if (g[1] == last)
+        return;
+    vtlb_frame_written(frame_of(W_EXIT));
+    g[1] = last;
 }
 
 void memory_init(void)
@@ -214,6 +226,7 @@ void memory_flush_tlb(void)
     for (unsigned int p = 0; p < W_PAGES; p++)
         set_entry(T_WINDOW_L1, WINDOW + AT(p), 1, 0);
     vtlb_flush(&vcpu);
+    local_flush(T_ROOT);
     for (unsigned int p = 0; p < W_PAGES; p++)
         if (rights[p].mapped)
             set_entry(T_WINDOW_L1, WINDOW + AT(p), 1, leaf(p));

@@ -16,6 +16,7 @@
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emit.h"
 #include "engine/soft/vcpu/execute.h"
+#include "engine/soft/vcpu/local.h"
 #include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -310,7 +311,18 @@ void loop_enter(struct vcpu *v, void *host, uint64_t trap_flag)
 {
     soft.jump = (uintptr_t)host;
     soft.fpu_usable = user_fpu_here;
+    soft.rsp_offset = KERNEL_OFFSET;
     v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
+    cache_run_deferred();
+    soft_enter();
+}
+
+void loop_enter_program(struct vcpu *v, void *host)
+{
+    soft.jump = (uintptr_t)host;
+    soft.fpu_usable = user_fpu_here;
+    soft.rsp_offset = 0;
+    v->rflags = (v->rflags & ~(uint64_t)(EFLAGS_TF | EFLAGS_RF)) | EFLAGS_IF | 2;
     cache_run_deferred();
     soft_enter();
 }
@@ -371,6 +383,7 @@ static void guest_prepare(const struct start *s, const struct stress *how)
     if (how->flush_tlb)
         memory_flush_tlb();
     memory_set_marks(how->marked);
+    memory_set_exit(false);
     memory_write(true, s);
     __builtin_memcpy(vcpu.gpr, s->gpr, sizeof(vcpu.gpr));
     vcpu.rip = s->rip;
@@ -378,6 +391,8 @@ static void guest_prepare(const struct start *s, const struct stress *how)
     vcpu.gs_base = s->gs_base;
     vcpu.fs_base = s->fs_base;
     vcpu.xcr0 = machine_xcr0;
+    vcpu.user_mode = false;
+    vcpu.cr3_user = INVALID_MFN;
     user_fpu_here = !how->fpu_away;
     stop_rng = how->seed;
     stop_rate = how->stops;
@@ -388,9 +403,47 @@ static void guest_prepare(const struct start *s, const struct stress *how)
     fpu_load(s->fpu);
 }
 
-void machine_run_guest(const struct start *s, const struct stress *how, struct result *r)
+static void program_prepare(const struct start *s)
+{
+    memory_set_exit(true);
+    for (unsigned int i = 0; i < 16; i++)
+        vcpu.gpr[i] = twin(s, i, s->gpr[i]);
+    vcpu.rip = s->rip + NATIVE_DELTA;
+    vcpu.gs_base = twin(s, 16, s->gs_base);
+    vcpu.fs_base = twin(s, 17, s->fs_base);
+    vcpu.cs = 0x33;
+    vcpu.user_mode = true;
+    vcpu.cr3_user = vcpu.cr3_kernel;
+}
+
+/* What program.c does; the emulator stands in for the stub. */
+static void program_step(void)
+{
+    struct fault f;
+    int stop;
+
+    soft.kicked = 0;
+    stop = local_can_run(&vcpu) ? local_run(&vcpu, &f) : LOCAL_NOT_HERE;
+    if (stop == USER_FAULT) {
+        f.error &= ~PF_U;
+        loop_fault(&vcpu, &f);
+    } else if (stop == USER_SYSCALL) {
+        fake_crash("a system call in the middle");
+    } else if (stop == LOCAL_NOT_HERE && vcpu.rip == WINDOW + NATIVE_DELTA) {
+        vcpu.rip += 2;
+        guest_stop(STOP_END);
+    } else if (stop == LOCAL_NOT_HERE) {
+        guest_emulate();
+        result->fault.error &= ~PF_U;
+    }
+}
+
+static void machine_run(const struct start *s, const struct stress *how, struct result *r,
+                        bool program)
 {
     guest_prepare(s, how);
+    if (program)
+        program_prepare(s);
     result = r;
     guest_stopped = false;
     in_guest = true;
@@ -398,8 +451,12 @@ void machine_run_guest(const struct start *s, const struct stress *how, struct r
         r->stop = run->message[0] == 'h' ? STOP_HANG : STOP_CRASH;
         soft.running = 0;
     } else {
-        while (!guest_stopped)
-            guest_step(how->stepped);
+        while (!guest_stopped) {
+            if (program)
+                program_step();
+            else
+                guest_step(how->stepped);
+        }
     }
     in_guest = false;
     remove_stops();
@@ -409,4 +466,14 @@ void machine_run_guest(const struct start *s, const struct stress *how, struct r
     r->rflags = vcpu.rflags;
     memory_read(true, r);
     rt_snprintf(r->message, sizeof(r->message), "%s", run->message);
+}
+
+void machine_run_guest(const struct start *s, const struct stress *how, struct result *r)
+{
+    machine_run(s, how, r, false);
+}
+
+void machine_run_program(const struct start *s, const struct stress *how, struct result *r)
+{
+    machine_run(s, how, r, true);
 }

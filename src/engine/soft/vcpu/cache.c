@@ -22,12 +22,13 @@
 #define MAX_DEFERRED 64
 #define RESERVE (256u << 10) /* more than one translation can emit */
 #define NO_FRAME 0xffffffffu
+#define LOCAL_BUCKETS 4096
 #define ENTRY_SIZE 5 /* bytes at a block's start that killing it overwrites */
 #define STUB_SIZE 32 /* at least what an exit stub takes: each block that dies gets one */
 
 /* What precedes a block, for those who come indirectly: "mov rcx, [soft.rcx]"; in a mixed cache
  * the comparison of the pc's high half before that. */
-#define HEADER_SIZE 8
+#define HEADER_SIZE CACHE_LOCAL_HEADER
 #define MIXED_HEADER_SIZE 28
 #define MIXED_HEADER_HIGH 9 /* where minus the high half is in it */
 
@@ -50,6 +51,12 @@ static uint32_t nr_deferred;
 static uint64_t generation;
 static uint32_t deaths;
 static bool mixed;
+static uint32_t local_buckets[LOCAL_BUCKETS]; /* block + 1 */
+
+static uint32_t *local_bucket(uint64_t pc, mfn_t frame)
+{
+    return &local_buckets[(pc + frame * 64) * 0x9e3779b97f4a7c15ull >> 52];
+}
 
 static uint32_t *dispatch_entry(uint64_t pc)
 {
@@ -94,11 +101,13 @@ static void flush_everything(void)
     for (uint32_t i = 0; i < nr_blocks; i++) {
         struct cache_block *b = &blocks[i];
 
-        *dispatch_entry(b->pc) = 0;
+        if (!b->local)
+            *dispatch_entry(b->pc) = 0;
         for (int k = 0; k < 2; k++)
             if (b->frame[k] != NO_FRAME)
                 frame_head[b->frame[k]] = 0;
     }
+    memset(local_buckets, 0, sizeof(local_buckets));
     nr_blocks = nr_insns = nr_chains = nr_alive = nr_deferred = 0;
     generation++;
     emit_at = host_ptr(0);
@@ -245,22 +254,53 @@ static void link_frame(struct cache_block *b, int k, mfn_t frame)
     frame_head[frame] = (uint32_t)(b - blocks) + 1;
 }
 
-struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame)
+/* What comes after the header. */
+static struct cache_block *begin_block(uint64_t pc, mfn_t frame)
 {
     struct cache_block *b = &blocks[nr_blocks++];
-    uint32_t header = (uint32_t)((uintptr_t)emit_at - V_CACHE);
 
-    emit_header(pc);
     b->pc = pc;
     b->host = b->end = (uint32_t)((uintptr_t)emit_at - V_CACHE);
     b->first_insn = nr_insns;
     b->insns = 0;
-    b->dead = b->alone = false;
+    b->dead = b->alone = b->local = false;
     b->frame[1] = NO_FRAME;
     link_frame(b, 0, frame);
     nr_alive++;
-    *dispatch_entry(pc) = header;
     return b;
+}
+
+struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame)
+{
+    uint32_t header = (uint32_t)((uintptr_t)emit_at - V_CACHE);
+
+    emit_header(pc);
+    *dispatch_entry(pc) = header;
+    return begin_block(pc, frame);
+}
+
+struct cache_block *cache_block_begin_local(uint64_t pc, mfn_t frame)
+{
+    uint32_t *bucket = local_bucket(pc, frame);
+    struct cache_block *b;
+
+    emit_load(RCX, &soft.rcx);
+    b = begin_block(pc, frame);
+    b->local = true;
+    b->hash_next = *bucket;
+    *bucket = (uint32_t)(b - blocks) + 1;
+    return b;
+}
+
+void *cache_lookup_local(uint64_t pc, mfn_t frame)
+{
+    for (uint32_t i = *local_bucket(pc, frame); i; i = blocks[i - 1].hash_next) {
+        const struct cache_block *b = &blocks[i - 1];
+
+        if (b->pc == pc && b->frame[0] == (uint32_t)frame && !b->dead)
+            return host_ptr(b->host - HEADER_SIZE);
+    }
+    return NULL;
 }
 
 struct cache_block *cache_block_alone(uint64_t pc)
@@ -319,6 +359,13 @@ uint64_t cache_chain_pc(uint64_t record)
     return chains[record].pc;
 }
 
+mfn_t cache_chain_frame(uint64_t record)
+{
+    const struct cache_block *b = record < nr_chains ? find_block(chains[record].rel) : NULL;
+
+    return b && b->frame[0] != NO_FRAME ? b->frame[0] : INVALID_MFN;
+}
+
 bool cache_in_dead_entry(const uint8_t *rel)
 {
     uint32_t at = (uint32_t)((uintptr_t)rel - V_CACHE);
@@ -359,7 +406,7 @@ static void kill_block(struct cache_block *b)
     b->dead = true;
     nr_alive--;
     deaths++;
-    if (*dispatch_entry(b->pc) == b->host - header_size())
+    if (!b->local && *dispatch_entry(b->pc) == b->host - header_size())
         *dispatch_entry(b->pc) = 0;
     if (soft.running && at >= b->host && at < b->host + ENTRY_SIZE && nr_deferred < MAX_DEFERRED) {
         deferred[nr_deferred++] = (uint32_t)(b - blocks);

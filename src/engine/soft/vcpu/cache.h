@@ -6,7 +6,8 @@
  * The dispatch table has one u32 per low half of a pc: offset of the block in the cache, 0 = the
  * miss stub at its start. As a rule all guest code is in the top 2 GiB, and that is enough. Once
  * some is translated elsewhere the cache is *mixed*: blocks then compare the pc's high half
- * before they are entered indirectly. A dead block's first bytes are overwritten by a jump, so
+ * before they are entered indirectly. Code of programs (local.h) is found by pc and frame instead, for
+ * there are many at the same addresses. A dead block's first bytes are overwritten by a jump, so
  * direct jumps into it find the new translation. When the cache or its records are full
  * everything is thrown away at once.
  */
@@ -14,6 +15,7 @@
 
 #include "cpu/vcpu.h"
 
+#define CACHE_LOCAL_HEADER 8 /* bytes before a program's block: "mov rcx, [soft.rcx]" */
 #define CACHE_TOP 0xffffffff80000000ull /* code from here on needs no mixed cache */
 
 /* What has to be undone when host code stops in the middle of a guest instruction. */
@@ -39,6 +41,8 @@ struct cache_block {
     uint16_t insns;
     bool dead;
     bool alone;        /* cache_block_alone */
+    bool local;        /* a program's */
+    uint32_t hash_next; /* local: next block + 1 of its bucket */
     uint32_t frame[2]; /* frames its bytes come from; 0xffffffff = none */
     uint32_t next[2];  /* next block of that frame */
 };
@@ -68,8 +72,13 @@ bool cache_contains(uint64_t host_pc);
 /* Which guest instruction a host pc in the cache belongs to. False: glue or padding. */
 bool cache_find(uint64_t host_pc, struct cache_pos *ret);
 
+/* The same for code of programs, which is not in the dispatch table: where the translation of pc
+ * is entered indirectly (its header), if it is in that frame. */
+void *cache_lookup_local(uint64_t pc, mfn_t frame);
+
 /* While a translation is made: */
 struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame);
+struct cache_block *cache_block_begin_local(uint64_t pc, mfn_t frame);
 /* One for a single instruction at any pc, which is run once and never found again. */
 struct cache_block *cache_block_alone(uint64_t pc);
 void cache_block_frame(struct cache_block *b, mfn_t frame); /* its second frame */
@@ -82,6 +91,8 @@ void *cache_chain_stub(uint8_t *rel, uint64_t pc);
 /* SOFT_CHAIN: guest pc wanted by record; and make its jump direct. */
 uint64_t cache_chain_pc(uint64_t record);
 void cache_chain_link(uint64_t record, void *host);
+/* The frame of the block that the jump is in, or INVALID_MFN. */
+mfn_t cache_chain_frame(uint64_t record);
 /* The rel32 is in bytes that killing its block has overwritten: leave it alone. */
 bool cache_in_dead_entry(const uint8_t *rel);
 

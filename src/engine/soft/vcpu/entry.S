@@ -17,6 +17,13 @@
 #define S_EA_HOST soft+80
 #define S_EA_RET soft+88
 #define S_SAVE(i) soft+96+(i)*8
+#define S_TARGET soft+24
+#define S_REASON soft+48
+#define S_RSP_OFFSET soft+152
+#define S_MINUS_TAG soft+168
+#define S_BUDGET soft+176
+#define SOFT_INDIRECT 2
+#define SOFT_TIRED 9
 
 	.text
 	.globl _start
@@ -44,7 +51,7 @@ soft_enter:
 	sub $8, %rsp
 	mov %rsp, S_HOST_RSP
 load_guest:
-	mov $KERNEL_OFFSET, %rax
+	mov S_RSP_OFFSET, %rax
 	add GPR(4), %rax
 	mov %rax, S_SAVE(0)
 	pushq V_RFLAGS
@@ -88,8 +95,8 @@ soft_enter_end:
 	mov S_HOST_RSP, %rsp
 	pushfq
 	popq V_RFLAGS
-	mov $-KERNEL_OFFSET, %rax
-	add %rax, GPR(4)
+	mov S_RSP_OFFSET, %rax
+	sub %rax, GPR(4)
 	cld
 .endm
 
@@ -153,5 +160,49 @@ soft_resolve:
 	mov S_EA_RET, %rax
 	mov %rax, S_JUMP
 	jmp load_guest
+
+/* A program's translated code (local.h) did not find soft.ea in local_tlb: as above. */
+	.globl local_resolve_slow
+local_resolve_slow:
+	SAVE_GUEST
+	call local_resolve
+	test %eax, %eax
+	jz soft_exit_fault
+	mov S_EA_RET, %rax
+	mov %rax, S_JUMP
+	jmp load_guest
+
+/* It jumps to rcx, by a register, or to another page; its rcx is in soft.rcx. Nothing here
+ * changes flags: the comparison is "tag + ~target + 1 - asid", and jrcxz. */
+	.globl local_jump
+local_jump:
+	mov %rcx, S_TARGET
+	mov %rdx, S_SAVE(0)
+	mov %rbx, S_SAVE(1)
+	movzwl %cx, %edx
+	not %rcx
+	mov S_MINUS_TAG, %rbx
+	lea 1(%rcx,%rbx), %rcx
+	mov local_jump_tag(,%rdx,8), %rbx
+	lea (%rcx,%rbx), %rcx
+	jrcxz 1f
+	mov $SOFT_INDIRECT, %ecx
+	jmp 2f
+1:	mov S_BUDGET, %rcx
+	lea -1(%rcx), %rcx
+	mov %rcx, S_BUDGET
+	jrcxz 3f
+	mov local_jump_host(,%rdx,4), %ecx
+	mov S_SAVE(1), %rbx
+	mov S_SAVE(0), %rdx
+	jmp *%rcx			/* the block's header reloads it */
+3:	mov $SOFT_TIRED, %ecx
+2:	mov %rcx, S_REASON
+	mov S_TARGET, %rbx
+	mov %rbx, V_RIP
+	mov S_SAVE(1), %rbx
+	mov S_SAVE(0), %rdx
+	mov S_RCX, %rcx
+	jmp soft_exit_common
 
 	.section .note.GNU-stack, "", @progbits

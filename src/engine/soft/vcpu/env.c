@@ -9,11 +9,13 @@
 
 #include "cpu/pv/abi.h"
 #include "cpu/pv/evtchn.h"
+#include "cpu/pv/pv.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/exits.h"
 #include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/ptwr.h"
+#include "engine/soft/vcpu/program.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/user.h"
@@ -26,6 +28,10 @@ static void *user_ptr(struct vcpu *v, gva_t va, enum access access, struct fault
     struct walk w;
     uint32_t error;
 
+    if (!pv_canonical(va)) {
+        *f = (struct fault){.vector = VEC_GP, .has_error = true};
+        return NULL;
+    }
     if (walk_access(v->cr3_user, va, access, &w, &error)) {
         *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error | PF_U, .cr2 = va};
         return NULL;
@@ -135,14 +141,14 @@ void env_tlb_flush(struct vcpu *v)
 {
     vtlb_flush(v);
     if (v->cr3_user != INVALID_MFN)
-        user_flush(v->cr3_user);
+        program_flush(v->cr3_user);
 }
 
 void env_tlb_invlpg(struct vcpu *v, gva_t va)
 {
     vtlb_invlpg(v, va);
     if ((int64_t)va >= 0 && v->cr3_user != INVALID_MFN)
-        user_invlpg(v->cr3_user, va);
+        program_invlpg(v->cr3_user, va);
 }
 
 void env_tlb_flush_others(struct vcpu *v, uint64_t mask)
@@ -190,7 +196,7 @@ void env_set_user_cr3(struct vcpu *v, mfn_t root)
 {
     user_set_root(root);
     if (root == v->cr3_user && root != INVALID_MFN)
-        user_flush(root); /* as loading CR3 again does */
+        program_flush(root); /* as loading CR3 again does */
     v->cr3_user = root;
     ptwr_forget();
     soft_tlb_clear();
@@ -206,7 +212,7 @@ void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin)
         __atomic_fetch_or(&shared_frames[mfn], (uint16_t)((level & 7) << FRAMES_LEVEL_SHIFT),
                           __ATOMIC_RELAXED);
     } else {
-        user_release(mfn);
+        program_release(mfn);
         peers_release(mfn);
     }
 }

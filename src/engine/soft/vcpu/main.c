@@ -17,6 +17,7 @@
 #include "engine/soft/vcpu/jail.h"
 #include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/peers.h"
+#include "engine/soft/vcpu/program.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/start.h"
@@ -218,6 +219,20 @@ void loop_enter(struct vcpu *v, void *host, uint64_t trap_flag)
     run->stats[STAT_EXITS]++;
 }
 
+void loop_enter_program(struct vcpu *v, void *host)
+{
+    const uint64_t hidden = EFLAGS_TF | EFLAGS_RF;
+
+    soft.jump = (uintptr_t)host;
+    soft.fpu_usable = user_fpu_here && !v->cr0_ts;
+    soft.rsp_offset = 0;
+    v->rflags = (v->rflags & EFLAGS_USER & ~hidden) | EFLAGS_IF | 2;
+    cache_run_deferred();
+    soft_enter();
+    soft.rsp_offset = KERNEL_OFFSET;
+    run->stats[STAT_EXITS]++;
+}
+
 /* Run translated code at `host` and act on what stopped it. */
 static void run_translated(struct vcpu *v, void *host)
 {
@@ -281,7 +296,7 @@ static void run_user(struct vcpu *v)
         step_user(v);
         return;
     }
-    switch (user_run(v, &f)) {
+    switch (program_run(v, &f)) {
     case USER_SYSCALL:
         pv_user_syscall(v);
         break;
@@ -418,6 +433,7 @@ void start_main(uint64_t argc)
     v->cr4 &= cpuid_cr4_mask();
     pv_init(v);
     soft.pauses = MAX_PAUSES;
+    soft.rsp_offset = KERNEL_OFFSET;
     soft.kicked = 1; /* D may have requests already */
     for (;;) {
         if (soft.kicked)

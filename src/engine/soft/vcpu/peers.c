@@ -11,6 +11,7 @@
 
 #include "cpu/env.h"
 #include "engine/soft/layout.h"
+#include "engine/soft/vcpu/program.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/trap.h"
@@ -139,7 +140,7 @@ static void act(enum request what, uint64_t arg)
         env_tlb_invlpg(&vcpu, arg);
         break;
     case TLB_RELEASE:
-        user_release(arg);
+        program_release(arg);
         break;
     }
 }

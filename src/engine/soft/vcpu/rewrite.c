@@ -373,9 +373,7 @@ bool rewrite_is_bit_string(const struct insn *in)
     return in->enc == ENC_LEGACY && in->map == 1 && (in->opcode & 0xe7) == 0xa3;
 }
 
-/* Does it leave elements of its memory operand out, and their faults with them? Then the operand
- * as a whole says nothing about what may be accessed. */
-static bool is_masked(const struct insn *in, const uint8_t *bytes)
+bool rewrite_is_masked(const struct insn *in, const uint8_t *bytes)
 {
     if (in->enc == ENC_EVEX)
         return bytes[in->opcode_off - 1] & 7;    /* a mask register */
@@ -393,7 +391,7 @@ static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64
     int32_t disp = in->disp;
 
     if (x < 0 || in->vsib || in->prefix_67 || in->rsp_data || in->base == RSP || in->seg >= 0x64 ||
-        !in->mem_size || in->mem_size > 64 || rewrite_is_bit_string(in) || is_masked(in, bytes))
+        !in->mem_size || in->mem_size > 64 || rewrite_is_bit_string(in) || rewrite_is_masked(in, bytes))
         return false;
     e.base = (uint8_t)x;
     if (insn_reencode(in, bytes, &e, trial) < 0)

@@ -22,6 +22,10 @@ bool rewrite_operand_is_odd(const struct insn *in);
 /* bt bts btr btc with the bit number in a register: it may name a bit far from the operand. */
 bool rewrite_is_bit_string(const struct insn *in);
 
+/* Does it leave elements of its memory operand out, and their faults with them? Then the operand
+ * as a whole says nothing about what may be accessed. */
+bool rewrite_is_masked(const struct insn *in, const uint8_t *bytes);
+
 /* Which pointers does a string instruction use? */
 void rewrite_string_pointers(const struct insn *in, bool *rsi, bool *rdi);
 
@@ -33,3 +37,6 @@ uint8_t rewrite_segment(const struct insn *in);
 void emit_rip(uint64_t pc);
 /* Leave translated code with rip = pc. */
 void emit_exit(uint64_t pc, enum soft_exit reason);
+/* Leave it before SIMD code at pc if the FPU state may still be in a stub, or CR0.TS is set. Once
+ * a block is enough. */
+void emit_fpu_test(uint64_t pc, struct cache_insn *record);

@@ -21,6 +21,8 @@ enum soft_exit {
     SOFT_FAULT, /* soft.fault is to be delivered */
     SOFT_PAUSE, /* the guest has spun for a while */
     SOFT_FPU,   /* SIMD code at rip, but the FPU is not usable */
+    SOFT_SYSCALL, /* a program's; rip is behind it */
+    SOFT_TIRED,   /* a program has used up soft.budget */
 };
 
 struct soft {
@@ -41,7 +43,12 @@ struct soft {
 
     uint32_t fpu_usable; /* 136: the FPU state is here and CR0.TS is clear; set at entry */
 
-    uint64_t pauses; /* `pause` instructions until SOFT_PAUSE, with several vCPUs */
+    uint64_t pauses; /* 144: `pause` instructions until SOFT_PAUSE, with several vCPUs */
+
+    uint64_t rsp_offset; /* 152: host form of rsp - guest's; KERNEL_OFFSET, in programs 0 */
+    uint64_t asid;       /* 160: of the program in local_tlb[], below the page size */
+    uint64_t minus_tag;  /* 168: the same in local_jump_tag[], shifted and negated */
+    uint64_t budget;     /* 176: jumps that a program may do until SOFT_TIRED */
 
     /* C only */
     uint64_t fs_loaded;
@@ -60,5 +67,6 @@ extern struct dom_shared *const shared;
 void soft_enter(void);
 extern const char soft_exit_common[], soft_exit_fault[], soft_resolve[];
 
-_Static_assert(offsetof(struct soft, ea_ret) == 88 && offsetof(struct soft, fs_base) == 128,
+_Static_assert(offsetof(struct soft, ea_ret) == 88 && offsetof(struct soft, fs_base) == 128 &&
+                   offsetof(struct soft, rsp_offset) == 152 && offsetof(struct soft, budget) == 176,
                "entry.S");

@@ -307,9 +307,7 @@ static bool region_begin_block(struct region *r, const mfn_t frame[2], bool cros
     return true;
 }
 
-/* The FPU state may still be in the stub, or CR0.TS be set; checked once a block, without
- * touching flags. */
-static void emit_fpu_test(uint64_t pc, struct cache_insn *record)
+void emit_fpu_test(uint64_t pc, struct cache_insn *record)
 {
     uint8_t *skip;
 

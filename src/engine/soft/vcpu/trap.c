@@ -68,7 +68,7 @@ static void save_registers(const struct sigcontext *mc)
     g[RCX] = mc->rcx;
     g[RDX] = mc->rdx;
     g[RBX] = mc->rbx;
-    g[RSP] = mc->rsp - KERNEL_OFFSET;
+    g[RSP] = mc->rsp - soft.rsp_offset;
     g[RBP] = mc->rbp;
     g[RSI] = mc->rsi;
     g[RDI] = mc->rdi;
@@ -309,10 +309,17 @@ static void on_exception(int sig, struct sigcontext *mc, uint64_t addr)
         engine_fault(sig, mc, addr);
     switch (mc->trapno) {
     case VEC_PF:
+        if (pos.block->local)
+            engine_fault(sig, mc, addr);
         on_page_fault(mc, &pos, addr);
         return;
     case VEC_GP:
     case VEC_SS:
+        if (pos.block->local) { /* its addresses are good */
+            recover(mc, &pos);
+            leave_fault(mc, VEC_GP, true, 0, 0);
+            return;
+        }
         on_general_protection(mc, &pos);
         return;
     default:

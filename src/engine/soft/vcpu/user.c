@@ -478,6 +478,12 @@ void user_set_root(mfn_t root)
         space_leave(current);
 }
 
+void user_leave(void)
+{
+    if (current)
+        space_leave(current);
+}
+
 void user_release(mfn_t root)
 {
     struct space *sp = space_find(root);

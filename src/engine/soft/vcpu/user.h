@@ -32,6 +32,8 @@ void user_invlpg(mfn_t root, gva_t va);
 /* The guest kernel loads this user root (INVALID_MFN or 0: none). On return no program of
  * another address space runs any more, whatever its stub says. */
 void user_set_root(mfn_t root);
+/* No program runs in a stub after this, until user_run(). */
+void user_leave(void);
 /* The root was unpinned: its stub may be recycled. */
 void user_release(mfn_t root);
 

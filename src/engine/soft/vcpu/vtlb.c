@@ -27,6 +27,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/breakpoint.h"
 #include "engine/soft/vcpu/cache.h"
+#include "engine/soft/vcpu/local.h"
 #include "engine/soft/vcpu/meta.h"
 #include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/ptwr.h"
@@ -270,8 +271,7 @@ static bool continues(uint64_t pte, mfn_t mfn, const struct entry *e)
     return same_page(pte, mfn, e) && same_rw(pte, e);
 }
 
-/* Not mapped for writing, whatever the rights of the run. */
-static bool is_excepted(mfn_t mfn)
+bool vtlb_is_excepted(mfn_t mfn)
 {
     return frame_is_watched(mfn) || (vcpu_frame_flags[mfn] & (FRAME_RO | FRAME_SEALED));
 }
@@ -297,7 +297,7 @@ static int map_entry(const struct entry *e)
     if (r || !e->writable)
         return r;
     for (unsigned int k = 0; k < e->pages; k++)
-        if (is_excepted(e->mfn + k))
+        if (vtlb_is_excepted(e->mfn + k))
             protect_page(e, k, false);
     return 0;
 }
@@ -394,7 +394,7 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
 
         if (e && e->mfn + ((va - e->va) >> PAGE_SHIFT) == mfn && (e->writable || !write)) {
             /* Only this page's protection was in the way. */
-            bool rw = e->writable && !is_excepted(mfn);
+            bool rw = e->writable && !vtlb_is_excepted(mfn);
 
             if (!protect_page(e, (unsigned int)((va - e->va) >> PAGE_SHIFT), rw))
                 return 0;
@@ -439,7 +439,7 @@ static bool page_adjust(const struct entry *e, unsigned int k, bool rw)
         vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_RO;
     else
         vcpu_frame_flags[mfn] |= FRAME_RO;
-    return !protect_page(e, k, !is_excepted(mfn));
+    return !protect_page(e, k, !vtlb_is_excepted(mfn));
 }
 
 /* Make page k of a run agree with its entry, if nothing but the right to write it is new. Code
@@ -556,6 +556,7 @@ void vtlb_invlpg(struct vcpu *v, gva_t va)
 void vtlb_protect_frame(mfn_t mfn)
 {
     soft_tlb_clear();
+    local_forget_writable();
     for (uint32_t i = 0; i < high_water; i++) {
         const struct entry *e = &entries[i];
 
@@ -580,7 +581,7 @@ static void *fill_soft_tlb(gva_t va, const struct walk *w)
 {
     struct soft_tlb_entry *t = &soft_tlb[va >> PAGE_SHIFT & (ARRAY_SIZE(soft_tlb) - 1)];
     mfn_t mfn = PTE_FRAME(w->pte);
-    bool rw = w->writable && (w->pte & PTE_D) && !is_excepted(mfn);
+    bool rw = w->writable && (w->pte & PTE_D) && !vtlb_is_excepted(mfn);
 
     if (breakpoints_in_page(&vcpu, va))
         return (void *)(V_RAM + (mfn << PAGE_SHIFT) + (va & ~PAGE_MASK));

@@ -54,3 +54,5 @@ void vtlb_recheck_frames(void);
 /* Host pointer for a kernel-root access at va, valid to the end of the page; NULL with *f. */
 void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f);
 void soft_tlb_clear(void);
+/* Is the frame not to be written without asking, whatever the tables say? */
+bool vtlb_is_excepted(mfn_t mfn);

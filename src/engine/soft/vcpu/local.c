@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * local.c - see local.h.
+ *
+ * Address spaces: what local_tlb and the jump table hold of one carries its number, `asid`. A
+ * space keeps a list of the pages that it has looked up; when the guest flushes, or comes back to
+ * the space, they are compared with its page tables, and if any differs the space gets another
+ * number. When the numbers are used up all is forgotten.
+ *
+ * Code: translations belong to a frame and a pc. Frames with translations are watched, so stores to
+ * them are seen, but not what the domain process reads from a disk into them. So a copy of each
+ * is kept and compared whenever a space that has it at some address is entered anew.
+ */
+#include "engine/soft/vcpu/local.h"
+
+#include "cpu/pv/abi.h"
+#include "cpu/pv/pv.h"
+#include "cpu/pv/segment.h"
+#include "engine/soft/layout.h"
+#include "engine/soft/vcpu/cache.h"
+#include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/local_translate.h"
+#include "engine/soft/vcpu/loop.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/stub/stub_layout.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/translate.h"
+#include "engine/soft/vcpu/walk.h"
+
+#define MAX_ASID 4095 /* below the page size, and 16 bits over an address */
+#define SPACES 32
+#define PAGES 64 /* that a space keeps a list of */
+#define COPIES 128
+#define BUDGET 2000 /* jumps */
+#define COST 500    /* of a translation */
+#define HOST_CS64 0x33 /* where the guest's is, too */
+
+struct page {
+    gva_t va;
+    uint64_t pte;
+    bool writable; /* local_tlb allows stores */
+    bool exec;     /* code was fetched from it */
+};
+
+struct local_space {
+    mfn_t root; /* INVALID_MFN = free */
+    uint32_t asid;
+    uint32_t nr_pages; /* > PAGES: more than there is room for */
+    uint64_t used;
+    struct page pages[PAGES];
+};
+
+struct soft_tlb_entry local_tlb[256];
+uint64_t local_jump_tag[LOCAL_JUMPS];
+uint32_t local_jump_host[LOCAL_JUMPS];
+
+static struct local_space local_spaces[SPACES];
+static struct local_space *current;
+static uint32_t next_asid = 1;
+static uint64_t entries, generation = ~0ull;
+
+/* Copies of code: of frame copy_of[i] - 1. */
+static mfn_t copy_of[COPIES];
+static uint64_t copy[COPIES][PAGE_SIZE / 8];
+
+/* ---- address spaces ---- */
+
+static void forget_everything(void)
+{
+    memset(local_jump_tag, 0xff, sizeof(local_jump_tag));
+    for (unsigned int i = 0; i < ARRAY_SIZE(local_tlb); i++)
+        local_tlb[i].tag_read = local_tlb[i].tag_write = ~0ull;
+    for (unsigned int i = 0; i < SPACES; i++)
+        local_spaces[i].root = INVALID_MFN;
+    current = NULL;
+    next_asid = 1;
+    generation = cache_generation();
+}
+
+/* What was looked up for the space is no longer to be found. */
+static void space_renew(struct local_space *s)
+{
+    mfn_t root = s->root;
+
+    if (next_asid > MAX_ASID) {
+        bool was_current = current == s;
+
+        forget_everything();
+        s->root = root;
+        current = was_current ? s : NULL;
+    }
+    s->asid = next_asid++;
+    s->nr_pages = 0;
+}
+
+static struct local_space *space_find(mfn_t root)
+{
+    for (unsigned int i = 0; i < SPACES; i++)
+        if (local_spaces[i].root == root)
+            return &local_spaces[i];
+    return NULL;
+}
+
+static struct local_space *space_new(mfn_t root)
+{
+    struct local_space *s = local_spaces;
+
+    for (unsigned int i = 0; i < SPACES && s->root != INVALID_MFN; i++)
+        if (local_spaces[i].root == INVALID_MFN || local_spaces[i].used < s->used)
+            s = &local_spaces[i];
+    s->root = root;
+    space_renew(s);
+    return s;
+}
+
+/* As user_tlb.c: rights and frame, and A and D where they were cleared. */
+static bool page_is_current(const struct local_space *s, const struct page *p)
+{
+    uint64_t rights = PTE_P | PTE_RW | PTE_NX | 0x000ffffffffff000ull;
+    struct walk w;
+    uint32_t error;
+
+    if (walk(s->root, p->va, p->exec ? ACCESS_EXEC : ACCESS_READ, &w, &error))
+        return false;
+    if (((w.pte ^ p->pte) & rights) || (p->writable && !w.writable))
+        return false;
+    return !(p->pte & ~w.pte & (PTE_A | (p->writable ? PTE_D : 0)));
+}
+
+static void space_revalidate(struct local_space *s)
+{
+    bool same = s->nr_pages <= PAGES;
+
+    for (uint32_t i = 0; same && i < s->nr_pages; i++)
+        same = page_is_current(s, &s->pages[i]);
+    if (!same)
+        space_renew(s);
+}
+
+static void note_page(struct local_space *s, gva_t va, const struct walk *w, bool writable,
+                      bool exec)
+{
+    va &= PAGE_MASK;
+    for (uint32_t i = 0; i < s->nr_pages && i < PAGES; i++)
+        if (s->pages[i].va == va) {
+            writable |= s->pages[i].writable;
+            exec |= s->pages[i].exec;
+            s->pages[i] = (struct page){va, w->pte, writable, exec};
+            return;
+        }
+    if (s->nr_pages < PAGES)
+        s->pages[s->nr_pages] = (struct page){va, w->pte, writable, exec};
+    if (s->nr_pages <= PAGES)
+        s->nr_pages++;
+}
+
+static void space_enter(struct vcpu *v)
+{
+    if (generation != cache_generation())
+        forget_everything();
+    if (!current || current->root != v->cr3_user) {
+        current = space_find(v->cr3_user);
+        if (current)
+            space_revalidate(current);
+        else
+            current = space_new(v->cr3_user);
+    }
+    current->used = ++entries;
+    soft.asid = current->asid;
+    soft.minus_tag = 0ull - ((uint64_t)current->asid << 48);
+}
+
+void local_flush(mfn_t root)
+{
+    if (!current || current->root != root)
+        return; /* it is compared when it is entered */
+    space_revalidate(current);
+}
+
+void local_invlpg(mfn_t root, gva_t va)
+{
+    if (!current || current->root != root)
+        return;
+    for (uint32_t i = 0; i < current->nr_pages && i < PAGES; i++)
+        if (current->pages[i].va == (va & PAGE_MASK)) {
+            if (!page_is_current(current, &current->pages[i]))
+                space_renew(current);
+            return;
+        }
+    if (current->nr_pages > PAGES)
+        space_renew(current);
+}
+
+void local_release(mfn_t root)
+{
+    struct local_space *s = space_find(root);
+
+    if (!s)
+        return;
+    if (current == s)
+        current = NULL;
+    s->root = INVALID_MFN;
+}
+
+void local_forget_writable(void)
+{
+    for (unsigned int i = 0; i < ARRAY_SIZE(local_tlb); i++)
+        local_tlb[i].tag_write = ~0ull;
+}
+
+/* ---- data ---- */
+
+static int resolve_fault(struct vcpu *v, uint8_t vector, uint32_t error, gva_t cr2)
+{
+    soft.fault = (struct fault){.vector = vector, .has_error = true, .error = error, .cr2 = cr2};
+    v->rflags |= EFLAGS_RF;
+    soft.reason = SOFT_FAULT;
+    return 0;
+}
+
+static int not_canonical(struct vcpu *v)
+{
+    uint8_t bytes[INSN_MAX], vector = VEC_GP;
+    struct fault ignored;
+    struct insn in;
+
+    if (fetch_decode(v, v->rip, &in, bytes, &ignored) > 0)
+        vector = (uint8_t)emulate_address_fault(v, &in);
+    return resolve_fault(v, vector, 0, 0);
+}
+
+static void fill_tlb(gva_t va, const struct walk *w)
+{
+    struct soft_tlb_entry *t = &local_tlb[va >> PAGE_SHIFT & (ARRAY_SIZE(local_tlb) - 1)];
+    mfn_t mfn = PTE_FRAME(w->pte);
+    bool rw = w->writable && (w->pte & PTE_D) && !vtlb_is_excepted(mfn);
+
+    t->tag_read = (va & PAGE_MASK) | soft.asid;
+    t->tag_write = rw ? t->tag_read : ~0ull;
+    t->delta = V_RAM + (mfn << PAGE_SHIFT) - (va & PAGE_MASK);
+    note_page(current, va, w, rw, false);
+}
+
+int local_resolve(void)
+{
+    struct vcpu *v = &vcpu;
+    gva_t ea = soft.ea, last = ea + (soft.ea_info & 0xffff);
+    bool write = soft.ea_info >> 16;
+    uint32_t error, deaths = cache_deaths();
+    struct cache_pos pos;
+    struct walk w;
+
+    if (!cache_find(soft.ea_ret, &pos))
+        env_domain_crash(v, "engine fault: an access of no instruction");
+    v->rip = pos.pc;
+    if (!emulate_canonical(ea, (unsigned int)(last - ea) + 1))
+        return not_canonical(v);
+    if ((ea ^ last) & PAGE_MASK) {
+        soft.reason = SOFT_EMULATE;
+        return 0;
+    }
+    if (walk_access(v->cr3_user, ea, write ? ACCESS_WRITE : ACCESS_READ, &w, &error))
+        return resolve_fault(v, VEC_PF, error | PF_U, ea);
+    if (write)
+        vtlb_frame_written(PTE_FRAME(w.pte));
+    fill_tlb(ea, &w);
+    soft.ea_host = V_RAM + (PTE_FRAME(w.pte) << PAGE_SHIFT) + (ea & ~PAGE_MASK);
+    if (cache_deaths() != deaths)
+        cache_leave_behind(soft.ea_ret);
+    return 1;
+}
+
+/* ---- code ---- */
+
+static bool same_page(const uint64_t *a, const uint64_t *b)
+{
+    for (unsigned int i = 0; i < PAGE_SIZE / 8; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
+/* The frame is watched, and the translations of it are of what is in it now. */
+static void watch_code(mfn_t mfn)
+{
+    unsigned int i = mfn % COPIES;
+
+    (void)vtlb_watch_frame(mfn, FRAME_CODE);
+    if (copy_of[i] == mfn + 1 && same_page(copy[i], ram_linear(mfn)))
+        return;
+    if (copy_of[i])
+        cache_drop_frame(copy_of[i] - 1);
+    cache_drop_frame(mfn);
+    copy_of[i] = mfn + 1;
+    memcpy(copy[i], ram_linear(mfn), PAGE_SIZE);
+}
+
+/* Is code from this page known to be what the copy says? */
+static bool page_is_bound(const struct local_space *s, gva_t va, const struct walk *w)
+{
+    mfn_t mfn = PTE_FRAME(w->pte);
+
+    if (!(vcpu_frame_flags[mfn] & FRAME_CODE) || copy_of[mfn % COPIES] != mfn + 1)
+        return false;
+    for (uint32_t i = 0; i < s->nr_pages && i < PAGES; i++)
+        if (s->pages[i].va == (va & PAGE_MASK))
+            return s->pages[i].exec;
+    return false;
+}
+
+/* The header of the translation at pc, made if need be; NULL with *f. */
+static void *code_at(struct vcpu *v, gva_t pc, mfn_t *ret_frame, struct fault *f)
+{
+    uint8_t *header;
+    uint32_t error;
+    struct walk w;
+    mfn_t mfn;
+
+    if (walk_access(v->cr3_user, pc, ACCESS_EXEC, &w, &error)) {
+        *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error | PF_U, .cr2 = pc};
+        v->rflags |= EFLAGS_RF;
+        return NULL;
+    }
+    mfn = PTE_FRAME(w.pte);
+    if (!page_is_bound(current, pc, &w)) {
+        watch_code(mfn);
+        note_page(current, pc, &w, false, true);
+    }
+    header = cache_lookup_local(pc, mfn);
+    while (!header) {
+        (void)vtlb_watch_frame(mfn, FRAME_CODE);
+        local_translate(pc, mfn);
+        soft.budget = soft.budget > COST ? soft.budget - COST : 1;
+        run->stats[STAT_TRANSLATIONS]++;
+        if (generation != cache_generation()) { /* all others went */
+            forget_everything();
+            space_enter(v);
+            note_page(current, pc, &w, false, true);
+        }
+        header = cache_lookup_local(pc, mfn);
+    }
+    *ret_frame = mfn;
+    local_jump_tag[pc & (LOCAL_JUMPS - 1)] = pc - soft.minus_tag;
+    local_jump_host[pc & (LOCAL_JUMPS - 1)] = (uint32_t)(uintptr_t)header;
+    return header + CACHE_LOCAL_HEADER;
+}
+
+static void *code_at_rip(struct vcpu *v, struct fault *f)
+{
+    uint32_t i = v->rip & (LOCAL_JUMPS - 1);
+    mfn_t ignored;
+
+    if (local_jump_tag[i] == v->rip - soft.minus_tag)
+        return (uint8_t *)(uintptr_t)local_jump_host[i] + CACHE_LOCAL_HEADER;
+    return code_at(v, v->rip, &ignored, f);
+}
+
+static void on_chain(struct vcpu *v)
+{
+    uint64_t record = soft.arg, before = cache_generation();
+    struct fault ignored;
+    mfn_t frame;
+    void *host;
+
+    v->rip = cache_chain_pc(record);
+    host = code_at(v, v->rip, &frame, &ignored);
+    if (host && before == cache_generation() && cache_chain_frame(record) == frame)
+        cache_chain_link(record, host);
+}
+
+/* ---- running ---- */
+
+/* Instructions that are emulated here; the CPU itself does the others, in the stub. */
+static bool is_emulated_here(const struct insn *in)
+{
+    switch (in->cls) {
+    case INSN_COPY:
+        return !in->simd && in->enc == ENC_LEGACY && in->mem;
+    case INSN_JMP:
+    case INSN_JCC:
+    case INSN_LOOP:
+    case INSN_CALL:
+    case INSN_JMP_IND:
+    case INSN_CALL_IND:
+    case INSN_RET:
+    case INSN_PUSH:
+    case INSN_POP:
+    case INSN_PUSHF:
+    case INSN_POPF:
+    case INSN_LEAVE:
+    case INSN_ENTER:
+    case INSN_STRING:
+    case INSN_XLAT:
+    case INSN_LEA:
+    case INSN_NOP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int on_syscall(struct vcpu *v)
+{
+    v->gpr[RCX] = v->rip;
+    v->gpr[R11] = v->rflags;
+    return USER_SYSCALL;
+}
+
+/* USER_EVENT: go on. */
+static int on_emulate(struct vcpu *v, struct fault *f)
+{
+    uint64_t start = v->rip;
+    uint8_t bytes[INSN_MAX];
+    struct insn in;
+    int len = fetch_decode(v, v->rip, &in, bytes, f);
+
+    if (!len) {
+        if (f->vector == VEC_PF)
+            f->error |= PF_U;
+        v->rflags |= EFLAGS_RF;
+        return USER_FAULT;
+    }
+    if (len > 0 && in.cls == INSN_SYSCALL) {
+        v->rip += in.len;
+        return on_syscall(v);
+    }
+    if (len < 0 || !is_emulated_here(&in))
+        return LOCAL_NOT_HERE;
+    run->stats[STAT_EMULATED]++;
+    v->rflags &= ~(uint64_t)EFLAGS_RF;
+    switch (emulate(v, &in, bytes, f)) {
+    case EMULATE_DONE:
+        return v->rflags & EFLAGS_TF ? LOCAL_NOT_HERE : USER_EVENT;
+    case EMULATE_FAULT:
+        if (v->rip == start)
+            v->rflags |= EFLAGS_RF;
+        return USER_FAULT;
+    default:
+        return LOCAL_NOT_HERE;
+    }
+}
+
+/* USER_EVENT: go on, if nothing has to be looked at. */
+static int on_exit(struct vcpu *v, struct fault *f)
+{
+    switch (soft.reason) {
+    case SOFT_CHAIN:
+        on_chain(v);
+        return USER_EVENT;
+    case SOFT_SYSCALL:
+        return on_syscall(v);
+    case SOFT_FAULT:
+        *f = soft.fault;
+        return USER_FAULT;
+    case SOFT_EMULATE:
+        return on_emulate(v, f);
+    case SOFT_FPU:
+        user_fpu_import();
+        return USER_EVENT;
+    case SOFT_TIRED:
+        return LOCAL_NOT_HERE;
+    default:
+        return USER_EVENT;
+    }
+}
+
+bool local_can_run(struct vcpu *v)
+{
+    uint64_t desc;
+
+    if (v->rflags & (EFLAGS_TF | EFLAGS_AC))
+        return false;
+    if (v->cr3_user == INVALID_MFN || v->rip >= STUB_USER_END)
+        return false;
+    return v->cs == HOST_CS64 || (!pv_descriptor_read(v, v->cs, &desc) && (desc & DESC_L));
+}
+
+int local_run(struct vcpu *v, struct fault *f)
+{
+    int stop = USER_EVENT;
+    void *host;
+
+    space_enter(v);
+    soft.budget = BUDGET;
+    while (stop == USER_EVENT) {
+        if (soft.kicked)
+            return USER_EVENT;
+        if (v->rip >= STUB_USER_END || soft.budget <= 1)
+            return LOCAL_NOT_HERE;
+        host = code_at_rip(v, f);
+        if (!host)
+            return USER_FAULT;
+        loop_enter_program(v, host);
+        stop = on_exit(v, f);
+    }
+    return stop;
+}

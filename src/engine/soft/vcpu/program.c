@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * program.c - see program.h. Each address space has a choice (choice.h) of its own.
+ */
+#include "engine/soft/vcpu/program.h"
+
+#include "engine/soft/vcpu/choice.h"
+#include "engine/soft/vcpu/local.h"
+#include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/stubs.h"
+
+#define CHOOSERS 64
+
+static struct chooser {
+    mfn_t root;
+    uint64_t used; /* 0 = free */
+    struct choice choice;
+} choosers[CHOOSERS];
+
+static struct chooser *last = choosers;
+static uint64_t runs;
+
+/* An address space that is new begins with the way of the one that ran before, which is likely to
+ * have made it. */
+static struct choice *choice_of(mfn_t root)
+{
+    struct chooser *c = choosers;
+    enum way way = choice_now(&last->choice);
+
+    runs++;
+    if (last->root != root || !last->used) {
+        for (unsigned int i = 0; i < CHOOSERS && (c->root != root || !c->used); i++)
+            if ((choosers[i].root == root && choosers[i].used) || choosers[i].used < c->used)
+                c = &choosers[i];
+        if (c->root != root || !c->used) {
+            c->root = root;
+            choice_init(&c->choice, way);
+        }
+        last = c;
+    }
+    last->used = runs;
+    return &last->choice;
+}
+
+/* Here, as far as that goes. */
+static enum user_stop run_here(struct vcpu *v, struct fault *ret_fault, bool *ret_failed)
+{
+    int stop;
+
+    user_leave();
+    run->stats[STAT_LOCAL_RUNS]++;
+    stop = local_run(v, ret_fault);
+    *ret_failed = stop == LOCAL_NOT_HERE;
+    if (!*ret_failed)
+        return (enum user_stop)stop;
+    run->stats[STAT_LOCAL_ENDS]++;
+    return user_run(v, ret_fault);
+}
+
+enum user_stop program_run(struct vcpu *v, struct fault *ret_fault)
+{
+    uint64_t start = rt_rdtsc(), cap = (uint64_t)shared->tsc_khz * CHOICE_CAP_US / 1000;
+    bool failed = false;
+    enum user_stop stop;
+    struct choice *c;
+
+    if (!local_can_run(v))
+        return user_run(v, ret_fault);
+    c = choice_of(v->cr3_user);
+    if (choice_now(c) == WAY_LOCAL)
+        stop = run_here(v, ret_fault, &failed);
+    else
+        stop = user_run(v, ret_fault);
+    choice_result(c, rt_rdtsc() - start, cap, failed);
+    return stop;
+}
+
+void program_flush(mfn_t root)
+{
+    local_flush(root);
+    user_flush(root);
+}
+
+void program_invlpg(mfn_t root, gva_t va)
+{
+    local_invlpg(root, va);
+    user_invlpg(root, va);
+}
+
+void program_release(mfn_t root)
+{
+    for (unsigned int i = 0; i < CHOOSERS; i++)
+        if (choosers[i].root == root)
+            choosers[i].used = 0;
+    local_release(root);
+    user_release(root);
+}
