@@ -261,6 +261,16 @@ static int add_action(struct config *c, json_t *doc, const char *option, struct 
     return add_string(doc, option, action, err);
 }
 
+static int add_program_translation(const struct config *c, json_t *doc, struct err *err)
+{
+    const char *value = config_string(c, "program_translation", "auto");
+
+    if (strcmp(value, "auto") != 0 && strcmp(value, "never") != 0 && strcmp(value, "always") != 0)
+        return err_set(err, EINVAL, "%s: program_translation = '%s' is none of auto, never, always",
+                       config_place(c, "program_translation"), value);
+    return add_string(doc, "program_translation", value, err);
+}
+
 static int add_actions(struct config *c, json_t *doc, struct err *err)
 {
     static const char *const options[] = {"on_poweroff", "on_reboot", "on_crash", "on_watchdog"};
@@ -317,6 +327,8 @@ int domain_config_check(struct config *c, json_t **ret, struct err *err)
         rc = add_cmdline(c, doc, err);
     if (rc == 0)
         rc = add_actions(c, doc, err);
+    if (rc == 0 && !domain_config_is_hvm(c))
+        rc = add_program_translation(c, doc, err);
     if (rc < 0) {
         json_decref(doc);
         return rc;

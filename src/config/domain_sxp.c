@@ -42,7 +42,8 @@ const struct sxp_place sxp_places_linux[] = {
     {"kernel", "kernel", false},         {"ramdisk", "ramdisk", false},
     {"superpages", "superpages", false}, {"tsc_mode", "tsc_mode", false},
     {"videoram", "videoram", false},     {"rtc_timeoffset", "rtc_timeoffset", false},
-    {"vncviewer", "vncviewer", false},   {0},
+    {"vncviewer", "vncviewer", false},   {"program_translation", "program_translation", false},
+    {0},
 };
 
 const struct sxp_place sxp_places_hvm[] = {

@@ -70,12 +70,13 @@ static void set_first_vcpu(struct domain *d, const struct builder_result *kernel
 }
 
 /* `system_time`: what the guest's clock shows now. */
-static int create_engine(struct domain *d, const struct tsc_sample *first, uint64_t system_time,
-                         struct err *err)
+static int create_engine(struct domain *d, const struct domain_options *o,
+                         const struct tsc_sample *first, uint64_t system_time, struct err *err)
 {
     struct engine_config config = {
         .ram = &d->ram,
         .nr_vcpus = d->nr_vcpus,
+        .programs = o->programs,
         .log_fd = log_fd(),
         .tsc_khz = tsc_khz_since(first),
     };
@@ -144,7 +145,7 @@ static int build(struct domain *d, struct loop *loop, const struct domain_option
     if (rc == 0 && !*saved)
         rc = load_kernel(d, o, &kernel, err);
     if (rc == 0)
-        rc = create_engine(d, first, *saved ? restore_system_time(*saved) : 0, err);
+        rc = create_engine(d, o, first, *saved ? restore_system_time(*saved) : 0, err);
     if (rc == 0)
         rc = place_vcpus(d, o, err);
     if (rc == 0)

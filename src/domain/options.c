@@ -81,6 +81,21 @@ static int take_action(const json_t *doc, const char *key, enum domain_action *r
                    key, s);
 }
 
+static int take_programs(struct domain_options *o, const json_t *doc, struct err *err)
+{
+    const char *s = json_get_string(doc, "program_translation", "auto");
+
+    if (strcmp(s, "auto") == 0)
+        o->programs = PROGRAMS_AUTO;
+    else if (strcmp(s, "never") == 0)
+        o->programs = PROGRAMS_IN_STUBS;
+    else if (strcmp(s, "always") == 0)
+        o->programs = PROGRAMS_TRANSLATED;
+    else
+        return err_set(err, EINVAL, "program_translation: '%s' is none of auto, never, always", s);
+    return 0;
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -234,6 +249,8 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
         rc = take_numbers(o, doc, err);
     if (rc == 0)
         rc = take_vcpus(o, doc, err);
+    if (rc == 0)
+        rc = take_programs(o, doc, err);
     if (rc == 0)
         rc = take_console_log(o, doc, err);
     if (rc == 0)

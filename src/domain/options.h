@@ -30,6 +30,7 @@ struct domain_options {
     uint32_t vcpu_avail;              /* bit per vCPU that is to be online */
     unsigned int cpu_weight, cpu_cap; /* shares.h */
     cpu_set_t cpus[DOMAIN_MAX_VCPUS]; /* of the host, that each may use; all = any */
+    enum programs programs;           /* where they run */
     bool paused;                      /* the first life begins with a pause */
     char *kernel;                     /* path; with a boot loader each life's own */
     char *ramdisk;                    /* path, "" = none */

@@ -22,6 +22,7 @@ struct engine;
 struct engine_config {
     const struct ram *ram;
     unsigned int nr_vcpus;
+    enum programs programs;
     int log_fd;
     uint64_t tsc_stamp; /* system time zero */
     uint32_t tsc_khz;

@@ -198,11 +198,13 @@ def test_module(xm, kernels, module, neighbour, canary, attack):
     neighbour()
 
 
+@pytest.mark.parametrize("translation", ["never", "auto", "always"])
 @pytest.mark.parametrize("vcpus", [1, 2, 4])
-def test_programs(guest, build_dir, vcpus):
+def test_programs(guest, build_dir, vcpus, translation):
     program = os.path.join(build_dir, "tests", "attacks", "attack-user")
     result = guest(f"/test/attack; echo $?; dmesg | grep -E '{BAD_KERNEL}'; true", memory=256,
-                   vcpus=vcpus, files=[(program, "test/attack")])
+                   vcpus=vcpus, files=[(program, "test/attack")],
+                   config=f"program_translation = '{translation}'\n")
     text = result.text()
     assert "BROKEN" not in text, text
     assert re.search(r"^0 broken\n0\n\Z", text, re.MULTILINE), text

@@ -128,6 +128,13 @@ struct vcpu_link {
     struct vcpu_mail mail[3];
 } __attribute__((aligned(64)));
 
+/* Where guest user mode runs; docs/internals/local.md. */
+enum programs {
+    PROGRAMS_AUTO,
+    PROGRAMS_IN_STUBS,
+    PROGRAMS_TRANSLATED, /* where that is possible */
+};
+
 struct dom_shared {
     uint64_t nr_frames;   /* frames that the guest may name: RAM plus special frames */
     uint64_t nr_ram;      /* frames 0..nr_ram-1 are ordinary RAM (max_pages) */
@@ -138,6 +145,7 @@ struct dom_shared {
     int8_t tsc_shift;
     uint64_t tsc_stamp; /* system time is 0 at this TSC value */
     uint32_t nr_vcpus;
+    uint32_t programs; /* enum programs */
     mfn_t shared_info;
     struct evtchn_shared evtchn;          /* V and D both write; D trusts nothing in it */
     struct vcpu_link vcpu[RUN_MAX_VCPUS]; /* the same */

@@ -326,6 +326,7 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
     e->shared->patch_first = config->ram->patch_first;
     e->shared->patch_count = RAM_PATCH_FRAMES;
     e->shared->nr_vcpus = config->nr_vcpus;
+    e->shared->programs = config->programs;
     e->shared->shared_info = config->ram->shared_info;
     e->shared->tsc_stamp = config->tsc_stamp;
     set_tsc_scale(e->shared, config->tsc_khz);

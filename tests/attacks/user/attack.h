@@ -26,7 +26,8 @@ struct attack {
     enum expect expect;
 };
 
-extern const struct attack stub_attacks[], entry_attacks[], state_attacks[], code_attacks[];
+extern const struct attack stub_attacks[], entry_attacks[], state_attacks[], code_attacks[],
+    translated_attacks[];
 
 /* Run f(arg) and say which signal stopped it, 0 if none did. It may leave the registers and the
  * stack as it likes. */

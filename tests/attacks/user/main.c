@@ -268,6 +268,7 @@ int main(int argc, char **argv)
     run_attacks(entry_attacks, argc, argv);
     run_attacks(state_attacks, argc, argv);
     run_attacks(code_attacks, argc, argv);
+    run_attacks(translated_attacks, argc, argv);
     kill(witness_pid, SIGKILL);
     printf("%u broken\n", broken_count);
     return broken_count != 0;

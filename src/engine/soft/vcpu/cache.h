@@ -6,16 +6,16 @@
  * The dispatch table has one u32 per low half of a pc: offset of the block in the cache, 0 = the
  * miss stub at its start. As a rule all guest code is in the top 2 GiB, and that is enough. Once
  * some is translated elsewhere the cache is *mixed*: blocks then compare the pc's high half
- * before they are entered indirectly. Code of programs (local.h) is found by pc and frame instead, for
- * there are many at the same addresses. A dead block's first bytes are overwritten by a jump, so
- * direct jumps into it find the new translation. When the cache or its records are full
+ * before they are entered indirectly. Code of programs (local.h) is found by pc and frame instead,
+ * for there are many at the same addresses. A dead block's first bytes are overwritten by a jump,
+ * so direct jumps into it find the new translation. When the cache or its records are full
  * everything is thrown away at once.
  */
 #pragma once
 
 #include "cpu/vcpu.h"
 
-#define CACHE_LOCAL_HEADER 8 /* bytes before a program's block: "mov rcx, [soft.rcx]" */
+#define CACHE_LOCAL_HEADER 8            /* bytes before a program's block: "mov rcx, [soft.rcx]" */
 #define CACHE_TOP 0xffffffff80000000ull /* code from here on needs no mixed cache */
 
 /* What has to be undone when host code stops in the middle of a guest instruction. */
@@ -40,11 +40,11 @@ struct cache_block {
     uint32_t first_insn; /* index of its first record */
     uint16_t insns;
     bool dead;
-    bool alone;        /* cache_block_alone */
-    bool local;        /* a program's */
+    bool alone;         /* cache_block_alone */
+    bool local;         /* a program's */
     uint32_t hash_next; /* local: next block + 1 of its bucket */
-    uint32_t frame[2]; /* frames its bytes come from; 0xffffffff = none */
-    uint32_t next[2];  /* next block of that frame */
+    uint32_t frame[2];  /* frames its bytes come from; 0xffffffff = none */
+    uint32_t next[2];   /* next block of that frame */
 };
 
 struct cache_pos {

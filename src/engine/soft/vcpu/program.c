@@ -65,8 +65,10 @@ enum user_stop program_run(struct vcpu *v, struct fault *ret_fault)
     enum user_stop stop;
     struct choice *c;
 
-    if (!local_can_run(v))
+    if (shared->programs == PROGRAMS_IN_STUBS || !local_can_run(v))
         return user_run(v, ret_fault);
+    if (shared->programs == PROGRAMS_TRANSLATED)
+        return run_here(v, ret_fault, &failed);
     c = choice_of(v->cr3_user);
     if (choice_now(c) == WAY_LOCAL)
         stop = run_here(v, ret_fault, &failed);
