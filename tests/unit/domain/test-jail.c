@@ -49,6 +49,9 @@ static const int passes[] = {
     SYS_writev,
     SYS_preadv,
     SYS_pwritev,
+    SYS_statx,
+    SYS_fadvise64,
+    451, /* cachestat, from Linux 6.5 on */
     SYS_preadv2,
     SYS_pread64,
     SYS_pwrite64,
