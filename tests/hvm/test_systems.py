@@ -82,6 +82,28 @@ def test_grub_from_cd(xm, tmp_path, grub_cd):
         assert "powered off" in domain.log()
 
 
+@pytest.mark.parametrize("image,config,sees", [
+    pytest.param("cdrom.iso", "disk = ['file:IMAGE,hdc:cdrom,r']\nboot = 'd'", "(cd)", id="cd"),
+    pytest.param("floppy.img", "fda = 'IMAGE'\nboot = 'a'", "(fd0)", id="floppy",
+                 marks=pytest.mark.slow)])
+def test_grub_rescue(xm, tmp_path, image, config, sees):
+    """Debian's rescue images as they come: a menu on the screen, and a prompt where keys are typed."""
+    source = f"/usr/lib/grub-rescue/grub-rescue-{image}"
+    if not os.path.exists(source):
+        pytest.skip("GRUB's rescue images are not installed (Debian package grub-rescue-pc)")
+    shutil.copy(source, tmp_path / image)
+    with Domain(xm, tmp_path, config.replace("IMAGE", f"{tmp_path}/{image}") +
+                "\nvnc = 1\nmemory = 64") as domain, domain.vnc() as vnc:
+        vnc.wait_for("`c' for a command-line", 180)
+        vnc.key(ord("c"))
+        vnc.wait_for("grub>", 60)
+        type_line(vnc, "ls")
+        vnc.wait_for(sees, 60)
+        type_line(vnc, "halt")
+        domain.wait_gone(60)
+        assert "powered off" in domain.log()
+
+
 @pytest.mark.slow
 def test_network_boot(xm, tmp_path, host):
     """The card's boot ROM gets an address and a boot sector from a server on the bridge; the card
