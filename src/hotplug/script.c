@@ -25,6 +25,7 @@
 #include "base/io.h"
 #include "base/logfile.h"
 #include "base/signals.h"
+#include "toolstack/xend_log.h"
 #include "xenstore/client.h"
 
 #define LOG_NAME "xen-hotplug.log"
@@ -38,7 +39,7 @@ struct environment {
     unsigned int count;
 };
 
-/* The last line so far, of what comes in pieces. */
+/* The last line so far, of what comes in pieces. A warning (logging.sh) goes to xend's log. */
 struct words {
     char last[256], line[256];
     size_t len;
@@ -168,6 +169,8 @@ static void take(struct words *w, const char *text, size_t n)
             w->line[w->len] = '\0';
             if (w->len > 0)
                 memcpy(w->last, w->line, w->len + 1);
+            if (w->len > 0 && strstr(w->line, ": warning: "))
+                xend_log(XEND_WARNING, "%s", w->line);
             w->len = 0;
         } else if (w->len < sizeof(w->line) - 1) {
             w->line[w->len++] = text[i];

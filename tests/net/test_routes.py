@@ -2,6 +2,7 @@
 """vif-route and vif-nat: guests behind the host, which is connected to an outside."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -143,9 +144,21 @@ def test_nat(host, outside, guests):
     assert fetch(host, HOST, 8080) == fetch(host, "127.0.0.1", 2222) == "from the guest\n"
     assert fetch(outside, HOST, 2222, tries=3) == ""
     assert host.processes("dnsmasq") != []
+    assert "no default route" not in host.xm("log").stdout
     host.kill("xenolith-domain")
     host.wait_clean()
     assert host.processes("dnsmasq") == []
     assert not [name for name in os.listdir(host.run_dir + "/hotplug") if name.startswith("nat-")]
     host.hotplug("network", "stop")
     assert "MASQUERADE" not in host.sh("iptables -t nat -S")
+
+
+def test_nat_without_a_way_out(host, guests):
+    """It works as far as it can; the log tells what is missing."""
+    host.configure("(vif-script 'vif-nat dhcp=no')\n")
+    (one,) = guests("")
+    domid = one.domid()
+    one.address(f"10.0.{domid}.1/16")
+    assert one.pings(f"10.0.{domid}.128")
+    assert re.search(r"WARNING .*vif-nat: warning: this host has no default route: "
+                     rf"vif{domid}\.0 reaches the host", host.xm("log").stdout)
