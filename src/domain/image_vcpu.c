@@ -88,6 +88,10 @@ void image_vcpu_take(struct image_vcpu *to, const struct run *run)
     memset(to, 0, sizeof(*to));
     memcpy(to->gpr, v->gpr, sizeof(to->gpr));
     to->rip = v->rip;
+    if (v->pv.waiting) { /* block or poll: over, as what it waited for may be gone by then */
+        to->rip += 2;
+        to->gpr[RAX] = 0;
+    }
     to->rflags = v->rflags;
     to->fs_base = v->fs_base;
     to->gs_base = v->gs_base;

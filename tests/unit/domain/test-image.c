@@ -191,6 +191,11 @@ static void test_vcpu(void **state)
     /* Its timers and areas are not there any more. */
     assert_true(copy.state.pv.singleshot_ns == 0 && copy.state.pv.runstate_va == 0);
     assert_memory_equal(copy.fpu, run.fpu, sizeof(copy.fpu));
+    /* It slept: it comes back from the call. */
+    run.state.pv.waiting = true;
+    image_vcpu_take(&image, &run);
+    assert_int_equal(image_vcpu_give(&copy, &image, &fix->d.ram), 0);
+    assert_true(copy.state.rip == run.state.rip + 2 && copy.state.gpr[RAX] == 0);
 }
 
 #define REFUSES(member, value)                                                                     \
