@@ -23,7 +23,7 @@
 #define MS 1000000ull
 #define WATCH_NS (50 * MS)       /* how often a waiting V looks whether the stub lives */
 #define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
-#define KICK_CPU_NS (200 * MS)   /* CPU time a kicked stub may use without stopping, see docs */
+#define KICK_CPU_NS (60 * MS)    /* CPU time a kicked stub may use without stopping, see docs */
 #define UNMAP_PAGE_NS 10000      /* and more, a page that it has been told to unmap ... */
 #define UNMAP_MAX_NS (1000 * MS) /* ... but not for ever */
 #define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
