@@ -239,10 +239,14 @@ static json_t *describe_disk(const struct vbd *v)
 {
     const struct disk_config *c = vbd_config(v);
     const struct xenbus_device *dev = vbd_device(v);
+    const struct vbd_counts n = vbd_counts(v);
 
-    return json_pack("{s:s, s:i, s:s, s:s, s:b, s:i}", "name", c->name, "devid", (int)c->devid,
-                     "path", c->path, "mode", disk_mode_text(c->mode), "cdrom", c->cdrom, "state",
-                     (int)(dev ? xenbus_state(dev) : XenbusStateUnknown));
+    return json_pack(
+        "{s:s, s:i, s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:I, s:I}", "name", c->name, "devid",
+        (int)c->devid, "path", c->path, "mode", disk_mode_text(c->mode), "cdrom", c->cdrom, "state",
+        (int)(dev ? xenbus_state(dev) : XenbusStateUnknown), "reads", (json_int_t)n.reads, "writes",
+        (json_int_t)n.writes, "read_sectors", (json_int_t)n.read_sectors, "written_sectors",
+        (json_int_t)n.written_sectors, "waits", (json_int_t)n.waits);
 }
 
 json_t *devices_list_disks(const struct devices *all)

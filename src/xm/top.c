@@ -89,11 +89,11 @@ static void put_domain(struct screen *s, const struct options *o, const struct t
         snprintf(percent, sizeof(percent), "%.1f", d->maxmem_percent);
     }
     put(s,
-        "%10.*s %6s %10.0f %6.1f %10lld %6.1f %10s %9s %5lld %4lld %8lld %8lld %4lld %8d %8d %8d "
-        "%10d %10d %4d",
+        "%10.*s %6s %10.0f %6.1f %10lld %6.1f %10s %9s %5lld %4lld %8lld %8lld %4lld %8lld %8lld "
+        "%8lld %10lld %10lld %4d",
         o->full_names ? 63 : 10, d->name, d->state, d->cpu_seconds, d->cpu_percent, d->memory_kib,
         d->memory_percent, maxmem, percent, d->vcpus, d->nets, d->net_tx_kib, d->net_rx_kib,
-        d->vbds, 0, 0, 0, 0, 0, 0);
+        d->vbds, d->vbd_oo, d->vbd_rd, d->vbd_wr, d->vbd_rsect, d->vbd_wsect, 0);
     if (o->networks)
         for (long long n = 0; n < d->nets; n++)
             put(s,

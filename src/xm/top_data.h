@@ -16,6 +16,7 @@ struct top_domain {
     long long memory_kib, maxmem_kib; /* maxmem -1: no limit */
     double memory_percent, maxmem_percent;
     long long vcpus, nets, net_tx_kib, net_rx_kib, vbds;
+    long long vbd_oo, vbd_rd, vbd_wr, vbd_rsect, vbd_wsect; /* of its disks together */
 };
 
 struct top {

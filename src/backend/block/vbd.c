@@ -347,6 +347,19 @@ const struct disk_config *vbd_config(const struct vbd *v)
     return &v->config;
 }
 
+struct vbd_counts vbd_counts(const struct vbd *v)
+{
+    const struct vbd_counts *c = &v->counts;
+
+    return (struct vbd_counts){
+        .reads = __atomic_load_n(&c->reads, __ATOMIC_RELAXED),
+        .writes = __atomic_load_n(&c->writes, __ATOMIC_RELAXED),
+        .read_sectors = __atomic_load_n(&c->read_sectors, __ATOMIC_RELAXED),
+        .written_sectors = __atomic_load_n(&c->written_sectors, __ATOMIC_RELAXED),
+        .waits = __atomic_load_n(&c->waits, __ATOMIC_RELAXED),
+    };
+}
+
 int vbd_attach(struct vbd *v, struct xenbus *bus, vbd_removed_fn *fn, void *arg, struct err *err)
 {
     const struct disk_config *c = &v->config;

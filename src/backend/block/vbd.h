@@ -20,6 +20,14 @@ int vbd_create(struct vbd **ret, struct disk_config *config, const char *run_dir
 void vbd_destroy(struct vbd *v);
 const struct disk_config *vbd_config(const struct vbd *v);
 
+/* What the guest has had done since the disk was made, all its lives. */
+struct vbd_counts {
+    uint64_t reads, writes; /* requests */
+    uint64_t read_sectors, written_sectors;
+    uint64_t waits; /* for a request to end, as no more may be under way */
+};
+struct vbd_counts vbd_counts(const struct vbd *v);
+
 /* Another medium for a drive: the image that *config names, or none if its path is empty; takes
  * the content of *config (what is there afterwards is to be released). For other disks *config
  * must name the image that they have, whose size is read again. The guest is told. 0 or -errno. */

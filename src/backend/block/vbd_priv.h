@@ -69,6 +69,7 @@ struct vbd {
     uint64_t at_once;                        /* bytes that may be read by who holds the lock */
     struct vbd_request *barrier;             /* taken: nothing else is started until it is over */
     bool barrier_waits;                      /* for what was taken before it */
+    struct vbd_counts counts;                /* atomic: read without the lock */
 };
 
 /* Write size and kind for the frontend. 0 or -errno. */

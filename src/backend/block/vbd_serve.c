@@ -117,6 +117,23 @@ static void plan(struct vbd_request *r, uint8_t op)
     r->barrier = op == BLKIF_OP_WRITE_BARRIER;
 }
 
+/* The lock is held by all who add; who reads does not take it. */
+static void add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static void count_request(struct vbd *v, const struct vbd_request *r, uint8_t op)
+{
+    if (op == BLKIF_OP_READ) {
+        add(&v->counts.reads, 1);
+        add(&v->counts.read_sectors, r->bytes / BLKIF_SECTOR);
+    } else if (r->bytes > 0) { /* no flush, no discard */
+        add(&v->counts.writes, 1);
+        add(&v->counts.written_sectors, r->bytes / BLKIF_SECTOR);
+    }
+}
+
 /* From a copied request to one that can be started. BLKIF_RSP_*; on failure r holds nothing. */
 static int accept_request(struct vbd_request *r, const struct blkif_copy *c)
 {
@@ -140,6 +157,7 @@ static int accept_request(struct vbd_request *r, const struct blkif_copy *c)
         put_grants(r);
         return status;
     }
+    count_request(v, r, c->op);
     plan(r, c->op);
     return status;
 }
@@ -261,6 +279,8 @@ static bool take_requests(struct vbd *v, struct vbd_queue *q)
         struct blkif_copy copy;
         int rc, status;
 
+        if (!r)
+            add(&v->counts.waits, 1);
         if (v->barrier || !r || q->broken)
             return false;
         rc = blkif_ring_take(&q->ring, &copy);
