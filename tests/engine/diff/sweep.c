@@ -162,21 +162,27 @@ static bool undefined_natively(void)
            native_result.rip == start.rip + NATIVE_DELTA;
 }
 
+enum way { TRANSLATED, STEPPED, PROGRAM };
+
 static void run_both(const struct form *f, const uint8_t *bytes, unsigned int len, bool user,
-                     bool stepped)
+                     enum way way)
 {
-    struct stress how = {.stepped = stepped};
+    static const char *const names[] = {NULL, "stepped", "program"};
+    struct stress how = {.stepped = way == STEPPED};
 
     gen_one(&gen, &start, seed, bytes, len, user);
     machine_run_native(&start, &native_result);
-    machine_run_guest(&start, &how, &guest_result);
+    if (way == PROGRAM)
+        machine_run_program(&start, &how, &guest_result);
+    else
+        machine_run_guest(&start, &how, &guest_result);
     if (f->enc != ENC_LEGACY && !len && !undefined_natively()) {
         nr_quirks++;
         return;
     }
     if (guest_result.stop == STOP_UNSUPPORTED ||
         results_differ(&native_result, &guest_result, false))
-        report(f, bytes, len, stepped ? "stepped" : user ? "user memory" : "kernel memory");
+        report(f, bytes, len, names[way] ? names[way] : user ? "user memory" : "kernel memory");
 }
 
 /* Window pointers are not data and have no indexes at random. */
@@ -204,10 +210,11 @@ static void try(const struct form *f)
         len = 0;
     nr_tried++;
     __builtin_memcpy(&seed, bytes, 8);
-    run_both(f, bytes, (unsigned int)len, true, false);
-    run_both(f, bytes, (unsigned int)len, true, true);
+    run_both(f, bytes, (unsigned int)len, true, TRANSLATED);
+    run_both(f, bytes, (unsigned int)len, true, STEPPED);
+    run_both(f, bytes, (unsigned int)len, true, PROGRAM);
     if (len && same_with_window(f, &in))
-        run_both(f, bytes, (unsigned int)len, false, false);
+        run_both(f, bytes, (unsigned int)len, false, TRANSLATED);
 }
 
 static void legacy(unsigned int map)

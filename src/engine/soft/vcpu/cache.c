@@ -297,7 +297,7 @@ void *cache_lookup_local(uint64_t pc, mfn_t frame)
     for (uint32_t i = *local_bucket(pc, frame); i; i = blocks[i - 1].hash_next) {
         const struct cache_block *b = &blocks[i - 1];
 
-        if (b->pc == pc && b->frame[0] == (uint32_t)frame && !b->dead)
+        if (b->pc == pc && b->frame[0] == (uint32_t)frame)
             return host_ptr(b->host - HEADER_SIZE);
     }
     return NULL;
@@ -387,6 +387,16 @@ void cache_chain_link(uint64_t record, void *host)
     emit_patch_rel32(host_ptr(chains[record].rel), host);
 }
 
+static void unlink_local(const struct cache_block *b)
+{
+    uint32_t *link = local_bucket(b->pc, b->frame[0]), number = (uint32_t)(b - blocks) + 1;
+
+    while (*link && *link != number)
+        link = &blocks[*link - 1].hash_next;
+    if (*link)
+        *link = b->hash_next;
+}
+
 /* Turn a dead block's entry into a jump that asks for a new translation. */
 static void overwrite_entry(struct cache_block *b)
 {
@@ -406,7 +416,9 @@ static void kill_block(struct cache_block *b)
     b->dead = true;
     nr_alive--;
     deaths++;
-    if (!b->local && *dispatch_entry(b->pc) == b->host - header_size())
+    if (b->local)
+        unlink_local(b);
+    else if (*dispatch_entry(b->pc) == b->host - header_size())
         *dispatch_entry(b->pc) = 0;
     if (soft.running && at >= b->host && at < b->host + ENTRY_SIZE && nr_deferred < MAX_DEFERRED) {
         deferred[nr_deferred++] = (uint32_t)(b - blocks);
