@@ -84,16 +84,25 @@ static bool is_upper(const struct vcpu *v, unsigned int level, mfn_t table)
     return is_upper_below(v->cr3_kernel, table) || is_upper_below(v->cr3_user, table);
 }
 
-/* May `val` be stored at byte `offset` of a table of that level? */
-static bool entry_valid(unsigned int level, unsigned int offset, uint64_t val)
+/* May `val` be stored at byte `offset` of a table? Its level is as table_level() says. */
+static int check_entry(const struct vcpu *v, mfn_t table, unsigned int level, unsigned int offset,
+                       uint64_t val)
 {
     unsigned int slot = offset / 8;
+    mfn_t mfn = PTE_TO_MFN(val);
 
     if (level == 4 && slot >= PV_HOLE_FIRST_SLOT && slot <= PV_HOLE_LAST_SLOT)
-        return false;
+        return -XEN_EINVAL;
     if (!(val & PTE_PRESENT))
-        return true; /* swap entries and the like */
-    return env_frame(PTE_TO_MFN(val)) != NULL;
+        return 0; /* swap entries and the like */
+    if ((val & PTE_PSE) && is_upper(v, level, table))
+        return -XEN_EINVAL; /* no large pages for PV guests */
+    if (env_frame(mfn))
+        return 0;
+    /* What is no memory at all would be a device's. */
+    if (mfn >= env_nr_frames() && mfn != PTE_TO_MFN(~0ull) && !is_upper(v, level, table))
+        return -XEN_EPERM;
+    return -XEN_EINVAL;
 }
 
 /* old = *e; *e = val, keeping A and D if asked to. Other vCPUs may set A and D meanwhile:
@@ -119,11 +128,13 @@ static int update_entry(struct vcpu *v, struct update_state *s, uint64_t ptr, ui
     unsigned int offset = ptr & ~PAGE_MASK, level = table_level(v, table);
     uint8_t *frame = env_frame(table);
     uint64_t old;
+    int rc;
 
-    if (!frame || !entry_valid(level, offset, val))
+    if (!frame)
         return -XEN_EINVAL;
-    if ((val & PTE_PRESENT) && (val & PTE_PSE) && is_upper(v, level, table))
-        return -XEN_EINVAL; /* no large pages for PV guests */
+    rc = check_entry(v, table, level, offset, val);
+    if (rc)
+        return rc;
     old = entry_store((uint64_t *)(frame + offset), val, preserve_ad);
     note_written(s, table);
     /* Level 1 is the guest's to flush. An entry that was not present is in no TLB, which
@@ -215,12 +226,16 @@ int64_t pv_do_update_va_mapping(struct vcpu *v, uint64_t args[5])
     gva_t va = args[0];
     uint64_t *entry;
     mfn_t table;
+    int rc;
 
     if (!pv_canonical(va) || pv_in_hole(va))
         return -XEN_EINVAL;
     entry = env_l1_entry(v, va, &table);
-    if (!entry || !entry_valid(1, 0, args[1]))
+    if (!entry)
         return -XEN_EINVAL;
+    rc = check_entry(v, table, 1, 0, args[1]);
+    if (rc)
+        return rc;
     entry_store(entry, args[1], false);
     env_frame_written(table);
     return flush_by_flags(v, va, args[2]);

@@ -104,8 +104,10 @@ static void check_refused(void)
     }
     CHECK_EQ(update(0xfffffffffffff000ul, 0), -XEN_EINVAL, "a table at no address");
     CHECK(update(NO_FRAME << PAGE_SHIFT, 0) < 0, "a table in no frame");
-    CHECK(update(at, NO_FRAME << PAGE_SHIFT | PTE_P) < 0, "an entry for no frame");
-    CHECK(update(at, PTE_FRAME | PTE_P) < 0, "an entry for the last frame number");
+    CHECK_EQ(update(at, NO_FRAME << PAGE_SHIFT | PTE_P), -XEN_EPERM, "an entry for no memory");
+    CHECK_EQ(update_va_mapping(WINDOW, NO_FRAME << PAGE_SHIFT | PTE_P, 0), -XEN_EPERM,
+             "update_va_mapping for no memory");
+    CHECK_EQ(update(at, PTE_FRAME | PTE_P), -XEN_EINVAL, "an entry for the last frame number");
     CHECK(update(NO_FRAME << PAGE_SHIFT | MMU_MACHPHYS_UPDATE, 0) < 0, "m2p of no frame");
     for (unsigned int slot = 256; slot < 272; slot++) {
         uint64_t *entry = (uint64_t *)start_info->pt_base + slot;
