@@ -10,7 +10,7 @@
 
 #include "bootloader/script.h"
 
-#define BYTES_A_STEP 64 /* of a variable's value */
+#define BYTES_A_STEP 64 /* of what is copied */
 
 struct builder {
     char *text; /* of SCRIPT_MAX_WORD + 1 bytes */
@@ -43,6 +43,13 @@ void script_set(struct script *s, const char *name, const char *value)
     }
     if (v && strcmp(v->value, value) != 0)
         v->value = arena_strndup(a, value, strlen(value));
+}
+
+/* What was done cost so many steps, and more for the bytes that are copied. */
+static void charge(struct script *s, unsigned int steps, size_t bytes)
+{
+    steps += (unsigned int)(bytes / BYTES_A_STEP);
+    s->steps -= steps < s->steps ? steps : s->steps;
 }
 
 static void put(struct builder *b, char c)
@@ -104,11 +111,9 @@ static const char *put_variable(struct script *s, const char *p, const char *lim
     char number[16];
     const char *end;
     const char *value = variable(s, p, limit, &end, number);
-    unsigned int cost;
 
-    /* Looking one up takes time, and takes no memory; a long one is copied, too. */
-    cost = 1 + (value ? (unsigned int)(strlen(value) / BYTES_A_STEP) : 0);
-    s->steps -= cost < s->steps ? cost : s->steps;
+    /* Looking one up takes time, and takes no memory. */
+    charge(s, 1, value ? strlen(value) : 0);
     if (!value) {
         put(b, '$');
         return p + 1;
@@ -145,6 +150,7 @@ void script_expand(struct script *s, const struct token *t, struct script_argv *
     const char *p = t->text, *limit = t->text + t->len;
     struct builder b = {.text = room};
 
+    charge(s, 0, t->len);
     while (p < limit && !boot_menu_is_full(s->menu)) {
         if (*p == '\'') {
             b.begun = true;
