@@ -72,7 +72,11 @@ static void check_virqs(void)
     }
     for (unsigned int i = 0; i < ARRAY_SIZE(global); i++) {
         port = bind_virq_on(global[i], 0);
-        CHECK(port == -XEN_EBUSY || port == -XEN_EPERM, "virq %u: %ld", global[i], port);
+        /* Xen lets a domain have its own where nobody else has it; it will not fire. */
+        CHECK(port == -XEN_EBUSY || port == -XEN_EPERM || port > 0, "virq %u: %ld", global[i],
+              port);
+        if (port > 0)
+            close((unsigned int)port);
         CHECK_EQ(bind_virq_on(global[i], 1), -XEN_EINVAL, "virq %u on vCPU 1", global[i]);
         CHECK_EQ(bind_virq_on(global[i], 99), -XEN_EINVAL, "virq %u on vCPU 99", global[i]);
     }
@@ -150,7 +154,6 @@ static void check_ports(void)
             CHECK_EQ(event_channel_op(EVTCHNOP_unmask, &u), -XEN_EINVAL, "unmask of %u", bad[i]);
         }
     }
-    CHECK_EQ(status(900).status, EVTCHNSTAT_closed, "a free port");
     CHECK_EQ(status((unsigned int)ipi).status, EVTCHNSTAT_ipi, "an IPI's port");
     CHECK_EQ(event_channel_op(EVTCHNOP_bind_vcpu, &move), -XEN_EINVAL, "moving an IPI");
     move.vcpu = 99;
@@ -169,8 +172,9 @@ static void check_ports(void)
     struct evtchn_reset reset = {.dom = OTHER_DOMAIN};
     rc = event_channel_op(EVTCHNOP_reset, &reset);
     CHECK(rc == -XEN_ESRCH || rc == -XEN_EPERM, "reset of another domain: %ld", rc);
-    CHECK_EQ(event_channel_op(14, &reset), -XEN_ENOSYS, "operation 14");
+    CHECK_EQ(event_channel_op(99, &reset), -XEN_ENOSYS, "operation 99");
     CHECK_EQ(close((unsigned int)ipi), 0, "close");
+    CHECK_EQ(status((unsigned int)ipi).status, EVTCHNSTAT_closed, "a free port");
 }
 
 static void check_raising(void)
