@@ -157,7 +157,7 @@ int device_vifs_remove(struct device_vifs *all, const char *name, bool force, st
     struct device_vif *one = find(all, name);
 
     if (!one)
-        return err_set(err, ENODEV, "there is no network interface '%.60s'", name);
+        return err_set(err, ENODEV, "Cannot find device %.60s", name);
     if (vif_device(one->vif))
         vif_unplug(one->vif, force);
     else

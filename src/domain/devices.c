@@ -85,7 +85,7 @@ static int open_disk(struct devices *all, const json_t *object, struct device_di
         return rc;
     }
     if (find_disk(all, config.name))
-        rc = err_set(err, EEXIST, "disk %s is there already", config.name);
+        rc = err_set(err, EEXIST, "Device %u (vbd) is already connected.", config.devid);
     if (rc == 0)
         rc = vbd_create(&disk->vbd, &config, all->run_dir, err);
     if (rc < 0) {
@@ -212,7 +212,7 @@ int devices_remove_disk(struct devices *all, const char *name, bool force, struc
     struct device_disk *disk = find_disk(all, name);
 
     if (!disk)
-        return err_set(err, ENODEV, "there is no disk '%.60s'", name);
+        return err_set(err, ENODEV, "Device %.60s not connected", name);
     if (vbd_device(disk->vbd))
         vbd_unplug(disk->vbd, force);
     else
@@ -230,7 +230,7 @@ int devices_change_disk(struct devices *all, const json_t *object, struct err *e
         return rc;
     disk = find_disk(all, config.name);
     rc = disk ? vbd_change(disk->vbd, &config, all->run_dir, err)
-              : err_set(err, ENODEV, "there is no disk '%.60s'", config.name);
+              : err_set(err, ENODEV, "Device %.60s not connected", config.name);
     disk_config_done(&config);
     return rc;
 }
