@@ -210,15 +210,10 @@ int vfb_attach(struct vfb *v, struct xenbus *bus, unsigned int port, struct err 
     const struct fb_config *c = v->config;
     char location[80], display[16], number[16];
     const struct xenbus_key front[] = {{0}};
-    const struct xenbus_key back[] = {{"domain", c->title},
-                                      {"vnc", "1"},
-                                      {"vnclisten", c->listen},
-                                      {"vncdisplay", display},
-                                      {"vncport", number},
-                                      {"vncunused", c->unused ? "1" : "0"},
-                                      {"keymap", c->keymap},
-                                      {"location", location},
-                                      {0}};
+    const struct xenbus_key back[] = {
+        {"domain", c->title},    {"vnc", "1"},           {"vnclisten", c->listen},
+        {"vncdisplay", display}, {"vncport", number},    {"vncunused", c->unused ? "1" : "0"},
+        {"keymap", c->keymap},   {"location", location}, {0}};
 
     snprintf(display, sizeof(display), "%u", port - 5900);
     snprintf(number, sizeof(number), "%u", port);
