@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Linux's own self-tests, as far as Debian ships them as modules: the kernel judges us. test_bpf
-runs a thousand programs through the guest kernel's own just-in-time compiler."""
+"""Linux's own self-tests: the kernel judges us. Those that Debian ships as modules (test_bpf runs a
+thousand programs through the guest kernel's own just-in-time compiler), and those of the system
+calls, which scripts/mkselftests builds. docs/testing.md has the table of what fails."""
 
+import glob
+import os
 import re
+import subprocess
 
 import pytest
+
+from guestkit import SCRIPTS
 
 MODULES = ("test_static_key_base", "test_static_keys", "test_user_copy", "test_bpf")
 
@@ -24,3 +30,60 @@ def test_kernel_selftests(guest, series, jit):
     assert len(done) == 3 and all(failed == "0" for _, _, failed in done), text[-2000:]
     assert int(done[0][1]) > 1000
     assert not re.search(r"BUG:|WARNING:|Oops", text)
+
+
+# Not run: these wait for somebody to wake the machine, or take minutes by what they count.
+LEFT_OUT = ("step_after_suspend_test", "rename_attack_test", "pidfd_test", "pidfd_poll_test",
+            "basic_percpu_ops_test", "run_param_test.sh", "raw_skew", "nsleep-lat", "set-timer-lat",
+            "mqueue-lat", "soft-dirty", "mov_ss_trap_32", "mov_ss_trap_64")
+# What fails in QEMU, or without any machine, as well; or in every PV guest; or here only.
+FAILS_ANYWHERE = {"exec/binfmt_script.py", "memfd/run_fuse_test.sh", "mincore/mincore_selftest",
+                  "ptrace/vmaccess", "splice/short_splice_read.sh", "x86/amx_64"}
+FAILS_UNDER_XEN = {"vm/split_huge_page_test", "vm/run_vmtests.sh"}
+FAILS_HERE = {"vDSO/vdso_test_correctness", "x86/fsgsbase_64", "x86/ldt_gdt_32", "x86/ldt_gdt_64", "x86/test_vsyscall_32",
+              "x86/test_vsyscall_64"}
+SYSCALL_TESTS = r"""
+cd /selftests
+echo /dev/null >/proc/sys/kernel/core_pattern
+while read -r collection program; do
+    case " LEFT_OUT " in *" $program "*) continue ;; esac
+    for try in 1 2 3; do
+        (cd $collection && PATH=.:$PATH timeout -k 5 120 ./$program </dev/null) >/tmp/out 2>&1
+        status=$?
+        [ $status = 0 ] || [ $status = 4 ] && break
+        # Many give a thread 10 ms for something: not enough on a busy host.
+        case " KNOWN " in *" $collection/$program "*) break ;; esac
+    done
+    echo "result $collection/$program $status"
+    [ $status = 0 ] || [ $status = 4 ] || tail -n 30 /tmp/out
+done <list
+dmesg
+"""
+
+
+def libraries32():
+    """The C library of 32-bit programs, where it and the loader are looked for."""
+    names = [name for name in glob.glob("/usr/lib32/lib*.so.[0-9]*") + ["/usr/lib32/ld-linux.so.2"]
+             if re.search(r"/(libc|libm|libgcc_s|libpthread|librt|libdl|ld-linux)\.so", name)]
+    if len(names) < 3:
+        pytest.skip("the compiler makes no 32-bit programs (gcc-multilib)")
+    return [(name, name.lstrip("/")) for name in names] + [("/usr/lib32/ld-linux.so.2",
+                                                            "usr/lib/ld-linux.so.2")]
+
+
+@pytest.mark.slow
+def test_syscall_selftests(guest, rootfs):
+    done = subprocess.run([os.path.join(SCRIPTS, "mkselftests")], stdout=subprocess.PIPE, text=True,
+                          check=False)
+    if done.returncode:
+        pytest.skip("mkselftests could not build the tests")
+    known = FAILS_ANYWHERE | FAILS_UNDER_XEN | FAILS_HERE
+    command = SYSCALL_TESTS.replace("LEFT_OUT", " ".join(LEFT_OUT)).replace("KNOWN", " ".join(known))
+    result = guest(command, image=rootfs, memory=2048, vcpus=2, timeout=3600,
+                   files=[(done.stdout.strip(), "selftests"), *libraries32()])
+    text = result.text()
+    ended = dict(re.findall(r"^result (\S+) (\d+)$", text, re.MULTILINE))
+    failed = {name for name, status in ended.items() if status not in ("0", "4")}  # 4: skipped
+    assert len(ended) > 120, text[-2000:]
+    assert failed <= known, text
+    assert not re.search(r"BUG:|WARNING: CPU|Oops", text)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A minute of what `soak` does for half an hour and more."""
+
+import re
+import shutil
+
+import pytest
+
+import soaks
+from conftest import MACHINE
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(MACHINE != "xm", reason="about our devices")]
+
+
+@pytest.mark.skipif(not shutil.which("passt") or not shutil.which("iperf3"),
+                    reason="passt or iperf3 is not installed")
+def test_devices(xm):
+    del xm
+    report = soaks.devices(60)
+    assert [line.split(":")[0] for line in sorted(report.splitlines())] == ["disk", "forks", "network"]
+
+
+@pytest.mark.parametrize("vcpus", [2, 4])
+def test_stress(xm, vcpus):
+    """The classes but os, whose two hundred stressors take a second each."""
+    del xm
+    assert re.search("^stress-ng: exit [02]$", soaks.stress(60, vcpus, classes=soaks.CLASSES[:-1]), re.MULTILINE)
