@@ -19,6 +19,7 @@ enum image_type {
     IMAGE_M2P,    /* m2p entries from frame `first` on */
     IMAGE_PAGES,  /* content of frames from `first` on */
     IMAGE_END,
+    IMAGE_PINS, /* levels that frames from `first` on are pinned at, a byte each */
 };
 
 struct image_writer;

@@ -30,7 +30,8 @@ struct restore {
     struct image_vcpu vcpu[DOMAIN_MAX_VCPUS];
     uint32_t up; /* bit per vCPU that is in the image */
     bool has_shared_info;
-    uint64_t next_word, next_m2p, next_page; /* what was read up to */
+    uint64_t next_word, next_m2p, next_page, next_pin; /* what was read up to */
+    uint8_t *pins;                                     /* a byte for each of max_pages frames */
 };
 
 static int damaged(const char *what, struct err *err)
@@ -110,6 +111,14 @@ static int take_pages(struct restore *r, const struct ram *ram, const struct ima
     return 0;
 }
 
+static int take_pins(struct restore *r, const struct image_record *rec, struct err *err)
+{
+    if (!in_order(&r->next_pin, rec->first, rec->size, r->domain.max_pages))
+        return damaged("frames that are not there", err);
+    memcpy(r->pins + rec->first, rec->data, rec->size);
+    return 0;
+}
+
 static int take_vcpu(struct restore *r, const struct image_record *rec, struct err *err)
 {
     if (rec->first >= r->domain.nr_vcpus || rec->size != sizeof(r->vcpu[0]) ||
@@ -130,6 +139,8 @@ static int take_record(struct restore *r, struct ram *ram, const struct image_re
         return take_m2p(r, ram, rec, err);
     case IMAGE_PAGES:
         return take_pages(r, ram, rec, err);
+    case IMAGE_PINS:
+        return take_pins(r, rec, err);
     case IMAGE_VCPU:
         return take_vcpu(r, rec, err);
     case IMAGE_SHARED_INFO:
@@ -176,6 +187,10 @@ static int read_image(struct restore *r, struct domain *d, const struct domain_o
         rc = take_domain(r, &rec, o, err);
     if (rc == 0)
         rc = ram_init(&d->ram, 1, r->domain.max_pages, err);
+    if (rc == 0) {
+        r->pins = calloc(r->domain.max_pages, 1);
+        rc = r->pins ? 0 : err_set(err, ENOMEM, "out of memory");
+    }
     while (rc == 0) {
         rc = image_next(reader, &rec, err);
         if (rc == 0)
@@ -214,6 +229,8 @@ int restore_memory(struct restore **ret, struct domain *d, const struct domain_o
 
 void restore_free(struct restore *r)
 {
+    if (r)
+        free(r->pins);
     free(r);
 }
 
@@ -277,6 +294,8 @@ int restore_state(const struct restore *r, struct domain *d, struct err *err)
         run->state.pv.vcpu_info = run->vcpu_info = d->vcpus[i].info;
         d->vm_assist = run->state.pv.vm_assist & ~(1u << 31);
     }
+    if (engine_pins_write(d->engine, 0, r->pins, r->domain.max_pages) < 0)
+        return err_set(err, EIO, "cannot pin the page tables of the saved domain");
     give_shared_info(r, d);
     give_start_info(r, d);
     empty_store_ring(d);

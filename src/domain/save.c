@@ -121,6 +121,23 @@ static int put_pages(struct image_writer *w, const struct ram *ram)
     return rc;
 }
 
+static int put_pins(struct image_writer *w, const struct domain *d)
+{
+    uint8_t *levels = malloc(IMAGE_RECORD_MAX);
+    int rc = levels ? 0 : -ENOMEM;
+
+    for (mfn_t mfn = 0, n; mfn < d->ram.max_pages && rc == 0; mfn += n) {
+        n = d->ram.max_pages - mfn;
+        if (n > IMAGE_RECORD_MAX)
+            n = IMAGE_RECORD_MAX;
+        rc = engine_pins_read(d->engine, mfn, levels, n);
+        if (rc == 0)
+            rc = image_put(w, IMAGE_PINS, mfn, levels, n);
+    }
+    free(levels);
+    return rc;
+}
+
 static int put_all(const struct save *s, struct image_writer *w)
 {
     const struct ram *ram = &s->p->d.ram;
@@ -135,6 +152,8 @@ static int put_all(const struct save *s, struct image_writer *w)
         rc = put_words(w, IMAGE_FRAMES, ram->allocated, (ram->max_pages + 63) / 64);
     if (rc == 0)
         rc = put_words(w, IMAGE_M2P, ram->m2p, ram->max_pages);
+    if (rc == 0)
+        rc = put_pins(w, &s->p->d);
     if (rc == 0)
         rc = put_pages(w, ram);
     if (rc == 0)

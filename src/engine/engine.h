@@ -57,5 +57,11 @@ int engine_vcpu_place(struct engine *e, unsigned int vcpu, const cpu_set_t *cpus
 uint64_t engine_vcpu_time(const struct engine *e, unsigned int vcpu, int *ret_cpu);
 /* Does it sleep until an event comes? As the guest says. */
 bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu);
+/* The levels, 0 (none) to 4, that frames are pinned at as page tables: what a vCPU process knows
+ * of its guest that is not in the guest's memory. Read while all vCPUs stand still, written before
+ * the first one runs. 0 or -errno. */
+int engine_pins_read(const struct engine *e, mfn_t first, uint8_t *levels, size_t n) MUST_CHECK;
+int engine_pins_write(const struct engine *e, mfn_t first, const uint8_t *levels,
+                      size_t n) MUST_CHECK;
 /* Make the vCPU notice run->request, pending events and new timers soon. */
 void engine_vcpu_kick(struct engine *e, unsigned int vcpu);

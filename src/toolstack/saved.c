@@ -55,6 +55,19 @@ static int write_head(int fd, const json_t *doc, struct err *err)
     return rc < 0 ? err_set(err, -rc, "cannot write the saved domain: %s", strerror(-rc)) : 0;
 }
 
+/* Addresses that nobody chose may be others for another id, name or host. */
+static int add_vifs(const struct registry_entry *entry, json_t *head, struct err *err)
+{
+    json_t *answer = NULL;
+    int rc =
+        client_call(entry->domid, json_pack("{s:s}", "verb", "network-list"), -1, &answer, err);
+
+    if (rc == 0 && json_object_get(answer, "vifs"))
+        json_object_set(head, "vifs", json_object_get(answer, "vifs"));
+    json_decref(answer);
+    return rc;
+}
+
 /* What the domain is at present. */
 static int describe(const struct registry_entry *entry, json_t **ret, struct err *err)
 {
@@ -71,6 +84,10 @@ static int describe(const struct registry_entry *entry, json_t **ret, struct err
     json_object_set_new(record, "memory", json_integer(target));
     json_object_set_new(record, "maxmem", json_integer(limit > used ? limit : used));
     json_decref(info);
+    if (add_vifs(entry, record, err) < 0) {
+        json_decref(record);
+        return -err->code;
+    }
     *ret = record;
     return 0;
 }

@@ -221,14 +221,33 @@ static void start_viewer(const struct config *c, const struct session_options *o
         fprintf(stderr, "Warning: %s\n", err.msg);
 }
 
+static void take_mac(json_t *vif, const json_t *saved)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(saved, i, one)
+    {
+        if (json_get_int(one, "devid", -1) == json_get_int(vif, "devid", -2) &&
+            json_is_string(json_object_get(one, "mac")))
+            json_object_set(vif, "mac", json_object_get(one, "mac"));
+    }
+}
+
 /* What has changed of a saved domain since its config was written. */
 static void take_image(json_t *doc, const json_t *head)
 {
     static const char *const members[] = {"memory", "maxmem"};
+    json_t *vif;
+    size_t i;
 
-    for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+    for (i = 0; i < ARRAY_SIZE(members); i++)
         if (json_object_get(head, members[i]))
             json_object_set(doc, members[i], json_object_get(head, members[i]));
+    json_array_foreach(json_object_get(doc, "vifs"), i, vif)
+    {
+        take_mac(vif, json_object_get(head, "vifs"));
+    }
 }
 
 int session_start(struct config *c, const struct session_options *o)

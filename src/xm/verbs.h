@@ -41,9 +41,9 @@ extern const struct verb verb_block_attach, verb_block_configure, verb_block_det
     verb_destroy, verb_dmesg, verb_domid, verb_domname, verb_domstate, verb_dump_core, verb_help,
     verb_info, verb_install, verb_list, verb_log, verb_mem_max, verb_mem_set, verb_network_attach,
     verb_network_detach, verb_network_list, verb_new, verb_pause, verb_reboot, verb_rename,
-    verb_reset, verb_restore, verb_resume, verb_save, verb_sched_credit, verb_shutdown, verb_start, verb_suspend, verb_sysrq,
-    verb_trigger, verb_top, verb_unpause, verb_uptime, verb_vm_list, verb_vcpu_list, verb_vcpu_pin,
-    verb_vcpu_set;
+    verb_reset, verb_restore, verb_resume, verb_save, verb_sched_credit, verb_shutdown, verb_start,
+    verb_suspend, verb_sysrq, verb_trigger, verb_top, verb_unpause, verb_uptime, verb_vm_list,
+    verb_vcpu_list, verb_vcpu_pin, verb_vcpu_set;
 extern const struct verb verb_screenshot, verb_vncviewer;
 
 /* All of them in the order of the help text, NULL at the end. */

@@ -151,5 +151,7 @@ struct dom_shared {
     struct vcpu_link vcpu[RUN_MAX_VCPUS]; /* the same */
 };
 
-/* Where shared_frames[] (vcpu/walk.h) follows in the same file. */
+/* Where shared_frames[] (vcpu/walk.h), 16 bits for each frame, follows in the same file. */
+#define FRAMES_LEVEL_SHIFT 12 /* level 1-4 that it is pinned at, 0 = not pinned */
+#define FRAMES_LEVEL_MASK 0x7000u
 #define SHARED_FRAMES_OFFSET ((sizeof(struct dom_shared) + PAGE_SIZE - 1) & PAGE_MASK)

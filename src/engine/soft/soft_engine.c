@@ -312,9 +312,8 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
         e->vcpu[i].pidfd = e->vcpu[i].run_fd = e->vcpu[i].peers_socket = -1;
     e->shared_fd = -1;
     e->nr_vcpus = config->nr_vcpus;
-    r = shared_pages("xenolith-shared", sizeof(*e->shared),
-                     config->nr_vcpus > 1 ? page_round(frames * sizeof(uint16_t)) : 0, &page,
-                     &e->shared_fd, err);
+    r = shared_pages("xenolith-shared", sizeof(*e->shared), page_round(frames * sizeof(uint16_t)),
+                     &page, &e->shared_fd, err);
     e->shared = page;
     blob = r ? r : blob_fd(err);
     if (blob < 0) {
@@ -493,4 +492,39 @@ uint64_t engine_vcpu_time(const struct engine *e, unsigned int vcpu, int *ret_cp
 bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)
 {
     return vcpu < e->nr_vcpus && __atomic_load_n(&e->shared->vcpu[vcpu].sleeps, __ATOMIC_RELAXED);
+}
+
+#define PINS_CHUNK 4096
+
+int engine_pins_read(const struct engine *e, mfn_t first, uint8_t *levels, size_t n)
+{
+    uint16_t frames[PINS_CHUNK];
+
+    for (size_t i = 0, count; i < n; i += count) {
+        count = n - i < PINS_CHUNK ? n - i : PINS_CHUNK;
+        if (pread(e->shared_fd, frames, count * sizeof(frames[0]),
+                  (off_t)(SHARED_FRAMES_OFFSET + (first + i) * sizeof(frames[0]))) !=
+            (ssize_t)(count * sizeof(frames[0])))
+            return -EIO;
+        for (size_t k = 0; k < count; k++)
+            levels[i + k] = (frames[k] & FRAMES_LEVEL_MASK) >> FRAMES_LEVEL_SHIFT;
+    }
+    return 0;
+}
+
+int engine_pins_write(const struct engine *e, mfn_t first, const uint8_t *levels, size_t n)
+{
+    uint16_t frames[PINS_CHUNK];
+
+    for (size_t i = 0, count; i < n; i += count) {
+        count = n - i < PINS_CHUNK ? n - i : PINS_CHUNK;
+        for (size_t k = 0; k < count; k++)
+            frames[k] =
+                (uint16_t)((unsigned int)levels[i + k] << FRAMES_LEVEL_SHIFT) & FRAMES_LEVEL_MASK;
+        if (pwrite(e->shared_fd, frames, count * sizeof(frames[0]),
+                   (off_t)(SHARED_FRAMES_OFFSET + (first + i) * sizeof(frames[0]))) !=
+            (ssize_t)(count * sizeof(frames[0])))
+            return -EIO;
+    }
+    return 0;
 }

@@ -92,9 +92,8 @@ static void map_shared_memory(void)
         start_fail("the guest has more memory than the address plan holds", 0);
     map_or_fail(V_RAM, frames << PAGE_SHIFT, PROT_READ | PROT_WRITE, V_FD_RAM, "guest memory");
     map_m2p();
-    if (peers_exist())
-        map_at_or_fail(V_FRAMES, frames * sizeof(uint16_t), PROT_READ | PROT_WRITE, V_FD_SHARED,
-                       SHARED_FRAMES_OFFSET, "frame table");
+    map_at_or_fail(V_FRAMES, frames * sizeof(uint16_t), PROT_READ | PROT_WRITE, V_FD_SHARED,
+                   SHARED_FRAMES_OFFSET, "frame table");
 }
 
 static void wait_for_start(void)
@@ -426,7 +425,7 @@ void start_main(uint64_t argc)
         start_fail("cannot enter the jail", 0);
     wait_for_start();
     peers_start();
-    if (!v->id) {
+    if (!v->id && !v->resumed) {
         env_pin_table(v, v->cr3_kernel, 4, true); /* as the builder leaves it */
         note_kernel_tables(v->cr3_kernel, 4);
     }

@@ -83,7 +83,7 @@ void vtlb_init(void)
 
     entries = meta_alloc(MAX_ENTRIES * sizeof(*entries));
     vcpu_frame_flags = meta_alloc(frames);
-    shared_frames = peers_exist() ? (uint16_t *)V_FRAMES : meta_alloc(frames * sizeof(uint16_t));
+    shared_frames = (uint16_t *)V_FRAMES;
     soft_tlb_clear();
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cpu/env.h"
+#include "engine/soft/run.h"
 
 #define PTE_P 1ull
 #define PTE_RW 2ull
@@ -26,11 +27,10 @@
 #define FRAME_SEALED 64 /* a table that V has no writable mapping of, so that stores are seen */
 extern uint8_t *vcpu_frame_flags;
 
-/* What all vCPUs know of a frame; shared_frames[mfn], changed by atomic operations. */
+/* What all vCPUs know of a frame; shared_frames[mfn], changed by atomic operations. Besides, the
+ * level that it is pinned at (run.h). */
 #define FRAMES_WATCHERS 0xffu /* bit per vCPU that has FRAME_CODE or FRAME_PATCHED for it */
 #define FRAMES_GUARDED 0x100u /* no vCPU has mapped it writable since they were all told */
-#define FRAMES_LEVEL_SHIFT 12 /* level 1-4 that it is pinned at, 0 = not pinned */
-#define FRAMES_LEVEL_MASK 0x7000u
 extern uint16_t *shared_frames;
 
 /* Has any vCPU derived something from the frame's content? Then it is mapped writable nowhere. */
