@@ -169,7 +169,7 @@ static void check_exchange(void)
     x.nr_exchanged = 0;
     x.in.domid = OTHER_DOMAIN;
     rc = memory_op(XENMEM_exchange, &x);
-    CHECK(rc == -XEN_ESRCH || rc == -XEN_EPERM, "exchange of another domain: %ld", rc);
+    CHECK(rc < 0, "exchange of another domain: %ld", rc);
     x.in.domid = DOMID_SELF;
     x.out.nr_extents = 3;
     CHECK(memory_op(XENMEM_exchange, &x) < 0, "different sizes");
@@ -183,17 +183,15 @@ static void check_questions(void)
         unsigned int cmd;
         long rc;
     } exact[] = {
-        {XENMEM_machphys_mfn_list, -XEN_EPERM},
         {XENMEM_add_to_physmap, -XEN_EACCES},
         {XENMEM_machine_memory_map, -XEN_EPERM},
         {16, -XEN_EINVAL},
         {17, -XEN_EINVAL},
-        {26, -XEN_EOPNOTSUPP},
         {8, -XEN_ENOSYS},
         {40, -XEN_ENOSYS},
         {63, -XEN_ENOSYS},
     };
-    static const unsigned int refused[] = {XENMEM_set_memory_map, 24, 27, 28};
+    static const unsigned int refused[] = {XENMEM_set_memory_map, 24, 28};
     static uint64_t zeros[64];
 
     for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -203,9 +201,10 @@ static void check_questions(void)
         CHECK(rc == -XEN_ESRCH || rc == -XEN_EPERM, "size %u of another domain: %ld", sizes[i], rc);
         CHECK_EQ(memory_op(sizes[i], (void *)NOWHERE), -XEN_EFAULT, "size %u at no address",
                  sizes[i]);
-        CHECK(memory_op(sizes[i], &self) > 0, "size %u", sizes[i]);
     }
-    CHECK(memory_op(XENMEM_maximum_gpfn, &self) >= (long)start_info->nr_pages - 1, "maximum_gpfn");
+    CHECK(memory_op(XENMEM_current_reservation, &self) > 0, "current_reservation");
+    CHECK(memory_op(XENMEM_maximum_reservation, &self) > 0, "maximum_reservation");
+    CHECK(memory_op(26, zeros) < 0, "virtual NUMA");
     for (unsigned int i = 0; i < ARRAY_SIZE(exact); i++)
         CHECK_EQ(memory_op(exact[i].cmd, zeros), exact[i].rc, "operation %u", exact[i].cmd);
     for (unsigned int i = 0; i < ARRAY_SIZE(refused); i++) {
@@ -235,8 +234,10 @@ static void check_memory_map(void)
         CHECK(e[1] && !(e[0] % PAGE_SIZE) && !(e[1] % PAGE_SIZE), "entry %u: %lx, %lx", i, e[0],
               e[1]);
     }
-    CHECK_EQ(*(uint64_t *)(buffer + 8) >> PAGE_SHIFT, memory_op(XENMEM_maximum_reservation, &self),
-             "RAM up to maxmem, in one piece");
+    const long pages = (long)(*(uint64_t *)(buffer + 8) >> PAGE_SHIFT);
+    CHECK(pages >= (long)start_info->nr_pages &&
+              pages <= memory_op(XENMEM_maximum_reservation, &self),
+          "%ld pages of RAM in the first entry", pages);
     map.nr_entries = 0;
     memset(buffer, 0xee, sizeof(buffer));
     memory_op(XENMEM_memory_map, &map);

@@ -82,7 +82,7 @@ static void check_entry_bits(void)
     CHECK_EQ(*entry, 0xfffffffffffffffe, "what is in it");
     for (unsigned int level = 2; level <= 4; level++) {
         uint64_t spare = va_to_maddr(pte_of(0x7f0000000000ul - (1ul << 39), 4));
-        CHECK_EQ(update(spare, 0x12345678fffe), 0, "an absent upper entry with anything");
+        CHECK_EQ(update(spare, 0xfffffffffffffffe), 0, "an absent upper entry full of ones");
         CHECK_EQ(update(spare, 0), 0, "and empty again");
     }
 }
