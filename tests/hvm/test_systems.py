@@ -278,7 +278,8 @@ linux /vmlinuz root=LABEL=root ro net.ifnames=0 console=tty0 console=ttyS0 no_ti
 initrd /initrd.img
 boot
 """
-LOOK = ("findmnt -n -o SOURCE /; systemctl is-system-running --wait; "
+# The kernel has no more to say on the console once the system runs.
+LOOK = ("systemctl is-system-running --wait; findmnt -n -o SOURCE /; "
         "ip -4 -o address show eth0 | wc -l; nproc\n")
 
 
@@ -310,7 +311,7 @@ def test_debian_from_its_disk(xm, tmp_path, disk, model, root, vcpus):
         console.send("root\n")
         console.wait_for("root@debian:~# ", 300)
         console.send(LOOK)
-        console.wait_for(f"{root}\r\nrunning\r\n1\r\n{vcpus}\r\n", 300)
+        console.wait_for(f"running\r\n{root}\r\n1\r\n{vcpus}\r\n", 900)
         assert call(xm, "shutdown", "-w", domain.name, timeout=600).returncode == 0
     done = call(debian.tool("e2fsck", "e2fsprogs"), "-fn", tmp_path / "disk.img")
     assert done.returncode == 0, done.stdout + done.stderr
