@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/soft/layout.h"
 
@@ -33,6 +34,8 @@ static const uint64_t places[] = {V_TEXT,
                                   0xffff888000000000,
                                   0xffffffff81000000,
                                   0xffffffffff5ff000};
+
+#define RWX (PROT_READ | PROT_WRITE | PROT_EXEC)
 
 typedef void way(void *at);
 
@@ -206,8 +209,45 @@ static int not_executable(void)
     return 0;
 }
 
+/* Two frames at one address by turns, executed, read and written. */
+static int remap(void)
+{
+    static const uint8_t code[2][6] = {{0xb8, 1, 0, 0, 0, 0xc3}, {0xb8, 2, 0, 0, 0, 0xc3}};
+    int fd = memfd_create("pages", 0);
+    uint8_t *p, *both;
+
+    if (fd < 0 || ftruncate(fd, 8192))
+        return broken("no memory");
+    both = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int k = 0; k < 2; k++)
+        memcpy(both + 4096 * k, code[k], sizeof(code[k]));
+    for (int i = 0; i < 400; i++) {
+        int k = i % 2, prot = i % 4 < 2 ? PROT_READ | PROT_EXEC : RWX;
+
+        if (mmap(p, 4096, prot, MAP_SHARED | MAP_FIXED, fd, 4096 * k) != p)
+            return broken("no mapping");
+        if (i % 3 && ((int (*)(void))(uintptr_t)p)() != k + 1)
+            return broken("code of the other page, round %d", i);
+        if (p[1] != k + 1)
+            return broken("data of the other page, round %d", i);
+        if (prot == RWX) {
+            p[100] = (uint8_t)i;
+            if (both[4096 * k + 100] != (uint8_t)i)
+                return broken("a store to the other page, round %d", i);
+        }
+        if (((int (*)(void))(uintptr_t)p)() != k + 1)
+            return broken("code of the other page after a store, round %d", i);
+    }
+    return 0;
+}
+
 const struct attack translated_attacks[] = {
-    {"translated-read", read_engine, HOLDS},      {"translated-write", write_engine, HOLDS},
-    {"translated-jump", jump_into_engine, HOLDS}, {"translated-edge", over_the_edge, HOLDS},
-    {"translated-nx", not_executable, HOLDS},     {0},
+    {"translated-read", read_engine, HOLDS},
+    {"translated-write", write_engine, HOLDS},
+    {"translated-jump", jump_into_engine, HOLDS},
+    {"translated-edge", over_the_edge, HOLDS},
+    {"translated-nx", not_executable, HOLDS},
+    {"translated-remap", remap, HOLDS},
+    {0},
 };

@@ -31,9 +31,10 @@
 #define SPACES 32
 #define PAGES 64 /* that a space keeps a list of */
 #define COPIES 128
-#define BUDGET 2000 /* jumps */
-#define COST 500    /* of a translation */
-#define HOST_CS64 0x33 /* where the guest's is, too */
+#define BUDGET 2000                                              /* jumps */
+#define COST 500                                                 /* of a translation */
+#define RIGHTS (PTE_P | PTE_RW | PTE_NX | 0x000ffffffffff000ull) /* and the frame */
+#define HOST_CS64 0x33                                           /* where the guest's is, too */
 
 struct page {
     gva_t va;
@@ -77,20 +78,28 @@ static void forget_everything(void)
     generation = cache_generation();
 }
 
+/* Its entries are to be found from now on. */
+static void space_select(struct local_space *s)
+{
+    current = s;
+    soft.asid = s->asid;
+    soft.minus_tag = 0ull - ((uint64_t)s->asid << 48);
+}
+
 /* What was looked up for the space is no longer to be found. */
 static void space_renew(struct local_space *s)
 {
+    bool was_current = current == s;
     mfn_t root = s->root;
 
     if (next_asid > MAX_ASID) {
-        bool was_current = current == s;
-
         forget_everything();
         s->root = root;
-        current = was_current ? s : NULL;
     }
     s->asid = next_asid++;
     s->nr_pages = 0;
+    if (was_current)
+        space_select(s);
 }
 
 static struct local_space *space_find(mfn_t root)
@@ -116,13 +125,12 @@ static struct local_space *space_new(mfn_t root)
 /* As user_tlb.c: rights and frame, and A and D where they were cleared. */
 static bool page_is_current(const struct local_space *s, const struct page *p)
 {
-    uint64_t rights = PTE_P | PTE_RW | PTE_NX | 0x000ffffffffff000ull;
     struct walk w;
     uint32_t error;
 
     if (walk(s->root, p->va, p->exec ? ACCESS_EXEC : ACCESS_READ, &w, &error))
         return false;
-    if (((w.pte ^ p->pte) & rights) || (p->writable && !w.writable))
+    if (((w.pte ^ p->pte) & RIGHTS) || (p->writable && !w.writable))
         return false;
     return !(p->pte & ~w.pte & (PTE_A | (p->writable ? PTE_D : 0)));
 }
@@ -137,17 +145,30 @@ static void space_revalidate(struct local_space *s)
         space_renew(s);
 }
 
+static struct page *page_find(struct local_space *s, gva_t va)
+{
+    for (uint32_t i = 0; i < s->nr_pages && i < PAGES; i++)
+        if (s->pages[i].va == (va & PAGE_MASK))
+            return &s->pages[i];
+    return NULL;
+}
+
+/* The page is about to be found as *w says. If it is found otherwise, the guest has changed its
+ * entry and not flushed yet: when it does, that other one must be gone. */
 static void note_page(struct local_space *s, gva_t va, const struct walk *w, bool writable,
                       bool exec)
 {
+    struct page *p = page_find(s, va);
+
     va &= PAGE_MASK;
-    for (uint32_t i = 0; i < s->nr_pages && i < PAGES; i++)
-        if (s->pages[i].va == va) {
-            writable |= s->pages[i].writable;
-            exec |= s->pages[i].exec;
-            s->pages[i] = (struct page){va, w->pte, writable, exec};
-            return;
-        }
+    if (p && ((p->pte ^ w->pte) & RIGHTS)) {
+        space_renew(s);
+        p = NULL;
+    }
+    if (p) {
+        *p = (struct page){va, w->pte, writable || p->writable, exec || p->exec};
+        return;
+    }
     if (s->nr_pages < PAGES)
         s->pages[s->nr_pages] = (struct page){va, w->pte, writable, exec};
     if (s->nr_pages <= PAGES)
@@ -156,18 +177,20 @@ static void note_page(struct local_space *s, gva_t va, const struct walk *w, boo
 
 static void space_enter(struct vcpu *v)
 {
+    struct local_space *s;
+
     if (generation != cache_generation())
         forget_everything();
-    if (!current || current->root != v->cr3_user) {
-        current = space_find(v->cr3_user);
-        if (current)
-            space_revalidate(current);
+    s = current;
+    if (!s || s->root != v->cr3_user) {
+        s = space_find(v->cr3_user);
+        if (s)
+            space_revalidate(s);
         else
-            current = space_new(v->cr3_user);
+            s = space_new(v->cr3_user);
     }
-    current->used = ++entries;
-    soft.asid = current->asid;
-    soft.minus_tag = 0ull - ((uint64_t)current->asid << 48);
+    s->used = ++entries;
+    space_select(s);
 }
 
 void local_flush(mfn_t root)
@@ -179,15 +202,12 @@ void local_flush(mfn_t root)
 
 void local_invlpg(mfn_t root, gva_t va)
 {
+    const struct page *p;
+
     if (!current || current->root != root)
         return;
-    for (uint32_t i = 0; i < current->nr_pages && i < PAGES; i++)
-        if (current->pages[i].va == (va & PAGE_MASK)) {
-            if (!page_is_current(current, &current->pages[i]))
-                space_renew(current);
-            return;
-        }
-    if (current->nr_pages > PAGES)
+    p = page_find(current, va);
+    if (p ? !page_is_current(current, p) : current->nr_pages > PAGES)
         space_renew(current);
 }
 
@@ -235,10 +255,10 @@ static void fill_tlb(gva_t va, const struct walk *w)
     mfn_t mfn = PTE_FRAME(w->pte);
     bool rw = w->writable && (w->pte & PTE_D) && !vtlb_is_excepted(mfn);
 
+    note_page(current, va, w, rw, false);
     t->tag_read = (va & PAGE_MASK) | soft.asid;
     t->tag_write = rw ? t->tag_read : ~0ull;
     t->delta = V_RAM + (mfn << PAGE_SHIFT) - (va & PAGE_MASK);
-    note_page(current, va, w, rw, false);
 }
 
 int local_resolve(void)
@@ -296,16 +316,12 @@ static void watch_code(mfn_t mfn)
 }
 
 /* Is code from this page known to be what the copy says? */
-static bool page_is_bound(const struct local_space *s, gva_t va, const struct walk *w)
+static bool page_is_bound(struct local_space *s, gva_t va, mfn_t mfn)
 {
-    mfn_t mfn = PTE_FRAME(w->pte);
+    const struct page *p = page_find(s, va);
 
-    if (!(vcpu_frame_flags[mfn] & FRAME_CODE) || copy_of[mfn % COPIES] != mfn + 1)
-        return false;
-    for (uint32_t i = 0; i < s->nr_pages && i < PAGES; i++)
-        if (s->pages[i].va == (va & PAGE_MASK))
-            return s->pages[i].exec;
-    return false;
+    return p && p->exec && PTE_FRAME(p->pte) == mfn && (vcpu_frame_flags[mfn] & FRAME_CODE) &&
+           copy_of[mfn % COPIES] == mfn + 1;
 }
 
 /* The header of the translation at pc, made if need be; NULL with *f. */
@@ -322,7 +338,7 @@ static void *code_at(struct vcpu *v, gva_t pc, mfn_t *ret_frame, struct fault *f
         return NULL;
     }
     mfn = PTE_FRAME(w.pte);
-    if (!page_is_bound(current, pc, &w)) {
+    if (!page_is_bound(current, pc, mfn)) {
         watch_code(mfn);
         note_page(current, pc, &w, false, true);
     }
@@ -333,7 +349,6 @@ static void *code_at(struct vcpu *v, gva_t pc, mfn_t *ret_frame, struct fault *f
         soft.budget = soft.budget > COST ? soft.budget - COST : 1;
         run->stats[STAT_TRANSLATIONS]++;
         if (generation != cache_generation()) { /* all others went */
-            forget_everything();
             space_enter(v);
             note_page(current, pc, &w, false, true);
         }
