@@ -17,7 +17,7 @@ from guestkit import SCRIPTS, GuestkitError, debian
 from guestkit.debian.guest import Guest, free_port
 from guestkit.machine import Machine, explain
 
-CLASSES = ("cpu", "vm", "scheduler", "interrupt", "os")
+CLASSES = ("cpu", "vm", "scheduler", "interrupt")
 # What no healthy kernel says.
 BAD_NEWS = (r"WARNING: CPU|kernel BUG|BUG:|Oops|Call Trace|rcu.*(stall|starved)|soft lockup|blocked for more|"
             r"I/O error|EXT4-fs error|NETDEV WATCHDOG")

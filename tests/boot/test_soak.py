@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A minute of what `soak` does for half an hour and more."""
+"""A minute of what `soak` does for half an hour and more, of stress-ng one class."""
 
 import re
 import shutil
@@ -22,6 +22,5 @@ def test_devices(xm):
 
 @pytest.mark.parametrize("vcpus", [2, 4])
 def test_stress(xm, vcpus):
-    """The classes but os, whose two hundred stressors take a second each."""
     del xm
-    assert re.search("^stress-ng: exit [02]$", soaks.stress(60, vcpus, classes=soaks.CLASSES[:-1]), re.MULTILINE)
+    assert re.search("^stress-ng: exit [02]$", soaks.stress(60, vcpus, classes=["interrupt"]), re.MULTILINE)
