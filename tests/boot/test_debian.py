@@ -113,6 +113,31 @@ def test_network_and_shutdown(system, xm):
         shut_down(xm, guest)
 
 
+@needs_passt
+@pytest.mark.slow
+def test_save_and_restore(system, xm, tmp_path):
+    """It goes on with its disk, its network and the address it had there."""
+    image = str(tmp_path / "image")
+    with Guest(system, free_port(), memory=256, vcpus=2) as guest:
+        guest.start()
+        guest.wait()
+        check_ssh(guest, "nohup sh -c 'n=0; while :; do n=$((n + 1)); echo $n >/root/n; sync; done' "
+                         ">/dev/null 2>&1 & cat /sys/class/net/e*/address >/run/address")
+        for verb in (["save", guest.name, image], ["restore", image]):
+            done = subprocess.run([xm, *verb], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+        assert guest.process.wait(60) == 0  # its console ended with the first life
+        for _ in range(60):
+            if guest.ssh("true").returncode == 0:
+                break
+        first = int(check_ssh(guest, "cat /root/n"))
+        check_ssh(guest, "sleep 2; cmp /run/address /sys/class/net/e*/address")
+        assert int(check_ssh(guest, "cat /root/n")) > first
+        assert check_ssh(guest, "systemctl --failed --no-legend") == ""
+        assert "Call Trace" not in check_ssh(guest, "dmesg")
+        shut_down(xm, guest)
+
+
 @pytest.mark.skipif(not os.path.exists(GRUB), reason="grub-xen-host is not installed")
 def test_grub(system, xm):
     """GRUB as the kernel: its menu, kernel and initramfs are those on the guest's disk."""
