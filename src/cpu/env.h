@@ -71,6 +71,10 @@ const struct evtchn_ctx *env_evtchn(void);
  * result. Slow path: two process switches. */
 int64_t env_domain_hypercall(struct vcpu *v, uint64_t nr, const uint64_t args[5]);
 
+/* Tell the domain process of an event for the host's end of a port, without waiting for what it
+ * does about it. False: ask it by a hypercall. cpu/pv has a weak default: false. */
+bool env_ring(uint32_t port);
+
 /* Current system time of the domain, ns; and TSC parameters for struct vcpu_time_info. */
 uint64_t env_now(void);
 void env_time_params(uint64_t *tsc_stamp, uint64_t *system_ns, uint32_t *mul, int8_t *shift);

@@ -76,6 +76,7 @@ static void mirror(struct domain *d, port_t port)
 
     d->shared->evtchn.port[port].kind = (uint8_t)p->kind;
     d->shared->evtchn.port[port].vcpu = (uint8_t)p->vcpu;
+    d->shared->evtchn.port[port].host = p->kind == EVTCHN_INTERDOMAIN && p->handler;
 }
 
 static void kick_pollers(struct domain *d, port_t port)
@@ -327,10 +328,9 @@ static int op_close(const struct hypercall *h, union evtchn_args *u)
     return 0;
 }
 
-static int op_send(const struct hypercall *h, union evtchn_args *u)
+static int send_event(struct domain *d, port_t port)
 {
-    struct domain *d = h->d;
-    const struct evtchn_port *p = get_port(d, u->send.port);
+    const struct evtchn_port *p = get_port(d, port);
 
     if (!p)
         return -EINVAL;
@@ -342,12 +342,31 @@ static int op_send(const struct hypercall *h, union evtchn_args *u)
             p->handler(d, p->handler_arg);
         return 0;
     case EVTCHN_IPI:
-        raise_port(d, u->send.port);
+        raise_port(d, port);
         return 0;
     case EVTCHN_UNBOUND:
         return 0;
     default:
         return -EINVAL;
+    }
+}
+
+static int op_send(const struct hypercall *h, union evtchn_args *u)
+{
+    return send_event(h->d, u->send.port);
+}
+
+void evtchn_answer_rings(struct domain *d, struct run *run)
+{
+    if (!__atomic_exchange_n(&run->rang, 0, __ATOMIC_SEQ_CST))
+        return;
+    for (port_t base = 0; base < EVTCHN_MAX_PORTS; base += 64) {
+        uint64_t bits = __atomic_load_n(&run->rung[base / 64], __ATOMIC_RELAXED);
+
+        if (bits)
+            bits = __atomic_exchange_n(&run->rung[base / 64], 0, __ATOMIC_SEQ_CST);
+        for (; bits; bits &= bits - 1)
+            (void)send_event(d, base + (port_t)__builtin_ctzll(bits)); /* closed since: nobody's */
     }
 }
 

@@ -33,6 +33,9 @@ void evtchn_notify(struct domain *d, port_t port);
 /* Raise a virtual interrupt (VIRQ_TIMER...) on a vCPU, if the guest bound it. */
 void evtchn_raise_virq(struct domain *d, unsigned int vcpu, unsigned int virq);
 
+/* Send the events that a vCPU rang for (run.h). */
+void evtchn_answer_rings(struct domain *d, struct run *run);
+
 /* d->vcpus[vcpu].info changed: deliver there from now on. */
 void evtchn_vcpu_info_moved(struct domain *d, unsigned int vcpu);
 /* Set upcall_pending of a vCPU and kick it. */

@@ -127,11 +127,20 @@ static void *vcpu_main(void *arg)
     pthread_mutex_unlock(&d->lock);
     while (goes_on) {
         struct err err = {0};
+        struct run *run = engine_run_page(d->engine, t->id);
         int rc = engine_vcpu_run(d->engine, t->id, &err);
 
         pthread_mutex_lock(&d->lock);
+        while (rc == ENGINE_RANG) {
+            if (d->state != DOMAIN_DYING)
+                evtchn_answer_rings(d, run);
+            pthread_mutex_unlock(&d->lock);
+            rc = engine_vcpu_wait(d->engine, t->id, &err);
+            pthread_mutex_lock(&d->lock);
+        }
         still = false;
         if (d->state != DOMAIN_DYING) {
+            evtchn_answer_rings(d, run); /* what it sent before it stopped comes first */
             if (rc < 0)
                 domain_crash(d, "vcpu %u: %s", t->id, err.msg[0] ? err.msg : strerror(-rc));
             else
@@ -139,7 +148,7 @@ static void *vcpu_main(void *arg)
             /* The guest's last call, or its crash, has left its state. */
             still |= d->state == DOMAIN_DYING;
         } else if (rc == 0) {
-            still = READ_ONCE(engine_run_page(d->engine, t->id)->exit_reason) == EXIT_PAUSED;
+            still = READ_ONCE(run->exit_reason) == EXIT_PAUSED;
         }
         goes_on = wait_for_turn(t, still);
         pthread_mutex_unlock(&d->lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * event.c - the event-channel operations worth answering here: unmask, and sending IPIs. The
- * domain process knows the rest.
+ * domain process knows the rest; events for the host's end of a port are left for it to find.
  */
 #include "cpu/pv/hypercall.h"
 
@@ -43,7 +43,11 @@ int64_t pv_do_event_channel_op(struct vcpu *v, uint64_t args[5])
         deliver(c, port, evtchn_unmask);
         return 0;
     case EVTCHNOP_send:
-        if (!read_port(v, c, args[1], &port) || c->sh->port[port].kind != EVTCHN_IPI)
+        if (!read_port(v, c, args[1], &port))
+            break;
+        if (c->sh->port[port].host && env_ring(port))
+            return 0;
+        if (c->sh->port[port].kind != EVTCHN_IPI)
             break;
         deliver(c, port, evtchn_raise);
         return 0;

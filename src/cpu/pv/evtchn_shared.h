@@ -33,6 +33,7 @@ struct evtchn_shared {
         uint8_t vcpu; /* notify vCPU */
         uint8_t priority;
         uint8_t last_vcpu, last_priority; /* FIFO: queue it is linked on */
+        uint8_t host;                     /* interdomain, with the host: V may ring for it */
         uint8_t pending;                  /* FIFO: raised before its array page was there */
     } port[EVTCHN_MAX_PORTS];
     mfn_t fifo_array[EVTCHN_FIFO_PAGES]; /* INVALID_MFN = not there */

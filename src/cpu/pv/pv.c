@@ -23,6 +23,11 @@ __attribute__((weak)) const struct evtchn_ctx *env_evtchn(void)
     return NULL;
 }
 
+__attribute__((weak)) bool env_ring(uint32_t port)
+{
+    return false;
+}
+
 __attribute__((weak)) bool env_kicked(void)
 {
     return false;

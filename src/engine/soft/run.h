@@ -13,7 +13,8 @@
 #include "cpu/vcpu.h"
 #include "cpu/pv/evtchn_shared.h"
 
-enum run_turn { TURN_V = 0, TURN_D = 1 };
+/* The lowest bit of run.turn; the others change when V rings. */
+enum run_turn { TURN_V = 0, TURN_D = 1, TURN_RING = 2 };
 
 enum exit_reason {
     EXIT_NONE,
@@ -63,6 +64,11 @@ struct run {
     int64_t ret;
     mfn_t cr3; /* kernel root, for pointer arguments */
     char message[512];
+
+    /* Events for the host's end of a port: V sets its bit, says so in rang, and goes on. D takes
+     * them while V runs, and before it looks at an exit. */
+    uint32_t rang;
+    uint64_t rung[EVTCHN_MAX_PORTS / 64];
 
     /* Set by D while it handles a hypercall; V takes them over when it gets the turn. */
     maddr_t vcpu_info;

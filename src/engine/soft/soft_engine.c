@@ -400,18 +400,28 @@ static bool vcpu_alive(const struct soft_vcpu *s)
 
 int engine_vcpu_run(struct engine *e, unsigned int vcpu, struct err *err)
 {
-    struct soft_vcpu *s = &e->vcpu[vcpu];
-    struct run *run = s->run;
-    struct timespec watch = {.tv_nsec = WATCH_NS};
+    struct run *run = e->vcpu[vcpu].run;
 
     __atomic_store_n(&run->turn, TURN_V, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&run->v_waits, __ATOMIC_SEQ_CST))
         syscall(SYS_futex, &run->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+    return engine_vcpu_wait(e, vcpu, err);
+}
+
+int engine_vcpu_wait(struct engine *e, unsigned int vcpu, struct err *err)
+{
+    struct soft_vcpu *s = &e->vcpu[vcpu];
+    struct run *run = s->run;
+    struct timespec watch = {.tv_nsec = WATCH_NS};
+    uint32_t turn;
+
     __atomic_store_n(&run->d_waits, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) != TURN_D) {
+    while (!((turn = __atomic_load_n(&run->turn, __ATOMIC_SEQ_CST)) & TURN_D)) {
         if (__atomic_load_n(&e->stopped, __ATOMIC_SEQ_CST))
             return err_set(err, ECANCELED, "the engine was stopped");
-        if (syscall(SYS_futex, &run->turn, FUTEX_WAIT, TURN_V, &watch, NULL, 0) &&
+        if (__atomic_load_n(&run->rang, __ATOMIC_SEQ_CST))
+            return ENGINE_RANG;
+        if (syscall(SYS_futex, &run->turn, FUTEX_WAIT, turn, &watch, NULL, 0) &&
             errno == ETIMEDOUT && !vcpu_alive(s))
             return err_set(err, ECANCELED, "the vCPU process ended unexpectedly");
     }
@@ -433,7 +443,7 @@ void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
     if (__atomic_load_n(&l->sleeps, __ATOMIC_SEQ_CST))
         syscall(SYS_futex, &l->kick, FUTEX_WAKE, 1, NULL, NULL, 0);
     /* While it is D's turn V looks at events before it runs guest code again anyway. */
-    else if (__atomic_load_n(&s->run->turn, __ATOMIC_SEQ_CST) == TURN_V)
+    else if (!(__atomic_load_n(&s->run->turn, __ATOMIC_SEQ_CST) & TURN_D))
         syscall(SYS_pidfd_send_signal, s->pidfd, SIGUSR1, NULL, 0);
 }
 

@@ -262,6 +262,16 @@ int64_t env_domain_hypercall(struct vcpu *v, uint64_t nr, const uint64_t args[5]
     return ret;
 }
 
+bool env_ring(uint32_t port)
+{
+    __atomic_fetch_or(&run->rung[port / 64], 1ull << port % 64, __ATOMIC_SEQ_CST);
+    if (!__atomic_exchange_n(&run->rang, 1, __ATOMIC_SEQ_CST)) {
+        __atomic_fetch_add(&run->turn, TURN_RING, __ATOMIC_SEQ_CST);
+        sys_futex_wake(&run->turn, 1);
+    }
+    return true;
+}
+
 uint64_t env_now(void)
 {
     uint64_t delta = rt_rdtsc() - shared->tsc_stamp;

@@ -26,7 +26,7 @@ void exit_to_domain(enum exit_reason reason)
     if (__atomic_load_n(&run->d_waits, __ATOMIC_SEQ_CST))
         sys_futex_wake(&run->turn, 1);
     __atomic_store_n(&run->v_waits, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) != TURN_V) {
+    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) & TURN_D) {
         if (soft.kicked && !soft.away && reason == EXIT_HYPERCALL)
             peers_serve();
         sys_futex_wait(&run->turn, TURN_D, 0);

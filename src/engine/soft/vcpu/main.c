@@ -98,7 +98,7 @@ static void map_shared_memory(void)
 
 static void wait_for_start(void)
 {
-    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) != TURN_V) {
+    while (__atomic_load_n(&run->turn, __ATOMIC_SEQ_CST) & TURN_D) {
         __atomic_store_n(&run->v_waits, 1, __ATOMIC_SEQ_CST);
         sys_futex_wait(&run->turn, TURN_D, 0);
     }
