@@ -55,8 +55,8 @@ static void check_place(void)
     CHECK(wait_for(&event_count[there], before + 1, SECOND), "it does not come");
     CHECK_EQ(vcpu0()->evtchn_pending_sel, 0, "our selector");
     /* With the other one's upcalls masked: pending there, not here. */
+    spin_ns(MS); /* its handler is over by then: iret sets the mask */
     info->evtchn_upcall_mask = 1;
-    spin_ns(MS);
     CHECK_EQ(event_send(there), 0, "send to the other, masked");
     CHECK_EQ(info->evtchn_upcall_pending, 1, "its pending flag");
     CHECK(info->evtchn_pending_sel >> (there / 64) & 1, "its selector");
