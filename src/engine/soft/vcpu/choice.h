@@ -11,25 +11,30 @@
 
 enum way { WAY_STUB, WAY_LOCAL };
 
+#define CHOICE_WINDOW 16 /* stops that a median is taken of */
+
 struct choice {
-    uint8_t way;     /* enum way: what is better */
-    bool probing;    /* the other one is being tried */
-    uint32_t left;   /* stops until this spell ends */
-    uint32_t spell;  /* stops that a spell of the better way has */
-    uint32_t failed; /* runs in V, the last ones, that ended in a stub */
-    uint32_t count;
-    uint64_t sum;  /* of the last `count` stops of this spell */
-    uint64_t mean; /* of the last ones before the last probe, 0 = unknown */
+    uint8_t way;      /* enum way: what is better */
+    bool probing;     /* the other one is being tried */
+    uint32_t left;    /* stops until this spell ends */
+    uint32_t spell;   /* stops that a spell of the better way has */
+    uint32_t count;   /* samples in the window */
+    uint32_t failed;  /* runs in V meanwhile that ended in a stub: it computes */
+    uint32_t cold;    /* the same, because they met code that is new */
+    uint32_t typical; /* median before the last probe, 0 = unknown */
+    uint64_t cost;    /* ticks that this probe has taken */
+    uint32_t sample[CHOICE_WINDOW];
 };
 
-#define CHOICE_PROBE 24 /* stops of a probe */
-#define CHOICE_SETTLE 8 /* of these, the first ones only translate */
-#define CHOICE_SPELL 64 /* the first spell, doubled while the choice is right */
-#define CHOICE_LONGEST 8192
-#define CHOICE_WINDOW 32  /* stops that a mean is taken of */
-#define CHOICE_WORSE 3    /* so many times the mean of before: look again */
-#define CHOICE_FAILURES 4 /* so many runs in a row that end in a stub are enough */
-#define CHOICE_CAP_US 100 /* a longer one is a computation, or the host's doing */
+#define CHOICE_SETTLE 8                              /* first stops of a probe: they translate */
+#define CHOICE_PROBE (CHOICE_SETTLE + CHOICE_WINDOW) /* stops of a probe */
+#define CHOICE_SPELL 16                              /* the first one, doubled while it is right */
+#define CHOICE_LONGEST 1000000
+#define CHOICE_SHARE 50   /* a probe may take so little of all time */
+#define CHOICE_WORSE 3    /* so many times the median of before: look again */
+#define CHOICE_FEW 4      /* samples that tell when it is worse */
+#define CHOICE_COLD 48    /* runs of a probe that may meet code that is new */
+#define CHOICE_FAILURES 4 /* so many runs of a window that end in a stub are too many */
 
 /* The way that the program's maker found better is where to begin. */
 static inline void choice_init(struct choice *c, enum way way)
@@ -46,64 +51,90 @@ static inline void choice_begin(struct choice *c, bool probing, uint32_t stops)
 {
     c->probing = probing;
     c->left = stops;
-    c->count = c->failed = 0;
-    c->sum = 0;
+    c->count = c->failed = c->cold = 0;
+    c->cost = 0;
 }
 
-static inline void choice_probe_end(struct choice *c, uint64_t mean)
+/* Of the window. What the host's doing adds to single stops does not show in it. */
+static inline uint32_t choice_median(struct choice *c)
 {
-    if (mean + mean / 8 < c->mean) {
+    for (uint32_t i = 1; i < c->count; i++) {
+        uint32_t value = c->sample[i], k = i;
+
+        for (; k && c->sample[k - 1] > value; k--)
+            c->sample[k] = c->sample[k - 1];
+        c->sample[k] = value;
+    }
+    return c->count ? c->sample[c->count / 2] : 0;
+}
+
+static inline void choice_probe_end(struct choice *c, bool better, uint32_t typical)
+{
+    uint64_t least;
+
+    if (better) {
         c->way = !c->way;
-        c->mean = mean;
+        c->typical = typical;
         c->spell = CHOICE_SPELL;
-    } else if (c->spell < CHOICE_LONGEST) {
-        c->spell *= 2;
+    } else {
+        least = c->typical ? c->cost * CHOICE_SHARE / c->typical : 0;
+        least = least > 2ull * c->spell ? least : 2ull * c->spell;
+        c->spell = least < CHOICE_LONGEST ? (uint32_t)least : CHOICE_LONGEST;
     }
     choice_begin(c, false, c->spell);
 }
 
-static inline void choice_probe_begin(struct choice *c, uint64_t mean)
+static inline void choice_probed(struct choice *c)
 {
-    c->mean = mean;
-    choice_begin(c, true, CHOICE_PROBE);
-}
+    uint32_t median;
 
-static inline void choice_probed(struct choice *c, uint64_t ticks)
-{
-    if (c->left < CHOICE_PROBE - CHOICE_SETTLE) {
-        c->sum += ticks;
-        c->count++;
+    if (c->failed >= CHOICE_FAILURES || c->cold >= CHOICE_COLD ||
+        (c->count == CHOICE_FEW && choice_median(c) / CHOICE_WORSE > c->typical)) {
+        choice_probe_end(c, false, 0);
+    } else if (!c->left) {
+        median = choice_median(c);
+        choice_probe_end(c, median + median / 8 < c->typical, median);
     }
-    if (c->failed >= CHOICE_FAILURES)
-        choice_probe_end(c, ~0ull / 2);
-    else if (!c->left)
-        choice_probe_end(c, c->sum / c->count);
 }
 
-/* The program stopped so many ticks after it was let run. `failed`: it was to run in V and had to
- * be given to the stub on the way. */
-static inline void choice_result(struct choice *c, uint64_t ticks, uint64_t cap, bool failed)
+/* In the middle of a spell, or at its end. */
+static inline void choice_window(struct choice *c)
 {
-    uint64_t mean;
+    uint32_t median = choice_median(c);
 
-    ticks = ticks < cap ? ticks : cap;
-    c->failed = failed ? c->failed + 1 : 0;
-    c->left -= c->left != 0;
+    if (!c->left || (c->typical && median / CHOICE_WORSE > c->typical)) {
+        c->typical = median;
+        choice_begin(c, true, CHOICE_PROBE);
+    } else {
+        c->count = c->failed = c->cold = 0;
+    }
+}
+
+enum choice_end { CHOICE_STOPPED, CHOICE_COMPUTES, CHOICE_IS_COLD };
+
+/* The program stopped so many ticks after it was let run; `end` says why it had to be given to the
+ * stub on the way, if it was to run in V. */
+static inline void choice_result(struct choice *c, uint64_t ticks, enum choice_end end)
+{
+    c->failed += end == CHOICE_COMPUTES;
+    c->cold += end == CHOICE_IS_COLD;
     if (c->probing) {
-        choice_probed(c, ticks);
+        c->cost += ticks;
+        if (end != CHOICE_IS_COLD) { /* that says nothing of when the code is known */
+            c->left -= c->left != 0;
+            if (c->left < CHOICE_WINDOW)
+                c->sample[c->count++] = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
+        }
+        choice_probed(c);
         return;
     }
-    c->sum += ticks;
-    c->count++;
-    mean = c->sum / c->count;
-    if (c->failed >= CHOICE_FAILURES) { /* it computes: no need to compare */
+    c->left -= c->left != 0;
+    c->sample[c->count++] = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
+    if (c->failed + c->cold >= CHOICE_FAILURES) { /* no need to compare */
         c->way = WAY_STUB;
-        c->mean = 0;
+        c->typical = 0;
         choice_begin(c, false, c->spell);
-    } else if (!c->left ||
-               (c->count == CHOICE_WINDOW && c->mean && mean > CHOICE_WORSE * c->mean)) {
-        choice_probe_begin(c, mean);
     } else if (c->count == CHOICE_WINDOW) {
-        c->sum = c->count = 0;
+        choice_window(c);
     }
 }

@@ -500,7 +500,9 @@ int local_run(struct vcpu *v, struct fault *f)
     while (stop == USER_EVENT) {
         if (soft.kicked)
             return USER_EVENT;
-        if (v->rip >= STUB_USER_END || soft.budget <= 1)
+        if (soft.budget <= 1)
+            return LOCAL_COLD;
+        if (v->rip >= STUB_USER_END)
             return LOCAL_NOT_HERE;
         host = code_at_rip(v, f);
         if (!host)

@@ -33,6 +33,7 @@ int local_resolve(void);
 /* Run the program from v's registers until it stops, as user_run() does. LOCAL_NOT_HERE: it needs
  * a stub to go on (state is complete). */
 #define LOCAL_NOT_HERE (-1)
+#define LOCAL_COLD (-2) /* the same, because much of its code was new */
 int local_run(struct vcpu *v, struct fault *f);
 /* Is it 64-bit code with nothing about it that only a stub can do? */
 bool local_can_run(struct vcpu *v);

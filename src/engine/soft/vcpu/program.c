@@ -26,7 +26,7 @@ static uint64_t runs;
 static struct choice *choice_of(mfn_t root)
 {
     struct chooser *c = choosers;
-    enum way way = choice_now(&last->choice);
+    enum way way = (enum way)last->choice.way;
 
     runs++;
     if (last->root != root || !last->used) {
@@ -44,15 +44,17 @@ static struct choice *choice_of(mfn_t root)
 }
 
 /* Here, as far as that goes. */
-static enum user_stop run_here(struct vcpu *v, struct fault *ret_fault, bool *ret_failed)
+static enum user_stop run_here(struct vcpu *v, struct fault *ret_fault, enum choice_end *ret_end)
 {
     int stop;
 
     user_leave();
     run->stats[STAT_LOCAL_RUNS]++;
     stop = local_run(v, ret_fault);
-    *ret_failed = stop == LOCAL_NOT_HERE;
-    if (!*ret_failed)
+    *ret_end = stop == LOCAL_NOT_HERE ? CHOICE_COMPUTES
+               : stop == LOCAL_COLD   ? CHOICE_IS_COLD
+                                      : CHOICE_STOPPED;
+    if (*ret_end == CHOICE_STOPPED)
         return (enum user_stop)stop;
     run->stats[STAT_LOCAL_ENDS]++;
     return user_run(v, ret_fault);
@@ -60,21 +62,21 @@ static enum user_stop run_here(struct vcpu *v, struct fault *ret_fault, bool *re
 
 enum user_stop program_run(struct vcpu *v, struct fault *ret_fault)
 {
-    uint64_t start = rt_rdtsc(), cap = (uint64_t)shared->tsc_khz * CHOICE_CAP_US / 1000;
-    bool failed = false;
+    uint64_t start = rt_rdtsc();
+    enum choice_end end = CHOICE_STOPPED;
     enum user_stop stop;
     struct choice *c;
 
     if (shared->programs == PROGRAMS_IN_STUBS || !local_can_run(v))
         return user_run(v, ret_fault);
     if (shared->programs == PROGRAMS_TRANSLATED)
-        return run_here(v, ret_fault, &failed);
+        return run_here(v, ret_fault, &end);
     c = choice_of(v->cr3_user);
     if (choice_now(c) == WAY_LOCAL)
-        stop = run_here(v, ret_fault, &failed);
+        stop = run_here(v, ret_fault, &end);
     else
         stop = user_run(v, ret_fault);
-    choice_result(c, rt_rdtsc() - start, cap, failed);
+    choice_result(c, rt_rdtsc() - start, end);
     return stop;
 }
 

@@ -294,6 +294,13 @@ static void take_over(struct stub *s)
     awake = s;
 }
 
+void stub_run_rest(void)
+{
+    if (awake)
+        awake->q->spin = 0;
+    awake = NULL;
+}
+
 void stub_run_forget(const struct stub *s)
 {
     if (awake == s)

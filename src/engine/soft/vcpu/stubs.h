@@ -83,6 +83,8 @@ void stub_sync_begin(struct stub *s, bool reset);
 /* ---- stub_run.c ---- */
 
 void stub_run_init(void);
+/* None is going to run soon: nobody has to wait awake. */
+void stub_run_rest(void);
 /* The stub is about to go. */
 void stub_run_forget(const struct stub *s);
 /* From now on stubs run on these CPUs, bit per CPU, as many as Q has room for. */

@@ -482,6 +482,7 @@ void user_leave(void)
 {
     if (current)
         space_leave(current);
+    stub_run_rest();
 }
 
 void user_release(mfn_t root)
