@@ -181,6 +181,7 @@ void memory_init(void)
     map_at(V_SHARED, (sizeof(struct dom_shared) + PAGE_SIZE - 1) & PAGE_MASK,
            PROT_READ | PROT_WRITE, -1, 0);
     map_at(V_M2P, PAGE_SIZE, PROT_READ | PROT_WRITE, -1, 0);
+    map_at(V_FRAMES, PAGE_SIZE, PROT_READ | PROT_WRITE, -1, 0);
     map_at(V_RAM, NR_FRAMES << PAGE_SHIFT, PROT_READ | PROT_WRITE, V_FD_RAM, 0);
     shared->nr_frames = shared->nr_ram = shared->patch_first = NR_FRAMES;
     vcpu_allocated = &all_frames;
