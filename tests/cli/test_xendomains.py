@@ -103,7 +103,7 @@ def test_bash_completion(instance):
         return done.stdout.split()
 
     assert complete("cre") == ["create"]
-    assert "shutdown" in complete("s") and "save" not in complete("s")
+    assert "shutdown" in complete("s") and "migrate" not in complete("m")
     assert complete("destroy", "al") == ["alpha"]
     assert "--state" in complete("list", "--")
 
