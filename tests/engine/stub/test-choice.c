@@ -13,7 +13,10 @@ struct program {
     bool fails;           /* translated, it always ends in a stub */
 };
 
+#define TICKS_PER_MS 2500000u
+
 static int tests, failures;
+static uint64_t now;
 static uint32_t seed = 1;
 
 static void PRINTF_FMT(2, 3) ok(bool cond, const char *fmt, ...)
@@ -42,7 +45,8 @@ static unsigned int play(struct choice *c, const struct program *p, unsigned int
         ticks += (seed >> 8) % (ticks / 4 + 1);
         if (!(seed >> 8 & 31)) /* the host does something else */
             ticks += 50000;
-        choice_result(c, ticks, here && p->fails ? CHOICE_COMPUTES : CHOICE_STOPPED);
+        now += ticks;
+        choice_result(c, now, ticks, here && p->fails ? CHOICE_COMPUTES : CHOICE_STOPPED);
     }
     return local * 100 / n;
 }
@@ -55,7 +59,7 @@ int main(void)
     struct choice c;
     unsigned int share;
 
-    choice_init(&c, WAY_STUB);
+    choice_init(&c, WAY_STUB, TICKS_PER_MS);
     share = play(&c, &calls, 10000);
     ok(share > 95, "does little between two system calls: in V (%u %%)", share);
     share = play(&c, &work, 10000);
@@ -66,20 +70,22 @@ int main(void)
     ok(share < 10, "computes: in a stub (%u %%)", share);
     share = play(&c, &computes, 10000);
     ok(share < 2, "goes on computing: hardly tried any more (%u %%)", share);
-    choice_init(&c, WAY_STUB);
+    choice_init(&c, WAY_STUB, TICKS_PER_MS);
     share = play(&c, &even, 10000);
     ok(share < 10, "no difference: stays (%u %%)", share);
-    choice_init(&c, WAY_LOCAL);
+    choice_init(&c, WAY_LOCAL, TICKS_PER_MS);
     ok(choice_now(&c) == WAY_LOCAL, "begins where its maker was");
     share = play(&c, &computes, 100);
     ok(share < 30, "and leaves if that is wrong (%u %%)", share);
-    choice_init(&c, WAY_STUB);
-    for (int i = 0; i < 200; i++)
-        choice_result(&c,
-                      choice_now(&c) == WAY_LOCAL && i < 40 ? 9000
-                      : choice_now(&c) == WAY_LOCAL         ? 500
-                                                            : 2000,
-                      choice_now(&c) == WAY_LOCAL && i < 40 ? CHOICE_IS_COLD : CHOICE_STOPPED);
+    choice_init(&c, WAY_STUB, TICKS_PER_MS);
+    for (int i = 0; i < 80; i++) {
+        bool here = choice_now(&c) == WAY_LOCAL;
+
+        uint32_t ticks = !here ? 2000 : i < 40 ? 9000 : 500;
+
+        now += ticks;
+        choice_result(&c, now, ticks, here && i < 40 ? CHOICE_IS_COLD : CHOICE_STOPPED);
+    }
     share = play(&c, &calls, 1000);
     ok(share > 90, "code that was new at first is not held against it (%u %%)", share);
     printf("1..%d\n", tests);

@@ -16,20 +16,21 @@ enum way { WAY_STUB, WAY_LOCAL };
 struct choice {
     uint8_t way;      /* enum way: what is better */
     bool probing;     /* the other one is being tried */
-    uint32_t left;    /* stops until this spell ends */
-    uint32_t spell;   /* stops that a spell of the better way has */
+    uint32_t left;    /* stops until this probe ends */
     uint32_t count;   /* samples in the window */
     uint32_t failed;  /* runs in V meanwhile that ended in a stub: it computes */
     uint32_t cold;    /* the same, because they met code that is new */
     uint32_t typical; /* median before the last probe, 0 = unknown */
+    uint32_t ms;      /* ticks of a millisecond */
+    uint64_t spell;   /* ticks for which the better way is not questioned ... */
+    uint64_t until;   /* ... now */
     uint64_t cost;    /* ticks that this probe has taken */
     uint32_t sample[CHOICE_WINDOW];
 };
 
 #define CHOICE_SETTLE 8                              /* first stops of a probe: they translate */
 #define CHOICE_PROBE (CHOICE_SETTLE + CHOICE_WINDOW) /* stops of a probe */
-#define CHOICE_SPELL 16                              /* the first one, doubled while it is right */
-#define CHOICE_LONGEST 1000000
+#define CHOICE_LONGEST_MS 64
 #define CHOICE_SHARE 50   /* a probe may take so little of all time */
 #define CHOICE_WORSE 3    /* so many times the median of before: look again */
 #define CHOICE_FEW 4      /* samples that tell when it is worse */
@@ -37,9 +38,9 @@ struct choice {
 #define CHOICE_FAILURES 4 /* so many runs of a window that end in a stub are too many */
 
 /* The way that the program's maker found better is where to begin. */
-static inline void choice_init(struct choice *c, enum way way)
+static inline void choice_init(struct choice *c, enum way way, uint32_t ticks_per_ms)
 {
-    *c = (struct choice){.way = (uint8_t)way, .left = CHOICE_SPELL, .spell = CHOICE_SPELL};
+    *c = (struct choice){.way = (uint8_t)way, .ms = ticks_per_ms};
 }
 
 static inline enum way choice_now(const struct choice *c)
@@ -47,10 +48,11 @@ static inline enum way choice_now(const struct choice *c)
     return c->way != c->probing ? WAY_LOCAL : WAY_STUB;
 }
 
-static inline void choice_begin(struct choice *c, bool probing, uint32_t stops)
+static inline void choice_begin(struct choice *c, bool probing, uint64_t now)
 {
     c->probing = probing;
-    c->left = stops;
+    c->left = CHOICE_PROBE;
+    c->until = now + c->spell;
     c->count = c->failed = c->cold = 0;
     c->cost = 0;
 }
@@ -68,43 +70,42 @@ static inline uint32_t choice_median(struct choice *c)
     return c->count ? c->sample[c->count / 2] : 0;
 }
 
-static inline void choice_probe_end(struct choice *c, bool better, uint32_t typical)
+static inline void choice_probe_end(struct choice *c, bool better, uint32_t typical, uint64_t now)
 {
-    uint64_t least;
+    uint64_t longest = (uint64_t)c->ms * CHOICE_LONGEST_MS, least = c->cost * CHOICE_SHARE;
 
     if (better) {
         c->way = !c->way;
         c->typical = typical;
-        c->spell = CHOICE_SPELL;
+        c->spell = 0;
     } else {
-        least = c->typical ? c->cost * CHOICE_SHARE / c->typical : 0;
-        least = least > 2ull * c->spell ? least : 2ull * c->spell;
-        c->spell = least < CHOICE_LONGEST ? (uint32_t)least : CHOICE_LONGEST;
+        c->spell = 2 * c->spell > least ? 2 * c->spell : least;
+        c->spell = c->spell < longest ? c->spell : longest;
     }
-    choice_begin(c, false, c->spell);
+    choice_begin(c, false, now);
 }
 
-static inline void choice_probed(struct choice *c)
+static inline void choice_probed(struct choice *c, uint64_t now)
 {
     uint32_t median;
 
     if (c->failed >= CHOICE_FAILURES || c->cold >= CHOICE_COLD ||
         (c->count == CHOICE_FEW && choice_median(c) / CHOICE_WORSE > c->typical)) {
-        choice_probe_end(c, false, 0);
+        choice_probe_end(c, false, 0, now);
     } else if (!c->left) {
         median = choice_median(c);
-        choice_probe_end(c, median + median / 8 < c->typical, median);
+        choice_probe_end(c, median + median / 8 < c->typical, median, now);
     }
 }
 
-/* In the middle of a spell, or at its end. */
-static inline void choice_window(struct choice *c)
+/* A window is full, outside probes. */
+static inline void choice_window(struct choice *c, uint64_t now)
 {
     uint32_t median = choice_median(c);
 
-    if (!c->left || (c->typical && median / CHOICE_WORSE > c->typical)) {
+    if (now >= c->until || (c->typical && median / CHOICE_WORSE > c->typical)) {
         c->typical = median;
-        choice_begin(c, true, CHOICE_PROBE);
+        choice_begin(c, true, now);
     } else {
         c->count = c->failed = c->cold = 0;
     }
@@ -112,29 +113,32 @@ static inline void choice_window(struct choice *c)
 
 enum choice_end { CHOICE_STOPPED, CHOICE_COMPUTES, CHOICE_IS_COLD };
 
-/* The program stopped so many ticks after it was let run; `end` says why it had to be given to the
- * stub on the way, if it was to run in V. */
-static inline void choice_result(struct choice *c, uint64_t ticks, enum choice_end end)
+static inline void choice_sample(struct choice *c, uint64_t ticks)
+{
+    c->sample[c->count++] = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
+}
+
+/* The program stopped now, so many ticks after it was let run; `end` says why it had to be given
+ * to the stub on the way, if it was to run in V. */
+static inline void choice_result(struct choice *c, uint64_t now, uint64_t ticks,
+                                 enum choice_end end)
 {
     c->failed += end == CHOICE_COMPUTES;
     c->cold += end == CHOICE_IS_COLD;
     if (c->probing) {
         c->cost += ticks;
-        if (end != CHOICE_IS_COLD) { /* that says nothing of when the code is known */
-            c->left -= c->left != 0;
-            if (c->left < CHOICE_WINDOW)
-                c->sample[c->count++] = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
-        }
-        choice_probed(c);
+        if (end != CHOICE_IS_COLD && --c->left < CHOICE_WINDOW) /* cold: says nothing of later */
+            choice_sample(c, ticks);
+        choice_probed(c, now);
         return;
     }
-    c->left -= c->left != 0;
-    c->sample[c->count++] = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
+    choice_sample(c, ticks);
     if (c->failed + c->cold >= CHOICE_FAILURES) { /* no need to compare */
         c->way = WAY_STUB;
         c->typical = 0;
-        choice_begin(c, false, c->spell);
+        c->spell = c->spell > c->ms ? c->spell : c->ms;
+        choice_begin(c, false, now);
     } else if (c->count == CHOICE_WINDOW) {
-        choice_window(c);
+        choice_window(c, now);
     }
 }

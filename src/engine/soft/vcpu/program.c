@@ -35,7 +35,7 @@ static struct choice *choice_of(mfn_t root)
                 c = &choosers[i];
         if (c->root != root || !c->used) {
             c->root = root;
-            choice_init(&c->choice, way);
+            choice_init(&c->choice, way, shared->tsc_khz);
         }
         last = c;
     }
@@ -62,7 +62,7 @@ static enum user_stop run_here(struct vcpu *v, struct fault *ret_fault, enum cho
 
 enum user_stop program_run(struct vcpu *v, struct fault *ret_fault)
 {
-    uint64_t start = rt_rdtsc();
+    uint64_t start = rt_rdtsc(), now;
     enum choice_end end = CHOICE_STOPPED;
     enum user_stop stop;
     struct choice *c;
@@ -76,7 +76,8 @@ enum user_stop program_run(struct vcpu *v, struct fault *ret_fault)
         stop = run_here(v, ret_fault, &end);
     else
         stop = user_run(v, ret_fault);
-    choice_result(c, rt_rdtsc() - start, end);
+    now = rt_rdtsc();
+    choice_result(c, now, now - start, end);
     return stop;
 }
 
