@@ -126,8 +126,9 @@ void program_release(mfn_t root)
     local_release(root);
 }
 
-void user_set_root(mfn_t root)
+void program_set_root(mfn_t root)
 {
+    local_set_root(root);
 }
 
 void user_frame_written(mfn_t mfn)

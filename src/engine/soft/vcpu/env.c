@@ -194,7 +194,7 @@ void env_set_cr3(struct vcpu *v, mfn_t root)
 
 void env_set_user_cr3(struct vcpu *v, mfn_t root)
 {
-    user_set_root(root);
+    program_set_root(root);
     if (root == v->cr3_user && root != INVALID_MFN)
         program_flush(root); /* as loading CR3 again does */
     v->cr3_user = root;

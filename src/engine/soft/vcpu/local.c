@@ -211,6 +211,13 @@ void local_invlpg(mfn_t root, gva_t va)
         space_renew(current);
 }
 
+void local_set_root(mfn_t root)
+{
+    /* Its entries may change while it is not loaded, without a flush: compare when it is back. */
+    if (current && current->root != root)
+        current = NULL;
+}
+
 void local_release(mfn_t root)
 {
     struct local_space *s = space_find(root);

@@ -42,5 +42,6 @@ bool local_can_run(struct vcpu *v);
 void local_flush(mfn_t root);
 void local_invlpg(mfn_t root, gva_t va);
 void local_release(mfn_t root);
+void local_set_root(mfn_t root);
 /* Frames are watched that were not: nothing is written any more without asking. */
 void local_forget_writable(void);

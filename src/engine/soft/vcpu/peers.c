@@ -337,7 +337,7 @@ void peers_leave(void)
 
     if (!peers_exist())
         return;
-    user_set_root(INVALID_MFN);
+    program_set_root(INVALID_MFN);
     for (;;) {
         peers_serve();
         lock(l);

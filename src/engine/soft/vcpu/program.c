@@ -93,6 +93,12 @@ void program_invlpg(mfn_t root, gva_t va)
     user_invlpg(root, va);
 }
 
+void program_set_root(mfn_t root)
+{
+    local_set_root(root);
+    user_set_root(root);
+}
+
 void program_release(mfn_t root)
 {
     for (unsigned int i = 0; i < CHOOSERS; i++)

@@ -13,3 +13,4 @@ enum user_stop program_run(struct vcpu *v, struct fault *ret_fault);
 void program_flush(mfn_t root);
 void program_invlpg(mfn_t root, gva_t va);
 void program_release(mfn_t root);
+void program_set_root(mfn_t root);
