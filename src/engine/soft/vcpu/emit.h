@@ -138,6 +138,25 @@ static inline void emit_jmp(const void *to)
     emit_32((uint32_t)((uintptr_t)to - (uintptr_t)emit_at - 4));
 }
 
+static inline void emit_copy(const uint8_t *bytes, unsigned int len)
+{
+    for (unsigned int i = 0; i < len; i++)
+        emit_8(bytes[i]);
+}
+
+/* A short jump (op: 0xeb, 0x74 je, 0xe3 jrcxz), to where emit_land() is called with the result. */
+static inline uint8_t *emit_jump_short(unsigned int op)
+{
+    emit_8(op);
+    emit_8(0);
+    return emit_at - 1;
+}
+
+static inline void emit_land(uint8_t *jump)
+{
+    *jump = (uint8_t)(emit_at - jump - 1);
+}
+
 /* Set the rel32 that ends at site + size to lead to `to`. */
 static inline void emit_patch_rel32(uint8_t *rel, const void *to)
 {

@@ -155,19 +155,6 @@ static void emit_flags_restore(void)
     emit_8(0x9e); /* sahf */
 }
 
-/* Short jump; returns where its distance goes. */
-static uint8_t *emit_jump_short(unsigned int op)
-{
-    emit_8(op);
-    emit_8(0);
-    return emit_at - 1;
-}
-
-static void land(uint8_t *at)
-{
-    *at = (uint8_t)(emit_at - at - 1);
-}
-
 /* x = host address of the operand; the other registers are as they were, and x in soft.scratch. */
 static void emit_resolve(int x, const struct operand *o, struct cache_insn *record)
 {
@@ -198,17 +185,11 @@ static void emit_resolve(int x, const struct operand *o, struct cache_insn *reco
     }
     emit_load(x, &soft.ea_host);
     done = emit_jump_short(0xeb);
-    land(hit);
+    emit_land(hit);
     emit_flags_restore();
     emit_load(RAX, &soft.save[0]);
     emit_load(other, &soft.save[1]);
-    land(done);
-}
-
-static void emit_copy(const uint8_t *bytes, unsigned int len)
-{
-    for (unsigned int i = 0; i < len; i++)
-        emit_8(bytes[i]);
+    emit_land(done);
 }
 
 /* mov qword [x], reg / mov reg, [x] */
@@ -344,7 +325,7 @@ bool local_rewrite(const struct insn *in, const uint8_t *bytes, uint64_t pc,
 
 /* ---- control flow ---- */
 
-bool local_push_next(uint64_t next, struct cache_insn *record)
+void local_push_next(uint64_t next, struct cache_insn *record)
 {
     struct operand o = stack_operand(RSP, -8, true);
 
@@ -355,7 +336,6 @@ bool local_push_next(uint64_t next, struct cache_insn *record)
     emit_load(RAX, &soft.save[0]);
     emit_load(RBX, &soft.scratch);
     emit_lea(RSP, RSP, -1, 1, -8);
-    return true;
 }
 
 bool local_load_target(const struct insn *in, uint64_t pc, struct cache_insn *record)

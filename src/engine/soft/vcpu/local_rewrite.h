@@ -16,6 +16,6 @@ bool local_rewrite(const struct insn *in, const uint8_t *bytes, uint64_t pc,
 
 /* Control flow. Push `next`; load where an indirect jump or call goes to, or the return address,
  * into rcx, the program's being in soft.rcx. False as above. */
-bool local_push_next(uint64_t next, struct cache_insn *record);
+void local_push_next(uint64_t next, struct cache_insn *record);
 bool local_load_target(const struct insn *in, uint64_t pc, struct cache_insn *record);
 void local_pop_target(const struct insn *in, struct cache_insn *record);

@@ -62,24 +62,19 @@ static void emit_budget(gva_t pc, struct cache_insn *record)
     emit_load(RCX, &soft.budget);
     emit_lea(RCX, RCX, -1, 1, -1);
     emit_store(RCX, &soft.budget);
-    emit_8(0xe3); /* jrcxz */
-    tired = emit_at;
-    emit_8(0);
+    tired = emit_jump_short(0xe3); /* jrcxz */
     emit_load(RCX, &soft.rcx);
-    emit_8(0xeb);
-    go_on = emit_at;
-    emit_8(0);
-    *tired = (uint8_t)(emit_at - tired - 1);
+    go_on = emit_jump_short(0xeb);
+    emit_land(tired);
     emit_load(RCX, &soft.rcx);
     emit_exit(pc, SOFT_TIRED);
-    *go_on = (uint8_t)(emit_at - go_on - 1);
+    emit_land(go_on);
 }
 
 /* loop and jrcxz reach only 127 bytes: hop to a near jump. */
 static void emit_loop(struct region *r, const struct insn *in, const uint8_t *bytes, gva_t target)
 {
-    for (unsigned int i = 0; i + 1u < in->len; i++)
-        emit_8(bytes[i]);
+    emit_copy(bytes, in->len - 1u);
     emit_8(2);
     emit_8(0xeb);
     emit_8(5);

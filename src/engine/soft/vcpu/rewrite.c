@@ -56,12 +56,6 @@ static int pick_scratch(const struct insn *in)
     return -1;
 }
 
-static void emit_copy(const uint8_t *bytes, unsigned int len)
-{
-    for (unsigned int i = 0; i < len; i++)
-        emit_8(bytes[i]);
-}
-
 /* guest rsp -> reg / reg -> host rsp; reg must not be rsp. */
 static void emit_rsp_to_guest(int reg)
 {
@@ -391,7 +385,8 @@ static bool rewrite_resolved(const struct insn *in, const uint8_t *bytes, uint64
     int32_t disp = in->disp;
 
     if (x < 0 || in->vsib || in->prefix_67 || in->rsp_data || in->base == RSP || in->seg >= 0x64 ||
-        !in->mem_size || in->mem_size > 64 || rewrite_is_bit_string(in) || rewrite_is_masked(in, bytes))
+        !in->mem_size || in->mem_size > 64 || rewrite_is_bit_string(in) ||
+        rewrite_is_masked(in, bytes))
         return false;
     e.base = (uint8_t)x;
     if (insn_reencode(in, bytes, &e, trial) < 0)

@@ -171,8 +171,7 @@ static void translate_jcc(const struct insn *in, uint64_t next)
 /* loop and jrcxz reach only 127 bytes: hop to a near jump. */
 static void translate_loop(const struct insn *in, const uint8_t *bytes, uint64_t next)
 {
-    for (unsigned int i = 0; i + 1u < in->len; i++)
-        emit_8(bytes[i]);
+    emit_copy(bytes, in->len - 1u);
     emit_8(2);
     emit_8(0xeb);
     emit_8(5);
@@ -345,19 +344,15 @@ static void translate_pause(uint64_t next, struct cache_insn *record)
     emit_load(RCX, &soft.pauses);
     emit_lea(RCX, RCX, -1, 1, -1);
     emit_store(RCX, &soft.pauses);
-    emit_8(0xe3); /* jrcxz */
-    leave = emit_at;
-    emit_8(0);
+    leave = emit_jump_short(0xe3); /* jrcxz */
     emit_load(RCX, &soft.rcx);
     emit_8(0xf3);
     emit_8(0x90);
-    emit_8(0xeb); /* jmp */
-    go_on = emit_at;
-    emit_8(0);
-    *leave = (uint8_t)(emit_at - leave - 1);
+    go_on = emit_jump_short(0xeb);
+    emit_land(leave);
     emit_load(RCX, &soft.rcx);
     emit_exit(next, SOFT_PAUSE);
-    *go_on = (uint8_t)(emit_at - go_on - 1);
+    emit_land(go_on);
 }
 
 /* One instruction. */
