@@ -2,8 +2,8 @@
  *
  * test-kick.c - kicks at the worst moments. A program counts its system calls in a general and
  * in a vector register; whatever is kicked, wherever, each call must advance both by exactly
- * one, and no kick may get lost. Kicks come from a thread that signals this one at random, and
- * directly after the release, where the stub is on its way to the program.
+ * one, and no kick may get lost; the same when stubs die. Kicks come from a thread that signals
+ * this one at random, and directly after the release, where the stub is on its way to the program.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -188,6 +188,30 @@ static void renewed(const char *name, const uint8_t *program)
        t.wrong);
 }
 
+/* A stub that dies between two runs of its program, with orders waiting for it or without: the
+ * program goes on in another one and loses nothing. */
+static void died(const char *name, const uint8_t *program)
+{
+    uint64_t lost = user_stats.lost;
+    unsigned int deaths = 0;
+    struct tally t;
+
+    start(&t, program);
+    for (; deaths < 40; deaths++) {
+        const gva_t page = GUEST_DATA + 0x3000;
+
+        for (int i = 0; i < 5; i++)
+            check(&t, resume_once());
+        if (deaths & 1)
+            stub_unmap(space_of(vcpu.cr3_user)->stub, page, PAGE_SIZE);
+        stub_signal(space_of(vcpu.cr3_user)->stub->fd, STUB_SIGKILL);
+    }
+    check(&t, resume_once());
+    ok(!t.wrong && !t.events && user_stats.lost >= lost + deaths,
+       "%s, stubs die while they wait: %lu calls, %lu wrong, %lu events", name, t.calls, t.wrong,
+       t.events);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -198,6 +222,8 @@ int main(int argc, char **argv)
     harness_init();
     released("trapped call", g_count);
     released("patched mov, syscall", g_count_a);
+    died("trapped call", g_count);
+    died("patched mov, syscall", g_count_a);
     released("patched syscall, cmp", g_count_b);
     stormed("trapped call", g_count);
     stormed("patched mov, syscall", g_count_a);

@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -348,18 +349,37 @@ static void kill_and_wait(int pidfd)
         usleep(100);
 }
 
+static volatile bool killing;
+
+static void *kill_now_and_then(void *arg)
+{
+    while (killing) {
+        usleep(50000);
+        for (unsigned int i = 0; i < STUB_MAX; i++)
+            if (stubs[i].state == STUB_BOUND)
+                stub_signal(stubs[i].fd, STUB_SIGKILL);
+    }
+    return NULL;
+}
+
 /* Somebody on the host kills processes of a guest. */
 static void test_deaths(void)
 {
     mfn_t root = space_make(), other;
     unsigned int idle = 0;
+    pthread_t thread;
 
     vcpu.cr3_user = root;
     ok(go(AT(g_syscall)) == USER_SYSCALL, "a program");
     for (unsigned int i = 0; i < STUB_MAX; i++)
         if (stubs[i].state == STUB_BOUND)
             kill_and_wait(stubs[i].fd);
-    ok(is_fault(go(AT(g_syscall)), VEC_GP, 0), "its stub dies: #GP");
+    ok(go(AT(g_syscall)) == USER_SYSCALL, "its stub dies between two runs: it goes on in another");
+    killing = true;
+    pthread_create(&thread, NULL, kill_now_and_then, NULL);
+    ok(is_fault(go(AT(g_spin)), VEC_GP, 0), "its stub dies under it: #GP");
+    killing = false;
+    pthread_join(thread, NULL);
     ok(go(AT(g_syscall)) == USER_SYSCALL, "and then there is another stub");
     for (unsigned int i = 0; i < STUB_MAX; i++)
         if (stubs[i].state == STUB_CLEAN || stubs[i].state == STUB_DIRTY) {

@@ -5,7 +5,7 @@
  *
  * Release: X is filled, operations are copied to Q, X.turn = 0, Q.go changes. Stop: the stub
  * sets X.turn. A kick is sent at most one at a time, and repeated from here while it goes
- * unanswered; a stub that uses CPU time without answering is killed.
+ * unanswered; a stub that goes on using CPU time without answering is killed.
  */
 #include <asm/unistd.h>
 #include <linux/time_types.h>
@@ -18,12 +18,15 @@
 #include "engine/soft/vcpu/user.h"
 
 #define CLOCK_MONOTONIC 1
+#define CPU_USER 1 /* which of a process's CPU clocks */
+#define CPU_ALL 2
 #define ETIMEDOUT 110
 
 #define MS 1000000ull
 #define WATCH_NS (50 * MS)       /* how often a waiting V looks whether the stub lives */
 #define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
-#define KICK_CPU_NS (60 * MS)    /* CPU time a kicked stub may use without stopping, see docs */
+#define KICK_USER_NS (60 * MS)   /* CPU time that a kicked stub may spend in its own code ... */
+#define KICK_CPU_NS (500 * MS)   /* ... and in all without stopping, see docs */
 #define UNMAP_PAGE_NS 10000      /* and more, a page that it has been told to unmap ... */
 #define UNMAP_MAX_NS (1000 * MS) /* ... but not for ever */
 #define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
@@ -63,9 +66,9 @@ static uint64_t now_ns(void)
 }
 
 /* CPU clock of another process, as clock_getcpuclockid() builds it. */
-static int cpu_clock(uint32_t pid)
+static int cpu_clock(uint32_t pid, uint32_t which)
 {
-    return (int)(~pid << 3 | 2);
+    return (int)(~pid << 3 | which);
 }
 
 void stub_run_init(void)
@@ -174,16 +177,39 @@ static bool spin_for_stop(struct stub *s, bool woken)
 /* How long a kick has gone unanswered. */
 struct patience {
     bool started, has_cpu;
-    uint64_t wall, cpu;
+    uint64_t wall, user, cpu;
 };
+
+static bool cpu_read(const struct stub *s, uint64_t *ret_user, uint64_t *ret_cpu)
+{
+    return !clock_read(cpu_clock(s->pid, CPU_USER), ret_user) &&
+           !clock_read(cpu_clock(s->pid, CPU_ALL), ret_cpu);
+}
+
+/* A stub is lost that has used so much CPU time since its kick; none: it was dead. The log hears
+ * of it more and more rarely: a hostile guest must not fill it. */
+static bool give_up(const struct stub *s, uint64_t user, uint64_t cpu)
+{
+    uint64_t n = ++user_stats.lost;
+
+    if (n & (n - 1))
+        return true;
+    if (cpu)
+        env_log("stub %u of a guest program does not stop: killed after %lu ms of CPU time, %lu in "
+                "its own code (stubs lost: %lu)",
+                s->pid, cpu / MS, user / MS, n);
+    else
+        env_log("stub %u of a guest program has died (stubs lost: %lu)", s->pid, n);
+    return true;
+}
 
 /* The stub did not stop for a while. Is it dead, or past all patience? */
 static bool is_lost(struct stub *s, struct patience *p)
 {
-    uint64_t cpu = 0, wall;
+    uint64_t user = 0, cpu = 0, wall;
 
     if (stub_signal(s->fd, 0))
-        return true;
+        return give_up(s, 0, 0);
     wake(s); /* in case it lied about being awake */
     if (!s->kicked)
         return false;
@@ -191,13 +217,15 @@ static bool is_lost(struct stub *s, struct patience *p)
     if (!p->started) {
         p->started = true;
         p->wall = wall;
-        p->has_cpu = !clock_read(cpu_clock(s->pid), &p->cpu);
+        p->has_cpu = cpu_read(s, &p->user, &p->cpu);
         return false;
     }
-    if (!p->has_cpu || clock_read(cpu_clock(s->pid), &cpu))
-        return wall - p->wall > KICK_WALL_NS;
-    if (cpu - p->cpu > KICK_CPU_NS + s->unmap_ns)
-        return true;
+    if (!p->has_cpu || !cpu_read(s, &user, &cpu))
+        return wall - p->wall > KICK_WALL_NS && give_up(s, 0, wall - p->wall);
+    user -= p->user;
+    cpu -= p->cpu;
+    if (user > KICK_USER_NS || cpu > KICK_CPU_NS + s->unmap_ns)
+        return give_up(s, user, cpu);
     stub_signal(s->fd, STUB_SIGUSR1);
     return false;
 }
@@ -316,7 +344,7 @@ enum stub_outcome stub_run(struct stub *s)
         choose_cpus(s);
     if (s->nops) {
         if (stub_park(s))
-            return STUB_HAS_DIED;
+            return STUB_DIED_BEFORE;
         n = ops_give(s);
     }
     s->q->spin = handover_budget(&handover);
@@ -330,7 +358,10 @@ enum stub_outcome stub_run(struct stub *s)
         (void)stubs_kick();
     ok = wait_for_stop(s, woken);
     running = NULL;
-    return ok ? STUB_HAS_STOPPED : STUB_HAS_DIED;
+    if (ok)
+        return STUB_HAS_STOPPED;
+    /* A program that forges this begins again where it was, to its own loss. */
+    return s->x->ack == s->q->go ? STUB_HAS_DIED : STUB_DIED_BEFORE;
 }
 
 void stub_sync_begin(struct stub *s, bool reset)
@@ -369,7 +400,7 @@ static int park_slowly(struct stub *s)
         if (now_ns() < next)
             continue;
         next += KICKED_NS;
-        if (is_lost(s, &p) && !is_proven(s)) {
+        if (!is_proven(s) && is_lost(s, &p)) {
             r = -ESRCH;
             break;
         }

@@ -25,7 +25,8 @@ enum stub_state {
 
 enum stub_outcome {
     STUB_HAS_STOPPED, /* x says why */
-    STUB_HAS_DIED,    /* or did not stop when it had to, and has been killed */
+    STUB_HAS_DIED,    /* or did not stop when it had to: kill it. Its program may have run */
+    STUB_DIED_BEFORE, /* the same before its program began: nothing of it was executed */
 };
 
 struct stub {

@@ -409,6 +409,22 @@ static void map_last_fault(const struct vcpu *v, struct space *sp)
         user_tlb_fill(sp, last_fault.va, last_fault.access, &error);
 }
 
+/* Run the space's stub until there is something to act on. */
+static enum user_stop run_stub(struct vcpu *v, struct space *sp, struct fault *ret_fault)
+{
+    user_fpu_give(sp->stub);
+    switch (stub_run(sp->stub)) {
+    case STUB_HAS_STOPPED:
+        return on_stop(v, sp, ret_fault);
+    case STUB_DIED_BEFORE: /* v has all of the program's registers: in another stub it goes on */
+        space_rebuild(v, sp);
+        return USER_EVENT;
+    default:
+        space_rebuild(v, sp);
+        return fault_stop(ret_fault, VEC_GP, true, 0);
+    }
+}
+
 enum user_stop user_run(struct vcpu *v, struct fault *ret_fault)
 {
     struct space *sp;
@@ -429,12 +445,7 @@ enum user_stop user_run(struct vcpu *v, struct fault *ret_fault)
             space_restart(sp);
         if (!user_regs_store(v, sp, ret_fault))
             return USER_FAULT;
-        user_fpu_give(sp->stub);
-        if (stub_run(sp->stub) == STUB_HAS_DIED) {
-            space_rebuild(v, sp);
-            return fault_stop(ret_fault, VEC_GP, true, 0);
-        }
-        stop = on_stop(v, sp, ret_fault);
+        stop = run_stub(v, sp, ret_fault);
     } while (stop == USER_EVENT && !stubs_kick_pending());
     if (stop == USER_EVENT)
         stubs_kick_clear();

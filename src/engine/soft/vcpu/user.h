@@ -68,6 +68,6 @@ extern uint32_t user_fpu_here; /* 1: V's own registers hold the vCPU's FPU state
 /* Counters for run->stats. */
 struct user_stats {
     uint64_t runs, syscalls_trap, syscalls_fast, faults, maps, unmaps, kicks, patches, spawns,
-        recycles, batches, ops;
+        recycles, batches, ops, lost;
 };
 extern struct user_stats user_stats;
