@@ -4,17 +4,20 @@ at what is on the disks.
 
 What the guest had been told was flushed must be there, the file system must need no more than
 its journal, the image's format must be whole, and the next round must get the disks although
-nobody gave them back. The disks go from round to round as they are. `kill-rounds` is the
-command, test_block.py runs a few.
+nobody gave them back. The disks go from round to round as they are; the guest is booted once and
+saved when it is about to mount them, and each round restores it. `kill-rounds` is the command,
+test_block.py runs a few.
 """
 
 import os
 import random
 import secrets
+import shlex
 import signal
 import subprocess
 import threading
 
+from guestkit import XM
 from guestkit.family import family, prefix
 from guestkit.machine import Machine
 
@@ -22,13 +25,17 @@ MODULES = ("xen-blkfront", "crc32c_generic", "crc32c-intel", "ext4")
 SLOTS = 1024  # records on the disk without a file system
 
 # A record is a line in a file, and a sector of the second disk; both are flushed before its
-# number is told. Beside that, data and directories that nobody waits for.
+# number is told. Beside that, data and directories that nobody waits for. The number of the round
+# comes by the console, after the guest has been restored.
 LOAD = r"""
 exec 2>&1
 for module in xen-blkfront crc32c_generic crc32c-intel ext4; do modprobe $module; done
 n=0; while [ ! -b /dev/xvdb ] && [ $n -lt 200 ]; do usleep 20000; n=$((n + 1)); done
 mkdir -p /mnt
-mount -t ext4 /dev/xvda /mnt || exit 1
+echo loaded
+read -r round </dev/console
+fail() { dmesg | tail -n 30; exit $1; }
+mount -t ext4 /dev/xvda /mnt || fail 1
 rm -rf /mnt/log /mnt/noise* /mnt/tree*
 while :; do dd if=/dev/urandom of=/mnt/noise bs=64k count=48; mv /mnt/noise /mnt/noise2; done 2>/dev/null &
 while :; do mkdir -p /mnt/tree/a/b/c; cp /init /mnt/tree/a/b; rm -rf /mnt/tree2
@@ -36,12 +43,13 @@ while :; do mkdir -p /mnt/tree/a/b/c; cp /init /mnt/tree/a/b; rm -rf /mnt/tree2
 i=0
 while :; do
     i=$((i + 1))
-    echo "ROUND.$i" | dd of=/mnt/log oflag=append conv=notrunc,fsync 2>/dev/null || exit 2
-    printf '%-511s\n' "ROUND.$i" |
-        dd of=/dev/xvdb bs=512 seek=$((i % SLOTS)) conv=notrunc,fsync 2>/dev/null || exit 3
+    echo "$round.$i" | dd of=/mnt/log oflag=append conv=notrunc,fsync 2>/dev/null || fail 2
+    printf '%-511s\n' "$round.$i" |
+        dd of=/dev/xvdb bs=512 seek=$((i % SLOTS)) conv=notrunc,fsync 2>/dev/null || fail 3
     echo $i
 done
 """
+PATIENCE = 600  # seconds until a guest that shows nothing counts as stuck
 
 
 class LostData(Exception):
@@ -98,16 +106,37 @@ class Disks:
                 raise LostData(f"sector {slot} has record {found}, {number}.{i} was safe")
 
 
-class Round:
-    """One guest's life."""
+def xm(*words):
+    return [*shlex.split(XM), *words]
 
-    def __init__(self, kernel_dir, disks, number, after):
-        self._nonce = secrets.token_hex(8)
+
+class Saved:
+    """A guest that has booted, saved in a file; it has the name `name` in each of its lives."""
+
+    def __init__(self, kernel_dir, disks):
+        self.path = os.path.join(disks.directory, "guest.saved")
+        with Machine("xm", kernel_dir, memory=96, config=disks.config()) as machine:
+            self.name = machine.name
+            machine.prepare(LOAD.replace("SLOTS", str(SLOTS)), modules=MODULES)
+            with subprocess.Popen(machine.arguments(), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as console:
+                text = b""
+                while not text.endswith(b"loaded\n"):
+                    line = console.stdout.readline()
+                    if not line:
+                        raise LostData(f"the guest did not boot:\n{text.decode('utf-8', 'replace')}")
+                    text += line
+                call(*xm("save", self.name, self.path))
+
+
+class Round:
+    """One life of the guest."""
+
+    def __init__(self, saved, number, after):
+        self._saved, self._number = saved, number
         self._after = after  # seconds from the first record to the kill
-        self._output = bytearray()
-        self._timer = None
-        self._disks, self._number = disks, number
-        self._kernel_dir = kernel_dir
+        self._nonce = secrets.token_hex(8)
+        self._killed = False
 
     def _kill(self):
         """All at once, as far as there is such a thing; and who was born meanwhile."""
@@ -128,25 +157,42 @@ class Round:
         except OSError:
             return True
 
-    def _sink(self, data):
-        self._output += data
-        if self._timer is None and b"\n" in self._output:
-            self._timer = threading.Timer(self._after, self._kill)
-            self._timer.start()
+    def _kill_now(self):
+        self._killed = True
+        self._kill()
+
+    def _watch(self, console):
+        """What the guest says until it is killed."""
+        text = b""
+        timer = threading.Timer(PATIENCE, self._kill)
+        timer.start()
+        try:
+            while line := console.stdout.readline():
+                if not text:
+                    timer.cancel()
+                    timer = threading.Timer(self._after, self._kill_now)
+                    timer.start()
+                text += line
+        finally:
+            timer.cancel()
+            timer.join()
+        return text
 
     def run(self):
         """How many records were told; raises LostData."""
-        command = LOAD.replace("ROUND", str(self._number)).replace("SLOTS", str(SLOTS))
-        with Machine("xm", self._kernel_dir, memory=96, config=self._disks.config(),
-                     prefix=prefix(self._nonce)) as machine:
-            result = machine.run(command, modules=MODULES, sink=self._sink, timeout=600)
-        if self._timer is None:
-            raise LostData(f"the guest wrote nothing:\n{result.console_text()[-1500:]}")
-        self._timer.join()
-        told = [int(line) for line in self._output.split(b"\n")[:-1] if line.strip().isdigit()]
-        if result.status is not None or told != list(range(1, len(told) + 1)):
-            raise LostData(f"the guest ended by itself:\n{result.text()[-1500:]}")
-        self._disks.check(self._number, len(told))
+        ours = prefix(self._nonce)
+        try:
+            call(*ours, *xm("restore", self._saved.path))
+            with subprocess.Popen([*ours, *xm("console", self._saved.name)], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as console:
+                console.stdin.write(f"{self._number}\n".encode())
+                console.stdin.flush()
+                text = self._watch(console)
+        finally:
+            self._kill()
+        told = text.split(b"\n")[:-1]
+        if not self._killed or told != [b"%d" % i for i in range(1, len(told) + 1)]:
+            raise LostData("the guest said:\n" + text.decode("utf-8", "replace")[-3000:])
         return len(told)
 
 
@@ -154,9 +200,11 @@ def rounds(kernel_dir, directory, form, count, seed, report=None):
     """`count` rounds on the same disks; records that were checked. Raises LostData."""
     chance = random.Random(seed)
     disks = Disks(directory, form)
+    saved = Saved(kernel_dir, disks)
     total = 0
     for number in range(1, count + 1):
-        told = Round(kernel_dir, disks, number, chance.uniform(0, 1.5)).run()
+        told = Round(saved, number, chance.uniform(0, 1.5)).run()
+        disks.check(number, told)
         total += told
         if report:
             report(number, told)

@@ -3,7 +3,8 @@
 kernel's. `soak` is the command, test_soak.py runs a minute of each.
 
 devices: a Debian on its own disk verifies what it writes there, sends to and receives from the host
-through passt, and forks, all at once. stress: the classes of stress-ng that ask an engine most.
+through passt, and forks, all at once; then it shuts down, and its file system must be clean.
+stress: the classes of stress-ng that ask an engine most.
 """
 
 import contextlib
@@ -101,11 +102,14 @@ def devices(seconds, vcpus=2, memory=512):
         guest.wait()
         done = guest.ssh(INSTALL, 3600)
         if done.returncode:
-            raise GuestkitError(f"the guest could not install fio and iperf3:\n{done.stdout[-2000:]}")
+            raise GuestkitError(f"the guest could not install fio and iperf3:\n"
+                                 f"{done.stdout[-2000:]}{done.stderr[-1000:]}")
         with iperf_server() as port:
             command = DEVICES.replace("SECONDS_LEFT", str(seconds)).replace("PORT", str(port))
             done = guest.ssh(command, seconds + 600)
         log = guest.ssh("dmesg").stdout
+        guest.shut_down()
+        guest.check_disk()
     if done.returncode or bad_news(log) or len(log) < 1000:
         raise Trouble(f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}\n{bad_news(log)}")
     return done.stdout

@@ -30,26 +30,10 @@ def system(xm):
         return pytest.skip(f"mkguest could not make the system: {error}")
 
 
-def check_disk(guest):
-    """The guest shut down: its file system is clean without a repair."""
-    path = guest.disk
-    if guest.form != "raw":
-        subprocess.run(["qemu-img", "check", "-q", path], check=True)
-        path = os.path.join(guest.directory, "disk.raw")
-        subprocess.run(["qemu-img", "convert", "-O", "raw", guest.disk, path], check=True)
-    done = subprocess.run([debian.tool("e2fsck", "e2fsprogs"), "-fn", path], capture_output=True,
-                          text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def shut_down(xm, *guests):
+def shut_down(*guests):
     for guest in guests:
-        done = subprocess.run([xm, "shutdown", "-w", guest.name], capture_output=True, text=True,
-                              timeout=600, check=False)
-        assert done.returncode == 0, done.stderr
-    for guest in guests:
-        assert guest.process.wait(120) == 0, guest.console_text()[-2000:]
-        check_disk(guest)
+        guest.shut_down()
+        guest.check_disk()
 
 
 def check_ssh(guest, command, timeout=900):
@@ -110,7 +94,7 @@ def test_network_and_shutdown(system, xm):
         done = subprocess.run([*guest.ssh_arguments(), "cat"], input=data, capture_output=True,
                               text=True, timeout=600, check=False)
         assert done.stdout == data, done.stderr
-        shut_down(xm, guest)
+        shut_down(guest)
 
 
 @needs_passt
@@ -135,7 +119,7 @@ def test_save_and_restore(system, xm, tmp_path):
         assert int(check_ssh(guest, "cat /root/n")) > first
         assert check_ssh(guest, "systemctl --failed --no-legend") == ""
         assert "Call Trace" not in check_ssh(guest, "dmesg")
-        shut_down(xm, guest)
+        shut_down(guest)
 
 
 @pytest.mark.skipif(not os.path.exists(GRUB), reason="grub-xen-host is not installed")
@@ -145,7 +129,7 @@ def test_grub(system, xm):
         guest.start()
         guest.wait()
         assert "Debian GNU/Linux (rescue)" in guest.console_text()
-        shut_down(xm, guest)
+        shut_down(guest)
 
 
 LOADS = """
@@ -182,7 +166,7 @@ def test_disks_under_load(system, xm, tmp_path):
             check_ssh(guest, FIO)
             check_ssh(guest, f"umount /srv && e2fsck -fn {device}")
         assert check_ssh(guest, "dmesg -l err | grep -v -i mce || true") == ""
-        shut_down(xm, guest)
+        shut_down(guest)
     subprocess.run(["qemu-img", "check", "-q", qcow2], check=True)
 
 
@@ -201,4 +185,4 @@ def test_ten_guests(system, xm):
             check_ssh(guest, f"hostnamectl --static hostname guest-{number} || hostname guest-{number}")
         assert [check_ssh(guest, "hostname").strip() for guest in guests] == [
             f"guest-{number}" for number in range(10)]
-        shut_down(xm, *guests)
+        shut_down(*guests)

@@ -83,10 +83,11 @@ def tool(name, package):
     return path
 
 
-def quietly(*words):
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def quietly(*words, timeout=None):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=timeout, check=False)
     if done.returncode:
-        raise GuestkitError(f"{os.path.basename(words[0])} failed: {done.stderr.strip()}")
+        raise GuestkitError(f"{os.path.basename(words[0])} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout
 
 

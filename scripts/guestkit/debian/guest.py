@@ -2,12 +2,13 @@
 """A Debian guest on its own copy of a finished system's disk, reached by ssh."""
 
 import os
+import shlex
 import socket
 import subprocess
 import time
 
-from . import HOST_NAME, copy_disk, scratch
-from .. import GuestkitError
+from . import HOST_NAME, copy_disk, quietly, scratch, tool
+from .. import XM, GuestkitError
 from ..machine import Machine
 
 FIRST, LAST = 2222, 2321  # where ports for ssh are looked for
@@ -93,3 +94,18 @@ class Guest(Machine):
         """Run shell text in it; a subprocess.CompletedProcess."""
         return subprocess.run([*self.ssh_arguments(), command], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=timeout, check=False, **options)
+
+    def shut_down(self, timeout=600):
+        """As `xm shutdown -w` does, and it must end well."""
+        quietly(*shlex.split(XM), "shutdown", "-w", self.name, timeout=timeout)
+        if self.process.wait(120):
+            raise GuestkitError(f"the guest ended badly:\n{self.console_text()[-2000:]}")
+
+    def check_disk(self):
+        """After it shut down its file system must be clean without a repair."""
+        path = self.disk
+        if self.form != "raw":
+            quietly("qemu-img", "check", "-q", path)
+            path = os.path.join(self.directory, "disk.raw")
+            quietly("qemu-img", "convert", "-O", "raw", self.disk, path)
+        quietly(tool("e2fsck", "e2fsprogs"), "-fn", path)
