@@ -298,7 +298,7 @@ static void warn_later(struct config *c)
         const struct option_info *o = &option_table[i];
         bool asks = config_is_set(c, o->name);
 
-        if (o->status != OPTION_LATER || !asks || (hvm && hvm_config_uses(o->name)))
+        if (o->status != OPTION_LATER || !asks || (hvm && hvm_config_uses(c, o->name)))
             continue;
         if (o->type == OPTION_LIST)
             asks = config_list_count(c, o->name) > 0;

@@ -12,19 +12,39 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/virt.h"
 
 #define MAX_VIDEORAM 256
 #define MAX_TIMEOFFSET (200ll * 366 * 86400)
 #define MAX_LIST 8
+#define MAX_SOUND 64
 #define VNC_PASSWORD_MAX 8
 
 static const struct {
     const char *name;
     bool otherwise;
 } switches[] = {
-    {"acpi", true},  {"apic", true},       {"pae", true},  {"nx", true},
-    {"hpet", false}, {"localtime", false}, {"usb", false},
+    {"acpi", true}, {"acpi_s3", true},    {"acpi_s4", true}, {"apic", true},       {"pae", true},
+    {"nx", true},   {"nestedhvm", false}, {"hpet", false},   {"localtime", false}, {"usb", false},
+};
+
+/* What some config may count on, and does not get. */
+static const struct {
+    const char *option, *unless, *text;
+} without_effect[] = {
+    {"hdtype", "ide", "the disks are behind an IDE controller"},
+    {"parallel", "none", "there are no parallel ports"},
+    {"monitor", "0", "the domain process alone talks to the device model"},
+    {"isa", "0", "the machine has a PCI bus"},
+    {"mmio_hole", "", "the machine has its usual hole"},
+    {"gfx_passthru", "0", "no device of the host is passed through"},
+    {"xen_platform_pci", "0",
+     "there are no Xen interfaces for such guests; virtio disks (xvde) and cards (model=virtio) "
+     "are the quick ones"},
+    {"spice", "0", "the screen is shown by VNC (vnc = 1)"},
+    {"device_model_args", "", "the device model gets no other arguments"},
+    {"device_model_args_hvm", "", "the device model gets no other arguments"},
 };
 
 /* A word that goes into a list of the device model, where a comma separates. */
@@ -143,15 +163,33 @@ static int check_usbdevice(const struct config *c, const json_t *hvm, struct err
     return 0;
 }
 
-static int add_sound(struct config *c, json_t *hvm, struct err *err)
+static bool is_sound_card(const char *word, size_t len)
 {
-    static const char *const cards[] = {"", "sb16", "es1370", "ac97", "hda", "all", "adlib"};
-    const char *card = config_string(c, "soundhw", config_int(c, "enable_audio", 0) ? "sb16" : "");
+    static const char *const cards[] = {"sb16", "es1370",  "ac97", "hda",
+                                        "gus",  "cs4231a", "all",  "adlib"};
 
     for (size_t i = 0; i < ARRAY_SIZE(cards); i++)
-        if (strcmp(card, cards[i]) == 0)
-            return add_text(hvm, "soundhw", card, err);
-    return complain(c, "soundhw", card, "none of sb16, es1370, ac97, hda, adlib, all", err);
+        if (strlen(cards[i]) == len && strncmp(word, cards[i], len) == 0)
+            return true;
+    return false;
+}
+
+/* One card, or several with commas between. */
+static int add_sound(struct config *c, json_t *hvm, struct err *err)
+{
+    const char *cards = config_string(c, "soundhw", config_int(c, "enable_audio", 0) ? "sb16" : "");
+    bool good = strlen(cards) < MAX_SOUND;
+
+    for (const char *at = cards; good && *at; at += *at == ',') {
+        size_t len = strcspn(at, ",");
+
+        good = is_sound_card(at, len);
+        at += len;
+    }
+    if (!good)
+        return complain(c, "soundhw", cards,
+                        "none of sb16, es1370, ac97, hda, adlib, gus, cs4231a, all", err);
+    return add_text(hvm, "soundhw", cards, err);
 }
 
 static int add_video(const struct config *c, json_t *hvm, struct err *err)
@@ -332,6 +370,39 @@ static int add_consoles(const struct config *c, json_t *hvm, struct err *err)
     return rc < 0 ? rc : check_usbdevice(c, hvm, err);
 }
 
+/* Has the option a value that asks for something else than `unless`? */
+static bool asks(const struct config *c, const char *option, const char *unless)
+{
+    const struct value *v = config_is_set(c, option) ? config_value(c, option) : NULL;
+
+    if (!v || !value_truth(v))
+        return false;
+    return v->kind != VALUE_STRING ||
+           (strcmp(v->string.text, unless) != 0 && strcmp(v->string.text, "0") != 0);
+}
+
+static void warn_without_effect(struct config *c, const json_t *hvm)
+{
+    bool emulated = strcmp(json_get_string(hvm, "cpu", ""), virt_cpu_name(VIRT_EMULATED)) == 0;
+
+    if (!is_firmware(config_string(c, "loader", "")))
+        config_warn(c, "%s: loader has no effect: the firmware is SeaBIOS",
+                    config_place(c, "loader"));
+    for (size_t i = 0; i < ARRAY_SIZE(without_effect); i++) {
+        const char *option = without_effect[i].option;
+
+        if (asks(c, option, without_effect[i].unless))
+            config_warn(c, "%s: %s has no effect: %s", config_place(c, option), option,
+                        without_effect[i].text);
+    }
+    if (emulated && asks(c, "viridian", "0"))
+        config_warn(c, "%s: viridian has no effect on an emulated CPU",
+                    config_place(c, "viridian"));
+    if (emulated && json_get_int(hvm, "timer_mode", 0) >= 2)
+        config_warn(c, "%s: timer_mode has no effect on an emulated CPU but for 0 and 1",
+                    config_place(c, "timer_mode"));
+}
+
 int hvm_config_add(struct config *c, json_t *doc, struct err *err)
 {
     json_t *hvm = json_object();
@@ -358,17 +429,27 @@ int hvm_config_add(struct config *c, json_t *doc, struct err *err)
         rc = add_sound(c, hvm, err);
     if (rc == 0)
         rc = add_clock(c, hvm, err);
-    return rc < 0 ? rc : add_timer_mode(c, hvm, err);
+    if (rc == 0)
+        rc = add_timer_mode(c, hvm, err);
+    if (rc == 0)
+        warn_without_effect(c, hvm);
+    return rc;
 }
 
-bool hvm_config_uses(const char *option)
+bool hvm_config_uses(const struct config *c, const char *option)
 {
+    static const char *const seabios[] = {"", "bios", "seabios", "rombios"};
     static const char *const options[] = {"vnc",       "vncdisplay",     "vncunused",
                                           "vnclisten", "vncpasswd",      "sdl",
                                           "keymap",    "rtc_timeoffset", "maxvcpus"};
 
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         if (strcmp(option, options[i]) == 0)
+            return true;
+    if (strcmp(option, "bios") != 0 && strcmp(option, "firmware") != 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(seabios); i++)
+        if (strcmp(config_string(c, option, ""), seabios[i]) == 0)
             return true;
     return false;
 }

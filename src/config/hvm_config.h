@@ -13,5 +13,6 @@
  * place. */
 int hvm_config_add(struct config *c, json_t *doc, struct err *err) MUST_CHECK;
 
-/* Has this option its effect for these guests, whatever options.def says of others? */
-bool hvm_config_uses(const char *option);
+/* Has this option, with the value it has, its effect for these guests, whatever options.def says of
+ * others? */
+bool hvm_config_uses(const struct config *c, const char *option);

@@ -39,6 +39,10 @@ static void add_machine(struct words *w, const struct hvm_spec *s, const struct 
     words_add_option(w, "-m", "%llu", (unsigned long long)m->memory_mib);
     words_add_option(w, "-smp", "%u,maxcpus=%u,sockets=%u,cores=1,threads=1", m->vcpus, m->maxvcpus,
                      m->maxvcpus);
+    if (!s->acpi_s3)
+        words_add_option(w, "-global", "PIIX4_PM.disable_s3=1");
+    if (!s->acpi_s4)
+        words_add_option(w, "-global", "PIIX4_PM.disable_s4=1");
     words_add(w, "-S");
     /* Each life has a device model of its own: it stops at the end of one, and is asked why. */
     words_add_option(w, "-action", "%s", "reboot=shutdown,shutdown=pause,panic=pause");
@@ -46,9 +50,11 @@ static void add_machine(struct words *w, const struct hvm_spec *s, const struct 
 
 static void add_cpu(struct words *w, const struct hvm_spec *s)
 {
+    /* Without PAE there are neither 64-bit page tables nor their NX bit. */
     words_add_option(
-        w, "-cpu", "%s%s%s%s%s", s->kvm ? "host" : EMULATED_CPU, s->pae ? "" : ",pae=off",
-        s->nx ? "" : ",nx=off", s->apic ? "" : ",apic=off",
+        w, "-cpu", "%s%s%s%s%s%s", s->kvm ? "host" : EMULATED_CPU, s->pae ? "" : ",pae=off,lm=off",
+        s->nx && s->pae ? "" : ",nx=off", s->apic ? "" : ",apic=off",
+        s->nestedhvm ? "" : ",svm=off,vmx=off",
         s->viridian && s->kvm ? ",hv-relaxed,hv-vapic,hv-spinlocks=0x1fff,hv-time,hv-vpindex" : "");
     /* Triple faults are told by this log only. */
     if (!s->kvm)
@@ -107,24 +113,40 @@ static void add_video(struct words *w, const struct hvm_spec *s)
                          s->vnc.password[0] ? ",password=on" : "");
 }
 
-static void add_usb_and_sound(struct words *w, const struct hvm_spec *s)
+static void add_usb(struct words *w, const struct hvm_spec *s)
 {
-    static const struct {
-        const char *card, *device;
-    } cards[] = {{"sb16", "sb16"},
-                 {"adlib", "adlib"},
-                 {"es1370", "ES1370"},
-                 {"ac97", "AC97"},
-                 {"hda", "intel-hda"}};
-
     for (unsigned int i = 0; i < s->nr_usb; i++)
         words_add_option(w, "-device", "usb-%s",
                          strcmp(s->usb_device[i], "keyboard") == 0 ? "kbd" : s->usb_device[i]);
+}
+
+/* Is the word in a list with commas between? */
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *at = list; *at; at += strspn(at, ",")) {
+        size_t length = strcspn(at, ",");
+
+        if (length == n && strncmp(at, word, n) == 0)
+            return true;
+        at += length;
+    }
+    return false;
+}
+
+static void add_sound(struct words *w, const struct hvm_spec *s)
+{
+    static const struct {
+        const char *card, *device;
+    } cards[] = {{"sb16", "sb16"},     {"adlib", "adlib"}, {"cs4231a", "cs4231a"}, {"gus", "gus"},
+                 {"es1370", "ES1370"}, {"ac97", "AC97"},   {"hda", "intel-hda"}};
+
     if (!s->soundhw[0])
         return;
     words_add_option(w, "-audiodev", "none,id=sound");
     for (size_t i = 0; i < ARRAY_SIZE(cards); i++) {
-        if (strcmp(s->soundhw, "all") != 0 && strcmp(s->soundhw, cards[i].card) != 0)
+        if (!has_word(s->soundhw, "all") && !has_word(s->soundhw, cards[i].card))
             continue;
         if (strcmp(cards[i].card, "hda") == 0) {
             words_add_option(w, "-device", "intel-hda");
@@ -133,6 +155,12 @@ static void add_usb_and_sound(struct words *w, const struct hvm_spec *s)
             words_add_option(w, "-device", "%s,audiodev=sound", cards[i].device);
         }
     }
+}
+
+/* Would a port that listens hold up the machine's start until somebody has come? */
+static bool waits_for_client(const char *text)
+{
+    return strstr(text, ",server") && !strstr(text, "nowait") && !strstr(text, "wait=off");
 }
 
 static void add_channels(struct words *w, const struct hvm_spec *s, const struct hvm_machine *m)
@@ -152,7 +180,8 @@ static void add_channels(struct words *w, const struct hvm_spec *s, const struct
             words_add_option(w, "-serial", "chardev:serial%u", i);
             break;
         case HVM_SERIAL_TCP:
-            words_add_option(w, "-serial", "%s", s->serial_text[i]);
+            words_add_option(w, "-serial", "%s%s", s->serial_text[i],
+                             waits_for_client(s->serial_text[i]) ? ",nowait" : "");
             break;
         case HVM_SERIAL_NONE:
             words_add_option(w, "-serial", "none");
@@ -182,7 +211,8 @@ int hvm_args_make(struct words *w, const struct hvm_spec *s, const struct hvm_ma
     add_channels(w, s, m);
     add_kernel(w, m);
     add_video(w, s);
-    add_usb_and_sound(w, s);
+    add_usb(w, s);
+    add_sound(w, s);
     hvm_args_add_drives(w, s, m);
     hvm_args_add_nics(w, s, m);
     words_add_option(w, "-device", "virtio-balloon-pci,id=balloon");

@@ -24,6 +24,8 @@
 #define MIB (1024 * 1024)
 #define PAGES_PER_MIB 256
 
+#define MAX_CLOCK_OFFSET (200ll * 366 * 86400)
+
 /* --- events ------------------------------------------------------------------------------- */
 
 static void PRINTF_FMT(3, 4)
@@ -63,6 +65,16 @@ static void on_shutdown(struct hvm *h, const char *reason)
         end_life(h, SHUTDOWN_CRASH, "the device model was ended from outside (%s)", reason);
 }
 
+/* The guest has set its clock, which is now so far from where this life's would be: the next life's
+ * goes on from there. */
+static void on_clock(struct hvm *h, json_int_t seconds)
+{
+    if (seconds >= -MAX_CLOCK_OFFSET && seconds <= MAX_CLOCK_OFFSET &&
+        h->clock_offset + seconds >= -MAX_CLOCK_OFFSET &&
+        h->clock_offset + seconds <= MAX_CLOCK_OFFSET)
+        h->spec.rtc_timeoffset = h->clock_offset + seconds;
+}
+
 static void on_event(void *arg, const char *event, const json_t *data)
 {
     struct hvm *h = arg;
@@ -75,6 +87,8 @@ static void on_event(void *arg, const char *event, const json_t *data)
         hvm_dump_completed(h, data);
     else if (strcmp(event, "DEVICE_DELETED") == 0)
         hvm_vcpus_adjust(h); /* nothing else is unplugged */
+    else if (strcmp(event, "RTC_CHANGE") == 0)
+        on_clock(h, json_get_int(data, "offset", 0));
     else if (strcmp(event, "BLOCK_IO_ERROR") == 0)
         log_guest(LOG_WARN, "hvm", "disk %s: %s error: %s", json_get_string(data, "node-name", "?"),
                   json_get_string(data, "operation", "I/O"), json_get_string(data, "reason", "?"));
@@ -338,6 +352,7 @@ int hvm_start(struct hvm *h, struct err *err)
     d->reason = SHUTDOWN_NONE;
     d->reason_text[0] = '\0';
     h->reboot_wanted = false;
+    h->clock_offset = h->spec.rtc_timeoffset;
     h->nr_cpus = (unsigned int)__builtin_popcount(d->vcpu_avail);
     rc = start(h, err);
     if (rc == 0) {

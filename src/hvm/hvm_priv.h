@@ -72,6 +72,7 @@ struct hvm {
     uint64_t balloon_mib; /* what the guest was asked to have */
     unsigned int nr_cpus; /* that this machine has had so far */
     bool reboot_wanted;   /* the power button was pressed for a reboot */
+    int64_t clock_offset; /* of this life's clock at its start, seconds: rtc_timeoffset then */
     int answer_fd;        /* goes with the answer to a request; -1 = none */
     int next_set;         /* the next free fdset */
 };

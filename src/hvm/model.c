@@ -142,25 +142,31 @@ void hvm_fds_close(struct hvm_fds *all)
     all->count = 0;
 }
 
-/* Register dumps: "EAX=...", "CPU Reset (CPU 0)", "FPR0=...". Failed assertions of GLib do not
- * begin with the program's name either. */
-static bool is_dump(const char *line)
+/* Of a line with the device model's words, what comes behind its name. NULL for register dumps:
+ * "EAX=...", "CPU Reset (CPU 0)", "FPR0=...". */
+static const char *find_words(const char *line)
 {
-    return strncmp(line, PROGRAM, strlen(PROGRAM)) != 0 && strncmp(line, "ERROR:", 6) != 0;
+    static const char *const names[] = {PROGRAM ": ", "qemu: "};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strncmp(line, names[i], strlen(names[i])) == 0)
+            return line + strlen(names[i]);
+    /* A failed assertion of the C library begins with the name, one of GLib does not. */
+    return strncmp(line, PROGRAM, strlen(PROGRAM)) == 0 || strncmp(line, "ERROR:", 6) == 0 ? line
+                                                                                           : NULL;
 }
 
 static void take_line(struct model *m)
 {
-    const char *text = m->line;
+    const char *text;
 
     m->line[m->line_used] = '\0';
     m->line_used = 0;
-    if (strncmp(text, "Triple fault", 12) == 0)
+    if (strncmp(m->line, "Triple fault", 12) == 0)
         m->triple_fault = true;
-    if (is_dump(text))
+    text = find_words(m->line);
+    if (!text)
         return;
-    if (strncmp(text, PROGRAM ": ", strlen(PROGRAM) + 2) == 0)
-        text += strlen(PROGRAM) + 2;
     snprintf(m->last_words, sizeof(m->last_words), "%s", text);
     log_clean(m->last_words);
     log_guest(LOG_WARN, "hvm", "device model: %s", text);

@@ -41,10 +41,17 @@ static void take_switches(struct hvm_spec *s, const json_t *object)
         const char *key;
         bool *to, otherwise;
     } switches[] = {
-        {"acpi", &s->acpi, true},  {"apic", &s->apic, true},
-        {"pae", &s->pae, true},    {"nx", &s->nx, true},
-        {"hpet", &s->hpet, false}, {"viridian", &s->viridian, false},
-        {"usb", &s->usb, false},   {"localtime", &s->localtime, false},
+        {"acpi", &s->acpi, true},
+        {"acpi_s3", &s->acpi_s3, true},
+        {"acpi_s4", &s->acpi_s4, true},
+        {"apic", &s->apic, true},
+        {"pae", &s->pae, true},
+        {"nx", &s->nx, true},
+        {"nestedhvm", &s->nestedhvm, false},
+        {"hpet", &s->hpet, false},
+        {"viridian", &s->viridian, false},
+        {"usb", &s->usb, false},
+        {"localtime", &s->localtime, false},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
@@ -156,12 +163,11 @@ static int take_choice(const json_t *object, const char *key, const char *otherw
 static int take_cards(struct hvm_spec *s, const json_t *object, struct err *err)
 {
     static const char *const vga[] = {"none", "stdvga", "cirrus", "qxl"};
-    static const char *const sound[] = {"", "sb16", "es1370", "ac97", "hda", "adlib", "all"};
     json_int_t videoram = json_get_int(object, "videoram", 0);
     int rc = take_choice(object, "vga", "cirrus", vga, ARRAY_SIZE(vga), s->vga, err);
 
     if (rc == 0)
-        rc = take_choice(object, "soundhw", "", sound, ARRAY_SIZE(sound), s->soundhw, err);
+        rc = take_text(object, "soundhw", ",", s->soundhw, sizeof(s->soundhw), err);
     if (rc == 0 && (videoram < 0 || videoram > MAX_VIDEORAM))
         rc = err_set(err, EINVAL, "videoram: more than %d MiB", MAX_VIDEORAM);
     s->videoram = (unsigned int)videoram;

@@ -26,10 +26,11 @@ struct hvm_vnc {
 struct hvm_spec {
     bool kvm;     /* the CPU: the host's, else an emulated one */
     char boot[8]; /* letters of a c d n */
-    bool acpi, apic, pae, nx, hpet, viridian, localtime, usb;
+    bool acpi, acpi_s3, acpi_s4, apic, pae, nx, nestedhvm, hpet, viridian, localtime, usb;
     int timer_mode;
     int64_t rtc_timeoffset; /* seconds */
-    char vga[16], soundhw[16], keymap[40];
+    char vga[16], keymap[40];
+    char soundhw[64];      /* cards with commas between */
     unsigned int videoram; /* MiB, 0 = the card's own */
     bool has_vnc;
     struct hvm_vnc vnc;

@@ -120,7 +120,8 @@ static int put_nodes(struct hvm *h)
     path_of(h, "console/vnc-listen", path);
     if (rc == 0 && h->vnc_port)
         rc = xs_printf(h->store.client, XS_NO_TX, path, "%s", h->vnc_address);
-    return rc;
+    path_of(h, "control/feature-poweroff", path);
+    return rc < 0 ? rc : xs_printf(h->store.client, XS_NO_TX, path, "%d", h->spec.acpi);
 }
 
 static int watch(struct hvm *h, const char *node, xs_watch_fn *fn)

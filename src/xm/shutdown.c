@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * shutdown.c - xm shutdown and xm reboot: ask guests to end, by the xenstore node that their
- * kernels watch. The guest decides when; -w waits for it.
+ * kernels watch, or that presses the power button of a machine. The guest decides when; -w waits
+ * for it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -84,26 +85,43 @@ static int find_targets(struct shutdown *s, struct err *err)
         return err_set(err, ENOMEM, "out of memory");
     for (size_t i = 0; i < count; i++) {
         s->targets[i].entry = s->all ? entries[i] : one;
+        s->targets[i].done = true; /* until it is asked */
         s->targets[i].restarts = restarts_of(&s->targets[i].entry);
     }
     s->nr_targets = count;
     return 0;
 }
 
-static int request_all(const struct shutdown *s, struct err *err)
+static int request_one(struct xs_client *xs, const char *request,
+                       const struct registry_entry *entry, struct err *err)
+{
+    char path[64];
+    int rc;
+
+    if (store_number(xs, "/local/domain/%u/control/feature-poweroff", entry->domid) == 0)
+        return err_set(
+            err, ENOTSUP,
+            "domain %s cannot be asked to shut down: nothing in it would listen (a machine "
+            "with acpi = 0 has no power button); shut it down from inside",
+            entry->name);
+    snprintf(path, sizeof(path), "/local/domain/%u/control/shutdown", entry->domid);
+    rc = xs_write(xs, XS_NO_TX, path, request, strlen(request));
+    return rc < 0 ? err_set(err, -rc, "cannot ask domain %s to shut down: %s", entry->name,
+                            strerror(-rc))
+                  : 0;
+}
+
+/* Ask all, also when one cannot be asked, for which nobody is to wait then: that is the error. */
+static int request_all(struct shutdown *s, struct err *err)
 {
     struct xs_client *xs = NULL;
     int rc = s->nr_targets ? store_open(&xs, err) : 0;
 
-    for (size_t i = 0; i < s->nr_targets && rc == 0; i++) {
-        const struct registry_entry *entry = &s->targets[i].entry;
-        char path[64];
+    for (size_t i = 0; i < s->nr_targets && xs; i++) {
+        int one = request_one(xs, s->request, &s->targets[i].entry, rc == 0 ? err : NULL);
 
-        snprintf(path, sizeof(path), "/local/domain/%u/control/shutdown", entry->domid);
-        rc = xs_write(xs, XS_NO_TX, path, s->request, strlen(s->request));
-        if (rc < 0)
-            rc = err_set(err, -rc, "cannot ask domain %s to shut down: %s", entry->name,
-                         strerror(-rc));
+        s->targets[i].done = one < 0;
+        rc = rc < 0 ? rc : one;
     }
     xs_close(xs);
     return rc;
@@ -117,11 +135,20 @@ static bool is_done(const struct target *t, bool reboot)
     return restarts < 0 || (reboot && restarts > t->restarts);
 }
 
+static size_t count_asked(const struct shutdown *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->nr_targets; i++)
+        n += !s->targets[i].done;
+    return n;
+}
+
 static void wait_for_all(struct shutdown *s)
 {
     bool reboot = strcmp(s->request, "reboot") == 0;
     const char *word = reboot ? "rebooted" : "terminated";
-    size_t left = s->nr_targets;
+    size_t left = count_asked(s);
 
     while (left > 0) {
         for (size_t i = 0; i < s->nr_targets; i++) {
@@ -158,7 +185,7 @@ static int run(const struct verb *self, int argc, char **argv, const char *reque
     rc = find_targets(&s, &err);
     if (rc == 0)
         rc = request_all(&s, &err);
-    if (rc == 0 && s.wait)
+    if (s.wait && (rc == 0 || count_asked(&s) > 0))
         wait_for_all(&s);
     free(s.targets);
     return rc < 0 ? verb_error(&err) : XM_OK;

@@ -4,7 +4,8 @@
  * how many hard disks the BIOS has found, shows the text in its disk's second sector (which it
  * cannot when it came by network), and then obeys: each character from the serial
  * port or the keyboard is shown as "<c>"; 'q' switches the machine off by ACPI, 'r' resets it,
- * 't' makes a triple fault. The power button switches it off, too.
+ * 't' makes a triple fault, 'd' sets the clock to a day of 2042, 'y' tells the clock's year. The
+ * power button switches it off, too.
  *
  * Blind spots: real mode, one CPU, the BIOS's own drivers for disk, screen and keyboard.
  */
@@ -79,10 +80,30 @@ obey:
         je off
         cmpb $'r', %al
         je reset
+        cmpb $'d', %al
+        je date
+        cmpb $'y', %al
+        je year
         cmpb $'t', %al
         jne wait
         lidt no_table
         int3
+date:   movb $5, %ah
+        movw $0x2042, %cx
+        movw $0x0304, %dx
+        int $0x1a
+        jmp wait
+year:   movb $4, %ah
+        int $0x1a               /* its last two digits in cl */
+        movb %cl, %al
+        shrb $4, %al
+        andb $15, %cl
+        movb %cl, %ah
+        addw $0x3030, %ax
+        movw %ax, years
+        movw $years, %si
+        call print
+        jmp wait
 off:
         movw $PM_CONTROL, %dx
         movw $0x2000, %ax       /* sleep now, type 0: soft off */
@@ -120,6 +141,7 @@ disks:  .asciz "0\r\n"
 failed: .asciz "Cannot read the disk.\r\n"
 button: .asciz "Power button.\r\n"
 shown:  .asciz "<?>\r\n"
+years:  .asciz "??.\r\n"
 no_table:
         .word 0
         .long 0

@@ -2,9 +2,12 @@
 """Fully virtualized guests, the short set: a guest of one sector (boot.S) shows the firmware,
 disks, serial port, screen, keyboard and each way in which a machine's life can end."""
 
+import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -16,6 +19,11 @@ from hvmkit import (NEEDS_QEMU, Domain, boot_sector, call, kill, read_log, read_
 pytestmark = pytest.mark.skipif(**NEEDS_QEMU)
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 HELLO = "Boot sector here."
+
+
+def store():
+    """The environment in which the programs of xenstore find ours."""
+    return {**os.environ, "XENSTORED_PATH": f"{run_dir()}/xenstored.sock"}
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +112,7 @@ def test_triple_fault_is_a_crash(start):
     console = domain.attach()
     console.wait_for("disk one")
     console.send("t")
-    deadline = time.monotonic() + 30
-    while "triple fault" not in domain.log():
-        assert time.monotonic() < deadline, domain.log()
-        time.sleep(0.1)
+    domain.wait_log("triple fault")
     assert domain.info()["state"][4] == "c"
     assert domain.model_pid() is None
 
@@ -295,16 +300,81 @@ def test_trigger_reset(xm, start):
     assert domain.info()["restarts"] == 1
 
 
-def test_no_acpi_no_power_button(xm, start):
-    domain = start("acpi = 0")
+def test_trigger_power(xm, start):
+    domain = start()
     console = domain.attach()
     console.wait_for("disk one")
-    assert call(xm, "shutdown", domain.name).returncode == 0
-    deadline = time.monotonic() + 20
-    while "its power button does nothing" not in domain.log():
-        assert time.monotonic() < deadline, domain.log()
-        time.sleep(0.1)
+    assert call(xm, "trigger", domain.name, "power").returncode == 0
+    console.wait_for("Power button.")
+    domain.wait_gone()
+    assert "pressed the power button" in domain.log()
+
+
+def test_no_acpi_no_power_button(xm, start):
+    """Who wants to shut it down is told, and so is who writes to the store by hand."""
+    domain = start("acpi = 0")
+    domain.attach().wait_for("disk one")
+    for words in (["shutdown"], ["shutdown", "-w"], ["reboot"]):
+        done = call(xm, *words, domain.name)
+        assert done.returncode == 1 and done.stderr == (
+            f"Error: domain {domain.name} cannot be asked to shut down: nothing in it would listen "
+            "(a machine with acpi = 0 has no power button); shut it down from inside\n")
+    done = call(xm, "trigger", domain.name, "power")
+    assert done.returncode == 1 and "its power button does nothing" in done.stderr
+    node = f"/local/domain/{domain.info()['domid']}/control/shutdown"
+    assert call("xenstore-write", node, "poweroff", env=store()).returncode == 0
+    domain.wait_log("its power button does nothing")
     assert domain.info() is not None
+
+
+def test_clock_is_kept_over_a_reboot(start):
+    """What the guest sets its clock to is the next life's."""
+    domain = start("rtc_timeoffset = -315360000")
+    console = domain.attach()
+    console.wait_for("disk one")
+    console.send("y")
+    year = time.gmtime(time.time() - 315360000).tm_year
+    console.wait_for(f"<y>\r\n{year % 100}.")
+    console.send("dy")
+    console.wait_for("<y>\r\n42.")
+    console.send("r")
+    console.wait_for("disk one")
+    assert domain.info()["restarts"] == 1
+    console.send("y")
+    console.wait_for("<y>\r\n42.")
+
+
+def test_adopted_by_a_new_xend(xm, build_dir, start):
+    """xend goes, however, and the next one looks after the machine again."""
+    domain = start()
+    console = domain.attach()
+    console.wait_for("disk one")
+    model, xend = domain.model_pid(), os.path.join(build_dir, "xend")
+
+    def pid():
+        found = re.search(r"process (\d+)", call(xend, "status").stdout)
+        return int(found.group(1)) if found else None
+
+    def adopted():
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(f"{run_dir()}/xend.sock")
+            sock.sendall(b'{"verb": "status"}\n')
+            return [entry["name"] for entry in json.loads(sock.makefile().readline())["domains"]]
+    assert call(xend, "start").returncode == 0
+    try:
+        for _ in range(2):
+            domain.wait_until(lambda: domain.name in adopted())
+            kill(pid())
+            domain.wait_until(lambda: pid() is None)
+            assert call(xend, "start").returncode == 0
+        domain.wait_until(lambda: domain.name in adopted())
+        assert domain.model_pid() == model
+        console.send("a")
+        console.wait_for("<a>")
+        assert call(xm, "shutdown", "-w", domain.name).returncode == 0
+        domain.wait_until(lambda: domain.name not in adopted())
+    finally:
+        call(xend, "stop")
 
 
 def test_dump_core(xm, start, tmp_path):
@@ -327,9 +397,7 @@ def test_dump_core_while_others_are_served(xm, start, tmp_path):
     path, partial = tmp_path / "core", tmp_path / "core-incomplete"
     with subprocess.Popen([xm, "dump-core", domain.name, path], stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True) as dump:
-        deadline = time.monotonic() + 30
-        while not partial.exists() or partial.stat().st_size == 0:
-            assert time.monotonic() < deadline
+        domain.wait_until(lambda: partial.exists() and partial.stat().st_size > 0)
         assert domain.control("info")["ok"]  # behind the answer that it has begun
         os.kill(model, signal.SIGSTOP)
         assert partial.exists()
@@ -359,10 +427,7 @@ def test_vcpus_in_their_places(xm, start):
         return sorted(sorted(cpus) for cpus in sets if cpus != os.sched_getaffinity(0))
     assert places() == [[low]]
     assert call(xm, "vcpu-set", domain.name, "2").returncode == 0
-    deadline = time.monotonic() + 20
-    while places() != [[low], [low]]:
-        assert time.monotonic() < deadline, places()
-        time.sleep(0.1)
+    domain.wait_until(lambda: places() == [[low], [low]], explain=places)
     assert call(xm, "vcpu-pin", domain.name, "1", str(high)).returncode == 0
     assert places() == [[low], [high]]
     rows = call(xm, "vcpu-list", domain.name).stdout.splitlines()[1:]
@@ -381,10 +446,7 @@ def test_vcpus(xm, start):
     assert [(row[2], row[4]) for row in rows] == [("0", "r--"), ("1", "--p"), ("2", "--p")]
     assert float(rows[0][5]) > 0
     assert call(xm, "vcpu-set", domain.name, "3").returncode == 0
-    deadline = time.monotonic() + 20
-    while domain.info()["online_vcpus"] != 3:
-        assert time.monotonic() < deadline, domain.log()
-        time.sleep(0.1)
+    domain.wait_until(lambda: domain.info()["online_vcpus"] == 3)
     assert call(xm, "vcpu-list", domain.name).stdout.count(" r-- ") == 3
     assert call(xm, "vcpu-set", domain.name, "4").returncode == 1
 
@@ -411,9 +473,8 @@ def test_memory_target(xm, start):
     domain = start("maxmem = 48")
     domain.attach().wait_for("disk one")
     assert call(xm, "mem-set", domain.name, "40").returncode == 0
-    environment = {**os.environ, "XENSTORED_PATH": f"{run_dir()}/xenstored.sock"}
     done = call("xenstore-read", f"/local/domain/{domain.info()['domid']}/memory/target",
-                env=environment)
+                env=store())
     assert done.stdout.strip() == str(40 * 1024)
     assert domain.info()["memory"] == 40
     assert call(xm, "mem-set", domain.name, "64").returncode == 1
@@ -444,11 +505,8 @@ def test_disk_in_use(start, disk):
 def test_serial_file(start, tmp_path):
     """A port that goes to a file, opened with the rights of who starts the domain."""
     domain = start(f"serial = 'file:{tmp_path}/com1'")
-    deadline = time.monotonic() + 60
-    while "disk one" not in ((tmp_path / "com1").read_text()
-                             if (tmp_path / "com1").exists() else ""):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    domain.wait_until(lambda: (tmp_path / "com1").exists()
+                      and "disk one" in (tmp_path / "com1").read_text())
     assert domain.info() is not None
 
 
@@ -503,10 +561,9 @@ def test_store(start):
     domain = start("vnc = 1\nvncdisplay = 50")
     domain.attach().wait_for("disk one")
     home = f"/local/domain/{domain.info()['domid']}"
-    environment = {**os.environ, "XENSTORED_PATH": f"{run_dir()}/xenstored.sock"}
 
     def read(node):
-        return call("xenstore-read", f"{home}/{node}", env=environment).stdout.strip()
+        return call("xenstore-read", f"{home}/{node}", env=store()).stdout.strip()
     assert read("name") == domain.name
     assert read("console/vnc-port") == "5950"
     assert read("serial/0/tty").startswith("/dev/pts/")

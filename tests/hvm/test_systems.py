@@ -320,19 +320,12 @@ def test_debian_from_its_disk(xm, tmp_path, disk, model, root, vcpus):
 def ask_number(console, expression):
     """What a guest's shell makes of it."""
     console.send(f"echo $(({expression}))=\n")
-    deadline = time.monotonic() + 120
-    while not (found := re.search(rb"[\r\n](\d+)=\r", console.text)):
-        assert time.monotonic() < deadline, console.text
-        console.listen(0.1)
-    console.wait_for("xenolith:~# ", 120)
-    return int(found.group(1))
+    return int(console.wait_match(rb"[\r\n](\d+)=\r.*xenolith:~# ", 120).group(1))
 
 
 def wait_number(console, expression, allowed):
-    deadline = time.monotonic() + 180
-    while (number := ask_number(console, expression)) not in allowed:
-        assert time.monotonic() < deadline, f"{expression}: {number} is not in {allowed}"
-        time.sleep(0.5)
+    console.domain.wait_until(lambda: ask_number(console, expression) in allowed, 180,
+                              lambda: f"{expression} is not in {allowed}")
 
 
 @pytest.mark.slow
@@ -384,7 +377,4 @@ def test_debian_installer(xm, tmp_path):
             vnc.wait_for("<Continue>", 500)  # so little memory is what it asks about first
             before = vnc.text()
             vnc.key(ENTER)
-            deadline = time.monotonic() + 120
-            while vnc.text() == before:
-                assert time.monotonic() < deadline
-                time.sleep(1)
+            domain.wait_until(lambda: vnc.text() != before, 120)

@@ -108,7 +108,8 @@ static const struct {
     {HVM "serial = 'stdio'", "dir/file:2: serial = 'stdio': up to four of pty"},
     {HVM "serial = ['pty', 7]", "dir/file:2: serial: a string is needed"},
     {HVM "usbdevice = 'host:1:2'", "only tablet, mouse and keyboard"},
-    {HVM "soundhw = 'gus'", "dir/file:2: soundhw = 'gus'"},
+    {HVM "soundhw = 'tuba'", "dir/file:2: soundhw = 'tuba'"},
+    {HVM "soundhw = ',sb16'", "none of sb16"},
     {HVM "vga = 'vmware'", "dir/file:2: vga = 'vmware'"},
     {HVM "videoram = 1000", "videoram = 1000 is not within 0..256"},
     {HVM "keymap = 'de,x'", "dir/file:2: keymap = 'de,x': no keyboard layout"},
@@ -433,10 +434,62 @@ static void test_hvm_options(void **state)
     assert_int_equal(json_get_int(doc, "vcpus", 0), 4);
     assert_string_equal(
         json_get_string(json_array_get(json_object_get(doc, "vifs"), 0), "model", ""), "e1000");
-    /* Emulation, SDL, the password's length; what has its effect is not called without. */
-    assert_int_equal(config_warning_count(c), 3);
+    /* Emulation, SDL, the password's length, viridian and timer_mode; what has its effect is not
+     * called without. */
+    assert_int_equal(config_warning_count(c), 5);
     json_decref(doc);
     config_free(c);
+}
+
+static const struct {
+    const char *text, *warning; /* NULL: none */
+} without_effect[] = {
+    {"loader = '/usr/lib/xen/boot/hvmloader'\nbios = 'seabios'\nfirmware = 'bios'", NULL},
+    {"loader = '/mine'", "loader has no effect: the firmware is SeaBIOS"},
+    {"bios = 'ovmf'", "bios is not available yet and is ignored"},
+    {"hdtype = 'ide'\nparallel = 'none'\nmonitor = 0\nisa = 0\nspice = 0", NULL},
+    {"xen_platform_pci = 0\ngfx_passthru = '0'\ndevice_model_args = []", NULL},
+    {"device_model = '/usr/lib/xen/bin/qemu-dm'\nhap = 1\nshadow_memory = 8\noos = 1", NULL},
+    {"hdtype = 'ahci'", "hdtype has no effect: the disks are behind an IDE controller"},
+    {"parallel = 'pty'", "parallel has no effect: there are no parallel ports"},
+    {"monitor = 1", "monitor has no effect"},
+    {"isa = 1", "isa has no effect"},
+    {"mmio_hole = 1024", "mmio_hole has no effect"},
+    {"gfx_passthru = 'igd'", "gfx_passthru has no effect"},
+    {"xen_platform_pci = 1", "xen_platform_pci has no effect: there are no Xen interfaces"},
+    {"spice = 1", "spice has no effect: the screen is shown by VNC (vnc = 1)"},
+    {"device_model_args = ['-x']", "device_model_args has no effect"},
+    {"device_model_args_hvm = ['-x']", "device_model_args_hvm has no effect"},
+    {"viridian = 1", "viridian has no effect on an emulated CPU"},
+    {"viridian = ['all']", "viridian has no effect on an emulated CPU"},
+    {"viridian = 0\ntimer_mode = 1", NULL},
+    {"timer_mode = 0", NULL},
+    {"timer_mode = 'one_missed_tick_pending'", "timer_mode has no effect on an emulated CPU"},
+};
+
+/* What an option asks for and does not get is said, with the place; and nothing else is. */
+static void test_hvm_without_effect(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(without_effect); i++) {
+        struct config *c = NULL;
+        struct err err = {0};
+        json_t *doc = NULL;
+        char text[500];
+
+        snprintf(text, sizeof(text), HVM "hvm_emulation = 'always'\n%s\n", without_effect[i].text);
+        if (make(text, &doc, &c, &err) < 0)
+            fail_msg("<%s>: %s", without_effect[i].text, err.msg);
+        /* The first is about the emulation. */
+        assert_int_equal(config_warning_count(c), without_effect[i].warning ? 2 : 1);
+        if (without_effect[i].warning)
+            for (size_t k = 0; k < 2; k++)
+                if (!strstr(config_warning(c, k), "emulated and runs") &&
+                    (strncmp(config_warning(c, k), "dir/file:3: ", 12) != 0 ||
+                     !strstr(config_warning(c, k), without_effect[i].warning)))
+                    fail_msg("<%s>: %s", without_effect[i].text, config_warning(c, k));
+        json_decref(doc);
+        config_free(c);
+    }
 }
 
 /* A kernel that is no firmware is started directly. */
@@ -493,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_vcpus),
         cmocka_unit_test(test_hvm_defaults),
         cmocka_unit_test(test_hvm_options),
+        cmocka_unit_test(test_hvm_without_effect),
         cmocka_unit_test(test_hvm_kernel),
     };
 

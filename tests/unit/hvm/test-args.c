@@ -111,10 +111,13 @@ static void test_cpu(void **state)
     struct fixture *f = *state;
 
     expect(f, " -machine pc,accel=tcg,acpi=on,hpet=off,usb=off,");
-    expect(f, " -cpu qemu64,ssse3=on,sse4.1=on,sse4.2=on,popcnt=on -d cpu_reset ");
-    f->s.pae = f->s.nx = f->s.apic = false;
-    expect(f, ",popcnt=on,pae=off,nx=off,apic=off ");
-    f->s.kvm = f->s.viridian = f->s.pae = f->s.nx = f->s.apic = true;
+    expect(f, " -cpu qemu64,ssse3=on,sse4.1=on,sse4.2=on,popcnt=on,svm=off,vmx=off -d cpu_reset ");
+    f->s.pae = f->s.apic = false;
+    expect(f, ",popcnt=on,pae=off,lm=off,nx=off,apic=off,svm=off,vmx=off ");
+    f->s.kvm = f->s.viridian = f->s.pae = f->s.nestedhvm = f->s.apic = true;
+    f->s.nx = false;
+    expect(f, " -cpu host,nx=off,hv-relaxed,");
+    f->s.nx = true;
     f->s.timer_mode = 2;
     expect(f, "accel=kvm,");
     expect(f, " -cpu host,hv-relaxed,");
@@ -132,12 +135,18 @@ static void test_hardware(void **state)
     f->s.acpi = false;
     f->s.hpet = f->s.usb = true;
     expect(f, ",acpi=off,hpet=on,usb=on,");
+    expect_not(f, "PIIX4_PM");
+    f->s.acpi_s3 = f->s.acpi_s4 = false;
+    expect(f, " -global PIIX4_PM.disable_s3=1 -global PIIX4_PM.disable_s4=1 ");
     f->s.nr_usb = 2;
     strcpy(f->s.usb_device[0], "tablet");
     strcpy(f->s.usb_device[1], "keyboard");
     expect(f, " -device usb-tablet -device usb-kbd ");
     strcpy(f->s.soundhw, "sb16");
     expect(f, " -audiodev none,id=sound -device sb16,audiodev=sound ");
+    strcpy(f->s.soundhw, "gus,ac97");
+    expect(f, " -device gus,audiodev=sound -device AC97,audiodev=sound ");
+    expect_not(f, "sb16");
     strcpy(f->s.soundhw, "all");
     expect(f, " -device AC97,audiodev=sound -device intel-hda -device hda-duplex,audiodev=sound ");
 }
@@ -188,7 +197,7 @@ static void test_serial(void **state)
     f->s.serial[1] = HVM_SERIAL_FILE;
     f->m.serial_fd[1] = 7;
     f->s.serial[2] = HVM_SERIAL_TCP;
-    strcpy(f->s.serial_text[2], "tcp:localhost:4000,server,nowait");
+    strcpy(f->s.serial_text[2], "tcp:localhost:4000,server");
     expect(f, " -serial none -add-fd fd=7,set=7 "
               "-chardev file,id=serial1,append=on,path=/dev/fdset/7 -serial chardev:serial1 "
               "-serial tcp:localhost:4000,server,nowait ");

@@ -31,8 +31,8 @@ static void test_defaults(void **state)
 
     assert_int_equal(parse(&s, "{}", NULL), 0);
     assert_false(s.kvm);
-    assert_true(s.acpi && s.apic && s.pae && s.nx);
-    assert_false(s.hpet || s.viridian || s.localtime || s.usb || s.has_vnc);
+    assert_true(s.acpi && s.acpi_s3 && s.acpi_s4 && s.apic && s.pae && s.nx);
+    assert_false(s.nestedhvm || s.hpet || s.viridian || s.localtime || s.usb || s.has_vnc);
     assert_int_equal(s.timer_mode, 1);
     assert_string_equal(s.vga, "cirrus");
     assert_string_equal(s.boot, "");
@@ -74,6 +74,7 @@ static void test_refused(void **state)
         "{\"vga\":\"none,addr=7\"}",
         "{\"vga\":\"virtio\"}",
         "{\"soundhw\":\"sb16,id=x\"}",
+        "{\"soundhw\":\"sb16 all\"}",
         "{\"keymap\":\"de,x=1\"}",
         "{\"keymap\":\"../../etc/passwd\"}",
         "{\"videoram\":100000}",
