@@ -145,16 +145,25 @@ int config_set(struct config *c, const char *name, const struct value *value, co
     return 0;
 }
 
+/* Does the value of an assignment look like a piece of config? A ';' may belong to a text. */
+static bool is_piece(const struct option_info *option, const char *value)
+{
+    return (value[0] && strchr("'\"[", value[0])) ||
+           (option && option->type != OPTION_STRING && strchr(value, ';'));
+}
+
 /* xl takes pieces of config as arguments: NAME="text", NAME=[...], several with ';'. False:
  * this is none. */
-static bool override_by_text(struct config *c, const char *text, int *ret_rc, struct err *err)
+static bool override_by_text(struct config *c, const struct option_info *known, const char *text,
+                             int *ret_rc, struct err *err)
 {
     struct scope scope = {.arena = &c->arena, .file = command_line};
     const char *value = strchr(text, '=') + 1;
     struct node_list statements;
 
+    value += strspn(value, " \t");
     *ret_rc = 0;
-    if (!strchr("'\"[", value[0]) || !value[0])
+    if (!is_piece(known, value))
         return false;
     *ret_rc = parser_parse_file(&statements, &c->arena, command_line, text, strlen(text), err);
     if (*ret_rc < 0)
@@ -179,18 +188,19 @@ int config_add_override(struct config *c, const char *assignment, struct err *er
     const char *equals = strchr(assignment, '=');
     const struct option_info *option;
     const struct value *value;
+    size_t len = strcspn(assignment, "= \t"); /* of the name; xl's may have blanks behind */
     char *name;
     int rc;
 
-    if (!equals || equals == assignment)
+    if (!equals || len == 0 || assignment + len + strspn(assignment + len, " \t") != equals)
         return err_set(err, EINVAL, "'%s' is not of the form VAR=VALUE", assignment);
-    name = arena_strndup(&c->arena, assignment, (size_t)(equals - assignment));
+    name = arena_strndup(&c->arena, assignment, len);
     for (const char *p = name; *p; p++)
         if (!isalnum((unsigned char)*p) && *p != '_')
             return err_set(err, EINVAL, "'%s' is not of the form VAR=VALUE", assignment);
-    if (override_by_text(c, assignment, &rc, err))
-        return rc;
     option = option_find(name);
+    if (override_by_text(c, option, assignment, &rc, err))
+        return rc;
     value = value_string(&c->arena, equals + 1, strlen(equals + 1));
     /* For the file to use (`vmid=3`); a typing error shows when it is not. */
     if (!option)

@@ -247,8 +247,9 @@ static int take_backend(const char *value, struct err *err)
 }
 
 /* Accepted for the configs' sake: what they are for does not exist here, or not yet. */
-static const char *const ignored[] = {"accel", "uuid",    "policy",    "label",
-                                      "vlan",  "trusted", "untrusted", "forwarddev"};
+static const char *const ignored[] = {"accel",          "policy",           "label",      "vlan",
+                                      "trusted",        "untrusted",        "forwarddev", "devid",
+                                      "coloft_forward", "coloft_forwarddev"};
 
 static int take_key(struct spec *s, const char *key, const char *value, struct err *err)
 {
@@ -272,7 +273,7 @@ static int take_key(struct spec *s, const char *key, const char *value, struct e
         return take_model(s, value, err);
     else if (strcmp(key, "bridge") == 0 || strcmp(key, "script") == 0 || strcmp(key, "ip") == 0)
         return set_text(s, key, value, err);
-    else {
+    else if (strcmp(key, "uuid") != 0) { /* xend's own name of the device */
         for (size_t i = 0; i < ARRAY_SIZE(ignored); i++) {
             if (strcmp(key, ignored[i]) == 0) {
                 s->unused = ignored[i];

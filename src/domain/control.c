@@ -242,13 +242,15 @@ static void verb_info(struct connection *cn, const json_t *request)
     pthread_mutex_unlock(&p->d.lock);
     format_uuid(p->d.uuid, uuid);
     control_answer(
-        cn, json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:s, s:f, s:i, s:i, s:s, s:s}",
+        cn, json_pack("{s:b, s:i, s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:s, s:f, s:i, s:i, s:s, s:s, "
+                      "s:I, s:I}",
                       "ok", 1, "domid", p->d.domid, "name", p->d.name, "uuid", uuid, "memory",
                       memory, "target", (json_int_t)(o->memory_pages / 256), "maxmem",
                       (json_int_t)(o->maxmem_pages / 256), "vcpus", (int)o->vcpus, "online_vcpus",
                       online, "state", state, "cpu_time", (double)cputime_ns() / 1e9, "pid",
                       (int)getpid(), "restarts", (int)p->restarts, "log", o->log_path,
-                      "console_log", o->console_path));
+                      "console_log", o->console_path, "store_mfn", (json_int_t)p->d.store_mfn,
+                      "console_mfn", (json_int_t)p->d.console_mfn));
 }
 
 static void verb_dmesg(struct connection *cn, const json_t *request)

@@ -47,10 +47,12 @@ static json_t *host_info(void)
 {
     json_int_t mib = (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 1048576;
 
-    return json_pack("{s:i, s:s, s:s, s:I, s:I, s:i, s:s, s:f}", "domid", 0, "name", "Domain-0",
-                     "uuid", "00000000-0000-0000-0000-000000000000", "memory", mib, "maxmem", mib,
-                     "vcpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "state", "r-----", "cpu_time",
-                     host_cpu_time());
+    int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
+
+    return json_pack("{s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:s, s:f}", "domid", 0, "name",
+                     "Domain-0", "uuid", "00000000-0000-0000-0000-000000000000", "memory", mib,
+                     "maxmem", mib, "vcpus", cpus, "online_vcpus", cpus, "state", "r-----",
+                     "cpu_time", host_cpu_time());
 }
 
 /* One domain that is asked about itself. */

@@ -17,17 +17,21 @@
 #include "toolstack/domains.h"
 #include "toolstack/hotplug.h"
 
+#define XM_HEADING "Vdev  BE handle state evt-ch ring-ref BE-path"
+#define XL_HEADING "Vdev  BE  handle state evt-ch ring-ref BE-path                       "
+
 static void print_disk(struct xs_client *xs, const struct device_row *row)
 {
-    printf("%-5lld  %-3lld  %-3lld   %-3lld    %-3lld    %-5lld %-30s  \n", row->id,
-           row->backend_id, row->handle, row->state, row->evtchn,
+    printf(verb_is_xl() ? "%-5lld %-3lld %-6lld %-5lld %-6lld %-8lld %-30s\n"
+                        : "%-5lld  %-3lld  %-3lld   %-3lld    %-3lld    %-5lld %-30s  \n",
+           row->id, row->backend_id, row->handle, row->state, row->evtchn,
            store_number(xs, "%s/ring-ref", row->path), row->backend);
 }
 
 static int run_list(const struct verb *self, int argc, char **argv)
 {
-    return devices_run_list(self, argc, argv, "vbd",
-                            "Vdev  BE handle state evt-ch ring-ref BE-path", print_disk);
+    return devices_run_list(self, argc, argv, "vbd", verb_is_xl() ? XL_HEADING : XM_HEADING,
+                            print_disk);
 }
 
 /* Have the process of a running domain do `request` with the disk of a specification. Takes disk.

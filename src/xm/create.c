@@ -80,7 +80,7 @@ static int run_create(const struct verb *self, int argc, char **argv)
     struct config *c;
     int status;
 
-    if (create_args_parse(&a, argc, argv, &err) < 0)
+    if (create_args_parse(&a, verb_is_xl(), argc, argv, &err) < 0)
         return verb_usage_error(self, "%s", err.msg);
     if (a.help) {
         verb_print_usage(self);
@@ -95,10 +95,13 @@ static int run_create(const struct verb *self, int argc, char **argv)
         session_print_notes(c);
         status = verb_error(&err);
     } else {
-        struct session_options o = {
-            .console = a.console, .quiet = a.quiet, .paused = a.paused, .viewer = a.viewer};
+        struct session_options o = {.console = a.console,
+                                    .quiet = a.quiet,
+                                    .paused = a.paused,
+                                    .foreground = a.foreground,
+                                    .viewer = a.viewer};
 
-        status = a.dry_run ? dry_run(&a, c) : session_start(c, &o);
+        status = a.dry_run || verb_is_dry_run() ? dry_run(&a, c) : session_start(c, &o);
     }
     config_free(c);
     return status;
@@ -120,6 +123,8 @@ const struct verb verb_create = {
         "      --path=DIR:DIR         where config files are looked for (.:/etc/xen)\n"
         "      --vncviewer            start a VNC viewer on its display\n"
         "      --help_config          list the options that a config may set\n"
+        "\n"
+        "xl's: -F until it ends; -V, -A as --vncviewer; -e, -d change nothing\n"
         "\n"
         "VAR=VALUE wins over the file. Without a file:\n"
         "  xm create -c /dev/null name=demo memory=256 kernel=vmlinuz extra=\"console=hvc0\"\n",

@@ -76,7 +76,15 @@ static int set_option(struct create_args *a, char letter, const char *value, str
         a->paused = true;
         return 0;
     case 'v':
+    case 'V':
+    case 'A':
         a->viewer = true;
+        return 0;
+    case 'w':
+        a->foreground = true;
+        return 0;
+    case 'e':
+    case 'd': /* what xl does with itself meanwhile */
         return 0;
     default:
         return err_set(err, ENOTSUP,
@@ -105,22 +113,23 @@ static int take_long(struct create_args *a, int argc, char **argv, int *i, struc
     return err_set(err, EINVAL, "unknown option '%s'", argv[*i]);
 }
 
-/* "-c", "-qc", "-f VALUE", "-fVALUE". Advances *i over a value. */
+/* "-c", "-qc", "-f VALUE", "-fVALUE". Advances *i over a value. xl's -F has none. */
 static int take_short(struct create_args *a, int argc, char **argv, int *i, struct err *err)
 {
     int rc = 0;
 
     for (const char *p = argv[*i] + 1; *p && rc == 0; p++) {
+        char letter = a->is_xl && *p == 'F' ? 'w' : *p;
         const char *value = NULL;
 
-        if (!strchr("hcqnpxsFf", *p))
+        if (!strchr(a->is_xl ? "hcqnpfFedVA" : "hcqnpxsFf", *p))
             return err_set(err, EINVAL, "unknown option '-%c'", *p);
-        if (*p == 'f' || *p == 'F') {
+        if (letter == 'f' || letter == 'F') {
             value = p[1] ? p + 1 : *i + 1 < argc ? argv[++*i] : NULL;
             if (!value)
                 return err_set(err, EINVAL, "option -%c needs a value", *p);
         }
-        rc = set_option(a, *p, value, err);
+        rc = set_option(a, letter, value, err);
         if (value)
             break;
     }
@@ -145,13 +154,12 @@ static int take_word(struct create_args *a, const char *arg, struct err *err)
     return 0;
 }
 
-int create_args_parse(struct create_args *a, int argc, char **argv, struct err *err)
+int create_args_parse(struct create_args *a, bool is_xl, int argc, char **argv, struct err *err)
 {
     bool words_only = false;
     int rc = 0;
 
-    memset(a, 0, sizeof(*a));
-    a->path = default_path;
+    *a = (struct create_args){.path = default_path, .is_xl = is_xl};
     for (int i = 1; i < argc && rc == 0; i++) {
         if (words_only || argv[i][0] != '-' || !argv[i][1])
             rc = take_word(a, argv[i], err);

@@ -26,6 +26,7 @@
 
 static void print_row(struct xs_client *xs, const char *path, const char *id, device_print *print)
 {
+    long long handle = store_number(xs, "%s/handle", path);
     char backend[TEXT_MAX], mac[32];
     const struct device_row row = {
         .path = path,
@@ -33,7 +34,7 @@ static void print_row(struct xs_client *xs, const char *path, const char *id, de
         .mac = store_text(xs, mac, sizeof(mac), "??", "%s/mac", path),
         .id = strtoll(id, NULL, 10),
         .backend_id = store_number(xs, "%s/backend-id", path),
-        .handle = store_number(xs, "%s/handle", path),
+        .handle = handle < 0 ? 0 : handle, /* disks have none; xm shows 0 */
         .state = store_number(xs, "%s/state", path),
         .evtchn = store_number(xs, "%s/event-channel", path),
     };
@@ -107,7 +108,7 @@ static void list_own(struct xs_client *xs, domid_t domid, const char *class, boo
     json_t *all = ask(domid, class), *device;
     size_t i;
 
-    if (json_array_size(all) > 0 && !in_full)
+    if ((json_array_size(all) > 0 || verb_is_xl()) && !in_full)
         puts(heading);
     json_array_foreach(all, i, device)
     {

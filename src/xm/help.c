@@ -8,19 +8,21 @@
 
 #include "xm/verbs.h"
 
-static void print_all(bool in_full)
+void verbs_print(FILE *stream, bool in_full)
 {
-    printf("Usage: %s <subcommand> [args]\n\n"
-           "Runs Xen guests on this machine. Subcommands:\n\n",
-           verb_program());
+    fprintf(stream,
+            "Usage: %s <subcommand> [args]\n\n"
+            "Runs Xen guests on this machine. Subcommands:\n\n",
+            verb_program());
     for (size_t i = 0; verbs[i]; i++) {
-        printf(" %-16s %s\n", verbs[i]->name, verbs[i]->summary);
+        fprintf(stream, " %-16s %s\n", verbs[i]->name, verbs[i]->summary);
         if (in_full && verbs[i]->arguments[0])
-            printf(" %-16s   %s\n", "", verbs[i]->arguments);
+            fprintf(stream, " %-16s   %s\n", "", verbs[i]->arguments);
     }
-    printf("\n<Domain> is a domain's name, id or uuid. '%s help <subcommand>' tells more; %s "
-           "--version tells the version.\n",
-           verb_program(), verb_program());
+    fprintf(stream,
+            "\n<Domain> is a domain's name, id or uuid. '%s help <subcommand>' tells more; %s "
+            "--version tells the version.\n",
+            verb_program(), verb_program());
 }
 
 /* Lines NAME TAB STATUS TAB TEXT, for tools/gen-parity-doc. */
@@ -160,6 +162,7 @@ static int run_help(const struct verb *self, int argc, char **argv)
     } else if (strcmp(word, "--completion=zsh") == 0) {
         print_zsh();
     } else if (argc == 2 && word[0] && word[0] != '-') {
+        word = verbs_current_name(word);
         refused = refused_find(word);
         if (refused)
             return refused_run(refused);
@@ -168,7 +171,7 @@ static int run_help(const struct verb *self, int argc, char **argv)
             return verb_error(&err);
         verb_print_usage(v);
     } else {
-        print_all(strcmp(word, "--long") == 0 || strcmp(word, "-l") == 0);
+        verbs_print(stdout, strcmp(word, "--long") == 0 || strcmp(word, "-l") == 0);
     }
     return XM_OK;
 }

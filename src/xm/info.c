@@ -77,6 +77,8 @@ static void print_cpus(void)
     long siblings = (long)file_number("/proc/cpuinfo", "siblings", (double)cores);
 
     number("nr_cpus", cpus);
+    if (verb_is_xl())
+        number("max_cpu_id", cpus - 1);
     number("nr_nodes", nodes > 0 ? nodes : 1);
     number("cores_per_socket", cores);
     number("threads_per_core", cores > 0 && siblings > cores ? siblings / cores : 1);
@@ -123,6 +125,11 @@ static void print_memory(void)
     }
     number("total_memory", total);
     number("free_memory", promised < total ? total - promised : 0);
+    if (verb_is_xl()) {
+        number("sharing_freed_memory", 0);
+        number("sharing_used_memory", 0);
+        number("outstanding_claims", 0);
+    }
     number("free_cpus", 0);
 }
 
@@ -151,6 +158,8 @@ static void print_xen(void)
     number("xen_major", XEN_MAJOR);
     number("xen_minor", XEN_MINOR);
     line("xen_extra", XEN_EXTRA);
+    if (verb_is_xl())
+        printf("%-23s: %d.%d%s\n", "xen_version", XEN_MAJOR, XEN_MINOR, XEN_EXTRA);
     line("xen_caps", "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 ");
     line("xen_scheduler", "credit");
     number("xen_pagesize", 4096);
@@ -161,6 +170,8 @@ static void print_xen(void)
     line("cc_compile_by", "xenolith");
     line("cc_compile_domain", "");
     line("cc_compile_date", "unavailable");
+    if (verb_is_xl())
+        line("build_id", "unavailable");
     number("xend_config_format", CONFIG_FORMAT);
 }
 

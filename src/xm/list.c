@@ -10,11 +10,13 @@
 #include "config/sxp.h"
 #include "toolstack/detail.h"
 #include "toolstack/domains.h"
+#include "xm/list_xl.h"
 #include "xm/verbs.h"
 
 struct list_options {
     bool as_json;
     bool detailed;
+    bool labels;       /* of security, which there are none of */
     const char *state; /* NULL: all */
     char **names;      /* the arguments that are no options */
     int nr_names;
@@ -50,18 +52,18 @@ static bool is_in_state(const json_t *info, const char *name)
 }
 
 /* A managed domain that does not run has no id and no state. */
-static void print_row(const json_t *info)
+static void print_row(const struct list_options *o, const json_t *info)
 {
     char id[16] = "";
 
     if (json_object_get(info, "domid"))
         snprintf(id, sizeof(id), "%lld", (long long)json_get_int(info, "domid", -1));
-    printf(verb_is_xl() ? "%-40s %5s %5lld %5lld     %-6s  %8.1f\n"
-                        : "%-40s %5s %5lld %5lld %10s %8.1f\n",
+    printf(verb_is_xl() ? "%-40s %5s %5lld %5lld     %-6s  %8.1f%s\n"
+                        : "%-40s %5s %5lld %5lld %10s %8.1f%s\n",
            json_get_string(info, "name", "??"), id, (long long)json_get_int(info, "memory", -1),
            (long long)json_get_int(info, "online_vcpus", json_get_int(info, "vcpus", -1)),
            json_get_string(info, "state", "??"),
-           json_number_value(json_object_get(info, "cpu_time")));
+           json_number_value(json_object_get(info, "cpu_time")), o->labels ? " INACTIVE  " : "");
 }
 
 static void print_detailed(const json_t *info)
@@ -111,34 +113,15 @@ static json_t *sorted(json_t *list)
     return by;
 }
 
-/* xl's -l: a list of objects. */
-static void print_xl(const json_t *list)
+static void print_heading(const struct list_options *o)
 {
-    json_t *all = json_array(), *info;
-    size_t i;
+    const char *label = o->labels ? " Label     " : "";
 
-    json_array_foreach((json_t *)list, i, info)
-    {
-        json_array_append_new(all,
-                              json_pack("{s:I, s:{s:{s:s, s:s, s:s}, s:{s:I, s:I, s:I}}}", "domid",
-                                        json_get_int(info, "domid", -1), "config", "c_info", "type",
-                                        "pv", "name", json_get_string(info, "name", ""), "uuid",
-                                        json_get_string(info, "uuid", ""), "b_info", "max_vcpus",
-                                        json_get_int(info, "vcpus", 1), "max_memkb",
-                                        json_get_int(info, "maxmem", 0) * 1024, "target_memkb",
-                                        json_get_int(info, "memory", 0) * 1024));
-    }
-    json_dumpf(all, stdout, JSON_INDENT(4));
-    putchar('\n');
-    json_decref(all);
-}
-
-static void print_heading(void)
-{
     if (verb_is_xl())
-        printf("%-40s %5s %5s %5s\tState\tTime(s)\n", "Name", "ID", "Mem", "VCPUs");
+        printf("%-40s %5s %5s %5s\tState\tTime(s)%s\n", "Name", "ID", "Mem", "VCPUs", label);
     else
-        printf("%-40s %5s %5s %5s %10s %9s\n", "Name", "ID", "Mem", "VCPUs", "State", "Time(s)");
+        printf("%-40s %5s %5s %5s %10s %9s%s\n", "Name", "ID", "Mem", "VCPUs", "State", "Time(s)",
+               label);
 }
 
 static void print(const struct list_options *o, const json_t *list)
@@ -151,11 +134,11 @@ static void print(const struct list_options *o, const json_t *list)
         return;
     }
     if (o->detailed && verb_is_xl()) {
-        print_xl(list);
+        list_xl_print(list);
         return;
     }
     if (!o->detailed)
-        print_heading();
+        print_heading(o);
     json_array_foreach(list, i, info)
     {
         if (o->state && !is_in_state(info, o->state))
@@ -163,7 +146,7 @@ static void print(const struct list_options *o, const json_t *list)
         if (o->detailed)
             print_detailed(info);
         else
-            print_row(info);
+            print_row(o, info);
     }
 }
 
@@ -178,8 +161,18 @@ static int take_state(struct list_options *o, const struct verb *self, const cha
                             name);
 }
 
+/* There is one that has all domains. */
+static int take_pool(bool *ret, const struct verb *self, const char *name)
+{
+    *ret = true;
+    return strcmp(name, "Pool-0") == 0
+               ? 0
+               : verb_usage_error(self, "unknown pool '%s'; there is only Pool-0", name);
+}
+
 static int take_arguments(struct list_options *o, const struct verb *self, int argc, char **argv)
 {
+    bool pool = false;
     int status = 0;
 
     for (int i = 1; i < argc && status == 0; i++) {
@@ -187,6 +180,10 @@ static int take_arguments(struct list_options *o, const struct verb *self, int a
             o->detailed = true;
         else if (strcmp(argv[i], "--json") == 0)
             o->as_json = true;
+        else if (strcmp(argv[i], "--label") == 0 || strcmp(argv[i], "-Z") == 0)
+            o->labels = true;
+        else if (strncmp(argv[i], "--pool=", 7) == 0)
+            status = take_pool(&pool, self, argv[i] + 7);
         else if (strncmp(argv[i], "--state=", 8) == 0)
             status = take_state(o, self, argv[i] + 8);
         else if (argv[i][0] == '-')
@@ -194,8 +191,9 @@ static int take_arguments(struct list_options *o, const struct verb *self, int a
         else
             o->names[o->nr_names++] = argv[i];
     }
-    if (status == 0 && o->state && o->nr_names)
-        status = verb_usage_error(self, "--state and a domain's name exclude each other");
+    if (status == 0 && (o->state || pool) && o->nr_names)
+        status = verb_usage_error(self, "--%s and a domain's name exclude each other",
+                                  o->state ? "state" : "pool");
     return status;
 }
 
@@ -212,6 +210,10 @@ static int run_list(const struct verb *self, int argc, char **argv)
     if (rc != 0)
         return rc;
     rc = domains_collect_all(o.names, o.nr_names, &list, &err);
+    if (rc < 0 && verb_is_xl()) { /* this is the one where xl has xm's words */
+        fprintf(stderr, "Error: %s\n", err.msg);
+        return XM_FAILED;
+    }
     if (rc < 0)
         return verb_error(&err);
     if (o.nr_names == 0 && !verb_is_xl())
@@ -223,11 +225,13 @@ static int run_list(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_list = {
     .name = "list",
-    .arguments = "[-l] [--json] [--state=STATE] [Domain...]",
+    .arguments = "[-l] [--json] [--label] [--state=STATE] [--pool=POOL] [Domain...]",
     .summary = "List domains.",
     .details =
         "  -l, --long      all there is to know, as S-expressions\n"
         "  --json          the same as JSON\n"
-        "  --state=STATE   only those that are running, paused, shutdown, crashed or halted\n",
+        "  --label         a column for security labels, which there are none of\n"
+        "  --state=STATE   only those that are running, paused, shutdown, crashed or halted\n"
+        "  --pool=POOL     only those of a pool of CPUs; all are of Pool-0\n",
     .run = run_list,
 };

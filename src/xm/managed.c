@@ -61,7 +61,7 @@ static int run_new(const struct verb *self, int argc, char **argv)
     struct config *c;
     int rc;
 
-    if (create_args_parse(&a, argc, argv, &err) < 0)
+    if (create_args_parse(&a, verb_is_xl(), argc, argv, &err) < 0)
         return verb_usage_error(self, "%s", err.msg);
     if (a.help) {
         verb_print_usage(self);

@@ -19,18 +19,24 @@
 #define TIMEOUT_MS 5000
 #define NO_DEVID 255u /* none that an interface has */
 
+#define XM_HEADING "Idx BE     MAC Addr.     handle state evt-ch tx-/rx-ring-ref BE-path"
+#define XL_HEADING                                                                                 \
+    "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path                   "    \
+    "    "
+
 static void print_vif(struct xs_client *xs, const struct device_row *row)
 {
-    printf("%-3lld %-3lld%-17s    %-3lld   %-3lld    %-3lld   %-5lld/%-5lld   %-30s  \n", row->id,
-           row->backend_id, row->mac, row->handle, row->state, row->evtchn,
+    printf(verb_is_xl()
+               ? "%-3lld %-2lld %-17s %6lld %5lld %6lld %5lld/%-11lld %-30s\n"
+               : "%-3lld %-3lld%-17s    %-3lld   %-3lld    %-3lld   %-5lld/%-5lld   %-30s  \n",
+           row->id, row->backend_id, row->mac, row->handle, row->state, row->evtchn,
            store_number(xs, "%s/tx-ring-ref", row->path),
            store_number(xs, "%s/rx-ring-ref", row->path), row->backend);
 }
 
 static int run_list(const struct verb *self, int argc, char **argv)
 {
-    return devices_run_list(self, argc, argv, "vif",
-                            "Idx BE     MAC Addr.     handle state evt-ch tx-/rx-ring-ref BE-path",
+    return devices_run_list(self, argc, argv, "vif", verb_is_xl() ? XL_HEADING : XM_HEADING,
                             print_vif);
 }
 
@@ -64,6 +70,18 @@ static void make_spec(char spec[static SPEC_MAX], int argc, char **argv)
         snprintf(spec + strlen(spec), SPEC_MAX - strlen(spec), "%s%s", i > 2 ? "," : "", argv[i]);
 }
 
+/* What an administrator typed is an argument to him. */
+static void name_argument(struct err *err)
+{
+    static const char front[] = "Invalid vif option: ";
+    char key[sizeof(err->msg)];
+
+    if (strncmp(err->msg, front, strlen(front)) != 0)
+        return;
+    snprintf(key, sizeof(key), "%s", err->msg + strlen(front));
+    err_set(err, EINVAL, "Invalid argument: %s", key);
+}
+
 static int make_vif(const struct amend_target *t, const char *spec, json_t **ret, struct err *err)
 {
     const struct vif_identity identity = {t->entry.name, t->uuid};
@@ -73,6 +91,8 @@ static int make_vif(const struct amend_target *t, const char *spec, json_t **ret
 
     if (rc == 0)
         rc = vif_spec_parse(spec, devid, &identity, ret, &unused, err);
+    if (rc < 0)
+        name_argument(err);
     if (rc == 0 && unused)
         fprintf(stderr, "Warning: %s has no effect\n", unused);
     if (rc == 0 && hotplug_is_for(*ret) && !vif_may_tap(json_get_string(*ret, "ifname", ""))) {

@@ -10,6 +10,9 @@
 
 #define NO_MIGRATION "domains do not move between hosts; 'xm save' and 'xm restore' take files"
 #define NO_PASSTHROUGH "devices of the host are not passed through to guests"
+#define NO_HOTPLUG                                                                                 \
+    "vfb= in a config gives a guest its display, keyboard and pointer; there is no sound"
+#define NO_TPM "there are no virtual TPMs"
 #define NO_SECURITY "there are no security labels; every domain is in its own jail"
 #define NO_POOLS "all CPUs are one pool, Pool-0; cpus= in a config pins a guest"
 #define NO_TMEM "there is no transcendent memory"
@@ -39,7 +42,28 @@ const struct refused_verb refused_verbs[] = {
     {"usb-detach", NO_PASSTHROUGH},
     {"usb-hc-create", NO_PASSTHROUGH},
     {"usb-hc-destroy", NO_PASSTHROUGH},
-    {"vtpm-list", "there are no virtual TPMs"},
+    {"usbctrl-attach", NO_PASSTHROUGH},
+    {"usbctrl-detach", NO_PASSTHROUGH},
+    {"usbdev-attach", NO_PASSTHROUGH},
+    {"usbdev-detach", NO_PASSTHROUGH},
+    {"channel-list", "there are no channels beside the console"},
+    {"vkb-attach", NO_HOTPLUG},
+    {"vkb-detach", NO_HOTPLUG},
+    {"vkb-list", NO_HOTPLUG},
+    {"vsnd-attach", NO_HOTPLUG},
+    {"vsnd-detach", NO_HOTPLUG},
+    {"vsnd-list", NO_HOTPLUG},
+    {"vdispl-attach", NO_HOTPLUG},
+    {"vdispl-detach", NO_HOTPLUG},
+    {"vdispl-list", NO_HOTPLUG},
+    {"vtpm-list", NO_TPM},
+    {"vtpm-attach", NO_TPM},
+    {"vtpm-detach", NO_TPM},
+    {"config-update",
+     "a restart uses what the domain was started with; 'xm new' replaces the config "
+     "of a managed one"},
+    {"xenstore-quota-get", "what a guest may have in xenstore is fixed"},
+    {"xenstore-quota-set", "what a guest may have in xenstore is fixed"},
     {"cpupool-create", NO_POOLS},
     {"cpupool-new", NO_POOLS},
     {"cpupool-start", NO_POOLS},

@@ -35,7 +35,8 @@ static void print_row(const json_t *info)
 
     if (domid && ask(domid, json_object(), &answer, &err) < 0)
         return; /* it has gone meanwhile */
-    printf("%-32s %5u %6lld %4lld\n", json_get_string(info, "name", "??"), domid,
+    printf(verb_is_xl() ? "%-33s %4u %6lld %4lld\n" : "%-32s %5u %6lld %4lld\n",
+           json_get_string(info, "name", "??"), domid,
            (long long)json_get_int(answer, "weight", 256),
            (long long)json_get_int(answer, "cap", 0));
     json_decref(answer);
@@ -51,6 +52,8 @@ static int show(const struct sched_options *o)
 
     if (domains_collect(names, o->domain ? 1 : 0, &list, &err) < 0)
         return verb_error(&err);
+    if (verb_is_xl() && !o->domain)
+        puts("Cpupool Pool-0: tslice=30ms ratelimit=1000us migration-delay=0us");
     printf("%-33s %4s %6s %4s\n", "Name", "ID", "Weight", "Cap");
     json_array_foreach(list, i, info)
     {

@@ -165,6 +165,18 @@ static int stay(struct session *s, bool quiet)
     return status;
 }
 
+/* xl's -F. */
+static int wait_for_end(const struct session *s, domid_t domid)
+{
+    json_t *answer = NULL;
+    int status = XM_OK; /* also if it has gone already */
+
+    if (client_call(domid, json_pack("{s:s}", "verb", "wait"), -1, &answer, NULL) == 0)
+        status = report_end(s, answer);
+    json_decref(answer);
+    return status;
+}
+
 /* A name is taken also by a managed domain that does not run. */
 static int check_managed(const json_t *doc, struct err *err)
 {
@@ -284,6 +296,10 @@ int session_start(struct config *c, const struct session_options *o)
         status = stay(&s, o->quiet);
     else if (!o->quiet)
         printf("Started domain %s (id=%u)\n", s.name, domid);
+    if (rc == 0 && o->foreground && !o->console) {
+        fflush(stdout);
+        status = wait_for_end(&s, domid);
+    }
     session_close(&s);
     json_decref(doc);
     return status;

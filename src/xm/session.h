@@ -21,6 +21,7 @@ struct session_options {
     bool quiet;
     bool paused;
     bool managed;                      /* one of the managed domains */
+    bool foreground;                   /* so, too, but not on its console */
     bool viewer;                       /* start a VNC viewer, as the config may wish, too */
     const struct session_image *image; /* NULL: the domain begins anew */
 };

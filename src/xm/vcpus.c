@@ -25,8 +25,11 @@
 static void print_row(const char *name, long long domid, long long vcpu, const char *cpu,
                       const char *state, double seconds, const char *affinity)
 {
-    printf("%-32s %5lld %5lld %5s %5s  %8.1f %s\n", name, domid, vcpu, cpu, state, seconds,
-           affinity);
+    /* xl tells the CPUs that it may use, then those that it should; here these are the same. */
+    if (verb_is_xl() && strcmp(affinity, "any cpu") == 0)
+        affinity = "all";
+    printf("%-32s %5lld %5lld %5s %5s  %8.1f %s%s\n", name, domid, vcpu, cpu, state, seconds,
+           affinity, verb_is_xl() ? " / all" : "");
 }
 
 /* Its CPUs, each with the time that it was busy. */
@@ -99,7 +102,7 @@ static int run_vcpu_list(const struct verb *self, int argc, char **argv)
     if (domains_collect(argv + 1, argc - 1, &list, &err) < 0)
         return verb_error(&err);
     printf("%-32s %5s %5s %5s %5s %9s %s\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)",
-           "CPU Affinity");
+           verb_is_xl() ? "Affinity (Hard / Soft)" : "CPU Affinity");
     json_array_foreach(list, i, info)
     {
         if (json_object_get(info, "domid")) /* it runs */

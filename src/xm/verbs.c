@@ -59,19 +59,34 @@ const struct verb *const verbs[] = {
     &verb_network_list,
     &verb_network_attach,
     &verb_network_detach,
+    &verb_shell,
     &verb_help,
     NULL,
 };
 
-/* Names of Xen 3.0. */
+/* Names of older versions; two of xl. */
 static const struct {
     const char *old, *now;
 } renamed[] = {
-    {"balloon", "mem-set"},     {"set-vcpus", "vcpu-set"},      {"vif-list", "network-list"},
-    {"vbd-list", "block-list"}, {"vbd-create", "block-attach"}, {"vbd-destroy", "block-detach"},
+    {"balloon", "mem-set"},
+    {"set-vcpus", "vcpu-set"},
+    {"vif-list", "network-list"},
+    {"vbd-list", "block-list"},
+    {"vbd-create", "block-attach"},
+    {"vbd-destroy", "block-detach"},
+    {"button-press", "trigger"},
+    {"pool-create", "cpupool-create"},
+    {"pool-new", "cpupool-new"},
+    {"pool-start", "cpupool-start"},
+    {"pool-list", "cpupool-list"},
+    {"pool-destroy", "cpupool-destroy"},
+    {"pool-delete", "cpupool-delete"},
+    {"pool-cpu-add", "cpupool-cpu-add"},
+    {"pool-cpu-remove", "cpupool-cpu-remove"},
+    {"pool-migrate", "cpupool-migrate"},
 };
 
-static const char *current_name(const char *name)
+const char *verbs_current_name(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(renamed); i++) {
         if (strcmp(renamed[i].old, name) != 0)
@@ -95,10 +110,8 @@ bool verbs_renamed(size_t i, const char **old, const char **now)
 const struct verb *verbs_find(const char *name, struct err *err)
 {
     const struct verb *found = NULL;
-    size_t len;
+    size_t len = strlen(name);
 
-    name = current_name(name);
-    len = strlen(name);
     for (size_t i = 0; verbs[i]; i++) {
         if (strcmp(verbs[i]->name, name) == 0)
             return verbs[i];
@@ -123,13 +136,29 @@ void verb_print_usage(const struct verb *v)
         printf("\n%s", v->details);
 }
 
+/* xl's words for "Domain 'X' does not exist."; false: it is another sentence. */
+static bool print_xl_error(const char *sentence)
+{
+    static const char front[] = "Domain '", back[] = "' does not exist.";
+    const char *name = sentence + strlen(front);
+    size_t n = strlen(sentence);
+
+    if (strncmp(sentence, front, strlen(front)) != 0 || n < strlen(front) + strlen(back) ||
+        strcmp(sentence + n - strlen(back), back) != 0)
+        return false;
+    fprintf(stderr, "%.*s is an invalid domain identifier (rc=-6)\n",
+            (int)(n - strlen(front) - strlen(back)), name);
+    return true;
+}
+
 int verb_error(const struct err *err)
 {
     struct err shown = *err;
 
     log_clean(shown.msg); /* the words of a guest or of its device model may be in it */
-    fprintf(stderr, "Error: %s\n", shown.msg);
-    return err->code == ESRCH ? XM_NO_DOMAIN : XM_FAILED;
+    if (!verb_is_xl() || !print_xl_error(shown.msg))
+        fprintf(stderr, "Error: %s\n", shown.msg);
+    return err->code == ESRCH && !verb_is_xl() ? XM_NO_DOMAIN : XM_FAILED;
 }
 
 int verb_usage_error(const struct verb *v, const char *fmt, ...)

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/err.h"
 #include "base/types.h"
 
@@ -35,6 +37,10 @@ int refused_run(const struct refused_verb *r);
 /* The name that we were called by: "xm" or "xl". */
 const char *verb_program(void);
 bool verb_is_xl(void);
+/* xl's -N: show what would be done, and do nothing. */
+bool verb_is_dry_run(void);
+/* The list of commands, with their arguments if `in_full`. */
+void verbs_print(FILE *stream, bool in_full);
 
 extern const struct verb verb_block_attach, verb_block_configure, verb_block_detach,
     verb_block_list, verb_cd_eject, verb_cd_insert, verb_console, verb_create, verb_delete,
@@ -44,13 +50,15 @@ extern const struct verb verb_block_attach, verb_block_configure, verb_block_det
     verb_reset, verb_restore, verb_resume, verb_save, verb_sched_credit, verb_shutdown, verb_start,
     verb_suspend, verb_sysrq, verb_trigger, verb_top, verb_unpause, verb_uptime, verb_vm_list,
     verb_vcpu_list, verb_vcpu_pin, verb_vcpu_set;
-extern const struct verb verb_screenshot, verb_vncviewer;
+extern const struct verb verb_screenshot, verb_shell, verb_vncviewer;
 
 /* All of them in the order of the help text, NULL at the end. */
 extern const struct verb *const verbs[];
 
-/* By name, old name (with a word about the new one) or unique prefix; NULL and a sentence if
- * there is none. */
+/* The name that a command has now, with a word about it if that is another one. */
+const char *verbs_current_name(const char *name);
+
+/* By name or unique prefix; NULL and a sentence if there is none. */
 const struct verb *verbs_find(const char *name, struct err *err);
 
 /* The i-th old name of a command and its name now; false behind the last. */

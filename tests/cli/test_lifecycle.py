@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pexpect
@@ -153,8 +154,10 @@ def test_list_l_goes_back_into_create(instance, tmp_path):
     create(instance, "one", "wait", on_poweroff="preserve", cpu_weight="512")
     text = call(instance.xm, "list", "-l", "one").stdout
     for line in ("(domain", "    (name one)", "    (on_poweroff preserve)", "    (cpu_weight 512)",
-                 "    (status 2)", "    (device (console (protocol vt100) (location 2)))"):
+                 "    (status 2)", "    (cpus (()))", "            (protocol vt100)"):
         assert line in text.splitlines(), text
+    assert re.search(r"^    \(state .{6}\)\n    \(store_mfn \d+\)\n    \(console_mfn \d+\)$", text,
+                     re.MULTILINE), text
     assert re.search(r"^    \(start_time \d{10}\)$", text, re.MULTILINE)
     assert call(instance.xm, "destroy", "one").returncode == 0
     (tmp_path / "sxp").write_text(text)
@@ -248,26 +251,31 @@ def test_what_is_not_there_says_why(instance):
     assert done.returncode == 1
     assert done.stderr.startswith("Error: 'xm migrate' is not supported: ")
     done = call(instance.xm, "frobnicate")
-    assert done.stderr.startswith("Error: Subcommand frobnicate not found!\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Subcommand frobnicate not found!\nUsage: xm <subcommand>")
 
 
-def test_xl(instance, tmp_path):
-    """The same program by its other name."""
-    xl = str(tmp_path / "xl")
-    os.symlink(instance.xm, xl)
+def test_labels_and_pools(instance):
+    """There are no labels, and one pool."""
     create(instance, "one", "wait")
-    heading, _, line = call(xl, "list").stdout.splitlines()
-    assert heading == "Name                                        ID   Mem VCPUs\tState\tTime(s)"
-    assert re.fullmatch(r"one {37} +\d+     8     1     [rb-]{6}  +\d+\.\d", line)
-    document = json.loads(call(xl, "-v", "list", "-l").stdout)
-    assert document[1]["config"]["c_info"]["name"] == "one"
-    done = call(xl, "vm-list")
-    assert done.stdout.startswith("UUID                                  ID    name\n")
-    assert call(xl, "migrate").stderr.startswith("Error: 'xl migrate' is not supported")
-    # xl destroys what crashes, unless told otherwise.
-    with open(tmp_path / "crashing", "w", encoding="utf-8") as stream:
-        with open(instance.config, encoding="utf-8") as source:
-            stream.write(source.read().replace("on_crash = 'destroy'\n", "extra = 'crash'\n"))
-    assert call(xl, "create", "-q", str(tmp_path / "crashing")).returncode == 0
-    time.sleep(0.5)
-    instance.wait_until(lambda: row(instance, "crashing") is None, "it was started again")
+    heading, first = call(instance.xm, "list", "--label", "one").stdout.splitlines()
+    assert heading.endswith(" Time(s) %-10s" % "Label") and first.endswith(" %-10s" % "INACTIVE")
+    assert call(instance.xm, "list", "--pool=Pool-0").stdout.splitlines()[2].startswith("one ")
+    assert call(instance.xm, "list", "--pool=Pool-0", "one").returncode == 1
+    assert call(instance.xm, "list", "--pool=other").returncode == 1
+    done = call(instance.xm, "pool-list")
+    assert done.stderr.startswith("Command pool-list is deprecated. Please use xm cpupool-list "
+                                  "instead.\nError: 'xm cpupool-list' is not supported: ")
+
+
+def test_shell(instance):
+    """Words in quotes; one that fails does not end it; the status is the last one's."""
+    create(instance, "one", "wait")
+    number = call(instance.xm, "domid", "one").stdout
+    done = subprocess.run([instance.xm, "shell"], input='domid "one"\n\ndomid nobody\nexit\ndomid one\n',
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == f"xm> {number}xm> xm> xm> " and done.returncode == 3
+    assert done.stderr == "Error: Domain 'nobody' does not exist.\n"
+    done = subprocess.run([instance.xm, "shell"], input="domname 0", capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("xm> Domain-0\nxm> \n", 0)

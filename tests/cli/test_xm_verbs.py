@@ -103,7 +103,7 @@ def test_block_devices_come_and_go(xm, domain, tmp_path):
     assert done.returncode == 0, done.stderr
     lines = call(xm, "block-list", domain).stdout.splitlines()
     assert lines[0] == heading and len(lines) == 2
-    assert re.match(r"51728  0  ", lines[1]), lines
+    assert re.match(r"51728  0    0  ", lines[1]), lines
     assert "/backend/vbd/" in lines[1]
     done = call(xm, "vbd-list", "-l", domain)
     assert "deprecated" in done.stderr and done.stdout.startswith("(51728\n")
@@ -124,6 +124,8 @@ def test_network_list_is_empty(xm, domain):
     assert (done.returncode, done.stdout) == (0, "")
     done = call(xm, "network-attach", domain, "nonsense")
     assert done.returncode == 1 and "Invalid argument: nonsense" in done.stderr
+    done = call(xm, "network-attach", domain, "bridge=xenbr0", "colour=red")
+    assert (done.returncode, done.stderr) == (1, "Error: Invalid argument: colour\n")
     assert call(xm, "network-detach", domain, "7").returncode == 1
 
 

@@ -58,7 +58,7 @@ static void test_good(void **state)
         struct create_args a;
         struct err err = {0};
 
-        if (create_args_parse(&a, split(cases[i].line, copy, argv), argv, &err) < 0)
+        if (create_args_parse(&a, false, split(cases[i].line, copy, argv), argv, &err) < 0)
             fail_msg("<%s>: %s", cases[i].line, err.msg);
         if (cases[i].file)
             assert_string_equal(a.file, cases[i].file);
@@ -92,10 +92,26 @@ static void test_bad(void **state)
         struct create_args a;
         struct err err = {0};
 
-        if (create_args_parse(&a, split(cases[i].line, copy, argv), argv, &err) == 0)
+        if (create_args_parse(&a, false, split(cases[i].line, copy, argv), argv, &err) == 0)
             fail_msg("<%s> was accepted", cases[i].line);
         assert_string_equal(err.msg, cases[i].message);
     }
+}
+
+static void test_letters_of_xl(void **state)
+{
+    char copy[200], *argv[20];
+    struct create_args a;
+    struct err err = {0};
+
+    assert_int_equal(
+        create_args_parse(&a, true, split("create -e -F f -V -d", copy, argv), argv, &err), 0);
+    assert_string_equal(a.file, "f");
+    assert_true(a.foreground && a.viewer && !a.sxp);
+    assert_int_not_equal(create_args_parse(&a, true, split("create -x f", copy, argv), argv, &err),
+                         0);
+    assert_int_not_equal(create_args_parse(&a, false, split("create -e f", copy, argv), argv, &err),
+                         0);
 }
 
 static void test_sxp_and_json(void **state)
@@ -103,15 +119,17 @@ static void test_sxp_and_json(void **state)
     char copy[200], *argv[20];
     struct create_args a;
 
-    assert_int_equal(create_args_parse(&a, split("create -p f", copy, argv), argv, NULL), 0);
+    assert_int_equal(create_args_parse(&a, false, split("create -p f", copy, argv), argv, NULL), 0);
     assert_true(a.paused && !a.console);
     assert_int_equal(
-        create_args_parse(&a, split("create -F f -n --json a=b", copy, argv), argv, NULL), 0);
+        create_args_parse(&a, false, split("create -F f -n --json a=b", copy, argv), argv, NULL),
+        0);
     assert_null(a.file);
     assert_string_equal(a.sxp, "f");
     assert_true(a.json && a.dry_run);
     assert_int_equal(a.nr_overrides, 1);
-    assert_int_equal(create_args_parse(&a, split("create --config=g", copy, argv), argv, NULL), 0);
+    assert_int_equal(
+        create_args_parse(&a, false, split("create --config=g", copy, argv), argv, NULL), 0);
     assert_string_equal(a.sxp, "g");
 }
 
@@ -123,8 +141,8 @@ static void test_too_many_overrides(void **state)
     argv[0] = (char *)"create";
     for (int i = 1; i < CREATE_MAX_OVERRIDES + 2; i++)
         argv[i] = (char *)"a=b";
-    assert_int_equal(create_args_parse(&a, CREATE_MAX_OVERRIDES + 1, argv, NULL), 0);
-    assert_int_not_equal(create_args_parse(&a, CREATE_MAX_OVERRIDES + 2, argv, NULL), 0);
+    assert_int_equal(create_args_parse(&a, false, CREATE_MAX_OVERRIDES + 1, argv, NULL), 0);
+    assert_int_not_equal(create_args_parse(&a, false, CREATE_MAX_OVERRIDES + 2, argv, NULL), 0);
 }
 
 static void test_find_file(void **state)
@@ -157,8 +175,11 @@ static void test_find_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),         cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_sxp_and_json), cmocka_unit_test(test_too_many_overrides),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_letters_of_xl),
+        cmocka_unit_test(test_sxp_and_json),
+        cmocka_unit_test(test_too_many_overrides),
         cmocka_unit_test(test_find_file),
     };
 
