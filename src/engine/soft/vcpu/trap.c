@@ -25,7 +25,10 @@
 #include "engine/soft/vcpu/vtlb.h"
 
 #define HOST_END 0x800000000000ull
-#define RETRY_NS 20000 /* when a kick meets code between two instruction boundaries */
+/* When a kick meets code between two instruction boundaries. Each try lasts twice as long as the
+ * one before: where a signal costs more than the first (under a tracer) code would not move. */
+#define RETRY_MIN_NS 20000
+#define RETRY_MAX_NS 5120000
 #define MAX_MISSES 4
 #define MAX_PUT_OFF 3
 
@@ -51,7 +54,7 @@ extern const char rt_sigreturn_restorer[], soft_enter_end[];
 
 static uint8_t signal_stack[64 * 1024] __attribute__((aligned(64)));
 static int timer_id;
-static volatile bool trying_again;
+static volatile uint64_t retry_ns; /* how far the pending retry was; 0: none is */
 
 /* A store that faulted and goes on: other vCPUs may want to have its page back before it has
  * happened, again and again. */
@@ -133,15 +136,17 @@ void trap_timer_set(uint64_t ns)
 
 static void try_again(void)
 {
-    trying_again = true;
-    timer_set(RETRY_NS);
+    uint64_t ns = retry_ns ? 2 * retry_ns : RETRY_MIN_NS;
+
+    retry_ns = ns < RETRY_MAX_NS ? ns : RETRY_MAX_NS;
+    timer_set(retry_ns);
 }
 
 void trap_retry_cancel(void)
 {
-    if (!trying_again)
+    if (!retry_ns)
         return;
-    trying_again = false;
+    retry_ns = 0;
     timer_set(0);
 }
 
