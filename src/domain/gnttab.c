@@ -37,6 +37,7 @@ struct gnttab {
 
     struct {
         uint16_t readers, writers;
+        mfn_t written; /* frame of the last writer */
     } use[NR_REFS];
 };
 
@@ -158,10 +159,12 @@ static int grant_get(struct domain *d, domid_t remote, uint32_t ref, bool write,
         return GNTST_general_error;
     }
     read_body(d, ref, ret);
-    if (write)
+    if (write) {
         t->use[ref].writers++;
-    else
+        t->use[ref].written = ret->frame;
+    } else {
         t->use[ref].readers++;
+    }
     return GNTST_okay;
 }
 
@@ -196,10 +199,12 @@ void gnttab_put(struct domain *d, uint32_t ref, bool write)
 
     if (ref >= NR_REFS)
         return;
-    if (write && t->use[ref].writers)
+    if (write && t->use[ref].writers) {
         t->use[ref].writers--;
-    else if (!write && t->use[ref].readers)
+        ram_written(&d->ram, t->use[ref].written);
+    } else if (!write && t->use[ref].readers) {
         t->use[ref].readers--;
+    }
     if (ref < nr_refs(t))
         clear_unused_bits(d, ref);
 }
@@ -482,6 +487,7 @@ static int16_t copy_one(const struct hypercall *h, void *arg)
     op->status = copy_get(h, &op->dest, op->flags & GNTCOPY_dest_gref, op->len, true, &to);
     if (op->status == GNTST_okay) {
         memmove(to.page + op->dest.offset, from.page + op->source.offset, op->len);
+        ram_written(&h->d->ram, (mfn_t)(to.page - h->d->ram.base) >> PAGE_SHIFT);
         copy_put(h, &to, true);
     }
     copy_put(h, &from, false);

@@ -86,8 +86,10 @@ static int create_engine(struct domain *d, const struct domain_options *o,
         tsc_now() - (uint64_t)((unsigned __int128)system_time * config.tsc_khz / 1000000);
     rc = engine_create(&d->engine, &config, err);
 
-    if (rc == 0)
+    if (rc == 0) {
         d->shared = engine_shared(d->engine);
+        d->ram.engine = d->engine;
+    }
     return rc;
 }
 
@@ -174,7 +176,7 @@ static void release(struct domain *d)
     xenstore_detach(d);
     domain_abi_done(d);
     engine_destroy(d->engine);
-    d->engine = NULL;
+    d->engine = d->ram.engine = NULL;
     d->shared = NULL;
     ram_done(&d->ram);
     crashdump_set_symbols(NULL);

@@ -130,9 +130,8 @@ static int put_pins(struct image_writer *w, const struct domain *d)
         n = d->ram.max_pages - mfn;
         if (n > IMAGE_RECORD_MAX)
             n = IMAGE_RECORD_MAX;
-        rc = engine_pins_read(d->engine, mfn, levels, n);
-        if (rc == 0)
-            rc = image_put(w, IMAGE_PINS, mfn, levels, n);
+        engine_pins_read(d->engine, mfn, levels, n);
+        rc = image_put(w, IMAGE_PINS, mfn, levels, n);
     }
     free(levels);
     return rc;

@@ -63,9 +63,12 @@ uint64_t engine_vcpu_time(const struct engine *e, unsigned int vcpu, int *ret_cp
 bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu);
 /* The levels, 0 (none) to 4, that frames are pinned at as page tables: what a vCPU process knows
  * of its guest that is not in the guest's memory. Read while all vCPUs stand still, written before
- * the first one runs. 0 or -errno. */
-int engine_pins_read(const struct engine *e, mfn_t first, uint8_t *levels, size_t n) MUST_CHECK;
-int engine_pins_write(const struct engine *e, mfn_t first, const uint8_t *levels,
-                      size_t n) MUST_CHECK;
+ * the first one runs. */
+void engine_pins_read(const struct engine *e, mfn_t first, uint8_t *levels, size_t n);
+void engine_pins_write(struct engine *e, mfn_t first, const uint8_t *levels, size_t n);
+/* The content of a frame (one that the guest may name) was changed by this process: vCPUs that
+ * have made something of it, such as translations of code, forget that soon. With the domain's
+ * lock, after the change and before the guest is told of it. */
+void engine_frame_written(struct engine *e, mfn_t mfn);
 /* Make the vCPU notice run->request, pending events and new timers soon. */
 void engine_vcpu_kick(struct engine *e, unsigned int vcpu);

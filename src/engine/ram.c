@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "engine/engine.h"
+
 #define BITS_PER_WORD 64u
 
 /* Page-table entry bits that matter to a walk. */
@@ -188,6 +190,12 @@ void *ram_frame(const struct ram *ram, mfn_t mfn)
     return ram->base + (mfn << PAGE_SHIFT);
 }
 
+void ram_written(const struct ram *ram, mfn_t mfn)
+{
+    if (ram->engine && mfn < ram->nr_frames)
+        engine_frame_written(ram->engine, mfn);
+}
+
 /* Frames that have no memory, and read as zero. All processes lose their mappings of them. */
 static void make_hole(const struct ram *ram, mfn_t first, uint64_t count)
 {
@@ -195,6 +203,8 @@ static void make_hole(const struct ram *ram, mfn_t first, uint64_t count)
 
     if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, where, size) < 0)
         memset(ram->base + where, 0, (size_t)size);
+    for (mfn_t mfn = first; mfn < first + count; mfn++)
+        ram_written(ram, mfn);
 }
 
 mfn_t ram_alloc(struct ram *ram)
@@ -374,6 +384,7 @@ int ram_copy_to_guest(const struct ram *ram, mfn_t cr3, gva_t to, const void *fr
         if (!p)
             return -EFAULT;
         memcpy(p, in, n);
+        ram_written(ram, (mfn_t)(p - ram->base) >> PAGE_SHIFT);
         in += n;
         to += n;
         size -= n;

@@ -34,6 +34,7 @@ struct ram {
      * They can write it, so it is never read here. */
     uint64_t *allocated_copy;
     uint64_t nr_allocated;
+    struct engine *engine; /* hears of ram_written(); NULL = no vCPU runs */
     uint64_t first_free; /* no free frame below this one */
 };
 
@@ -58,6 +59,9 @@ int ram_free(struct ram *ram, mfn_t mfn);
 /* Which of 64 * n frames are the guest's, a bit each, from word `first` of the bitmap on; their
  * content stays. For a memory that nobody uses yet. -EINVAL if there are no such frames. */
 int ram_take_frames(struct ram *ram, uint64_t first, const uint64_t *words, uint64_t n) MUST_CHECK;
+
+/* This process has changed what is in a frame that the guest may name. */
+void ram_written(const struct ram *ram, mfn_t mfn);
 
 /* Walk the guest's page tables under root `cr3` (frame number) and copy. For hypercall
  * arguments in the domain process. 0 or -EFAULT. Kernel rights, i.e. present and, for

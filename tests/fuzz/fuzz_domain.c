@@ -31,9 +31,12 @@ struct run *engine_run_page(struct engine *e, unsigned int vcpu)
     return &run_page;
 }
 
-int engine_pins_write(const struct engine *e, mfn_t first, const uint8_t *levels, size_t n)
+void engine_pins_write(struct engine *e, mfn_t first, const uint8_t *levels, size_t n)
 {
-    return 0;
+}
+
+void engine_frame_written(struct engine *e, mfn_t mfn)
+{
 }
 
 /* Weak: targets with a console have the real one. */

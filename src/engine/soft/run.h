@@ -32,6 +32,8 @@ enum exit_reason {
 #define RUN_REQ_CPUS 8u  /* other CPUs of the host are to be used: take run.cpus, clear the bit */
 
 #define RUN_REQ_PERIODIC 16u /* another vCPU set its periodic timer: take run.periodic_ns */
+#define RUN_REQ_WRITTEN 32u  /* D has written into frames that V watches: take run.written */
+#define RUN_WRITTEN 64
 
 /* Records that a vCPU keeps up to date where the guest wants them, by virtual and by machine
  * address. */
@@ -88,6 +90,11 @@ struct run {
     /* RUN_REQ_CPUS: bit per CPU of the host that the vCPU and its stubs may use. D has put V on
      * them already. */
     uint8_t cpus[RUN_CPUS / 8];
+
+    /* RUN_REQ_WRITTEN: D counts the frames; the n-th is in written[n % RUN_WRITTEN]. If there are
+     * RUN_WRITTEN new ones, some may be lost. */
+    uint32_t nr_written;
+    mfn_t written[RUN_WRITTEN];
 
     struct vcpu state; /* at start (D to V); at EXIT_PAUSED, EXIT_CRASH and calls that may be the
                           last (V to D) */
@@ -152,12 +159,14 @@ struct dom_shared {
     uint64_t tsc_stamp; /* system time is 0 at this TSC value */
     uint32_t nr_vcpus;
     uint32_t programs; /* enum programs */
+    bool cpuid_faults; /* in stubs, so that programs see our tables, not the host's CPUID */
     mfn_t shared_info;
     struct evtchn_shared evtchn;          /* V and D both write; D trusts nothing in it */
     struct vcpu_link vcpu[RUN_MAX_VCPUS]; /* the same */
 };
 
 /* Where shared_frames[] (vcpu/walk.h), 16 bits for each frame, follows in the same file. */
+#define FRAMES_WATCHERS 0xffu /* bit per vCPU that keeps something made from what is in it */
 #define FRAMES_LEVEL_SHIFT 12 /* level 1-4 that it is pinned at, 0 = not pinned */
 #define FRAMES_LEVEL_MASK 0x7000u
 #define SHARED_FRAMES_OFFSET ((sizeof(struct dom_shared) + PAGE_SIZE - 1) & PAGE_MASK)

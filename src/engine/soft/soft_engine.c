@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "engine/engine.h"
 
+#include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -41,12 +42,15 @@ struct soft_vcpu {
     int pidfd;
     int peers_socket; /* where it waits for the descriptors of its peers, -1 = it does not */
     struct zygote zygote;
+    uint32_t nr_written; /* run->nr_written, which V can write, too */
 };
 
 #define V_LOG_MAX (256 << 10) /* bytes that a vCPU process may add to the log */
 
 struct engine {
     struct dom_shared *shared;
+    uint16_t *frames; /* behind it: shared_frames[] of the vCPU processes */
+    size_t shared_size;
     int shared_fd;
     unsigned int nr_vcpus;
     bool stopped;
@@ -58,21 +62,20 @@ static size_t page_round(size_t size)
     return (size + PAGE_SIZE - 1) & PAGE_MASK;
 }
 
-/* A file of `size` bytes, mapped here, and `more` behind them. */
-static int shared_pages(const char *name, size_t size, size_t more, void **ret, int *ret_fd,
-                        struct err *err)
+/* A file of `size` bytes, whole pages, mapped here. */
+static int shared_pages(const char *name, size_t size, void **ret, int *ret_fd, struct err *err)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int e;
 
-    if (fd < 0 || ftruncate(fd, (off_t)(page_round(size) + more)) ||
+    if (fd < 0 || ftruncate(fd, (off_t)size) ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
         e = errno;
         if (fd >= 0)
             close(fd);
         return err_set(err, e, "cannot make shared memory (%s): %s", name, strerror(e));
     }
-    *ret = mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    *ret = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (*ret == MAP_FAILED) {
         e = errno;
         *ret = NULL;
@@ -213,7 +216,7 @@ static int start_vcpu(struct engine *e, unsigned int id, const struct engine_con
     int v_socket = -1, peers[2] = {-1, -1}, r;
     void *page = NULL;
 
-    r = shared_pages("xenolith-run", sizeof(struct run), 0, &page, &s->run_fd, err);
+    r = shared_pages("xenolith-run", page_round(sizeof(struct run)), &page, &s->run_fd, err);
     if (r)
         return r;
     s->run = page;
@@ -286,6 +289,10 @@ static void set_tsc_scale(struct dom_shared *s, uint32_t khz)
     s->tsc_khz = khz;
 }
 
+/* Stubs have CPUID fault where that is possible (stub/spawn.c). Asked before the jail, which does
+ * not allow it; here it stays as it is: on. */
+static bool cpuid_faults;
+
 int engine_prepare(launcher_fn *const *others, unsigned int nr_others, struct err *err)
 {
     static launcher_fn *programs[2 + ENGINE_MAX_OTHERS] = {exec_vcpu, zygote_exec};
@@ -293,6 +300,7 @@ int engine_prepare(launcher_fn *const *others, unsigned int nr_others, struct er
     if (nr_others > ENGINE_MAX_OTHERS)
         return err_set(err, EINVAL, "too many programs for the launcher");
     memcpy(&programs[2], others, nr_others * sizeof(others[0]));
+    cpuid_faults = !syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1);
     return launcher_start(programs, 2 + nr_others, err);
 }
 
@@ -312,9 +320,10 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
         e->vcpu[i].pidfd = e->vcpu[i].run_fd = e->vcpu[i].peers_socket = -1;
     e->shared_fd = -1;
     e->nr_vcpus = config->nr_vcpus;
-    r = shared_pages("xenolith-shared", sizeof(*e->shared), page_round(frames * sizeof(uint16_t)),
-                     &page, &e->shared_fd, err);
+    e->shared_size = SHARED_FRAMES_OFFSET + page_round(frames * sizeof(e->frames[0]));
+    r = shared_pages("xenolith-shared", e->shared_size, &page, &e->shared_fd, err);
     e->shared = page;
+    e->frames = (uint16_t *)((uint8_t *)page + SHARED_FRAMES_OFFSET);
     blob = r ? r : blob_fd(err);
     if (blob < 0) {
         engine_destroy(e);
@@ -326,6 +335,7 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
     e->shared->patch_count = RAM_PATCH_FRAMES;
     e->shared->nr_vcpus = config->nr_vcpus;
     e->shared->programs = config->programs;
+    e->shared->cpuid_faults = cpuid_faults;
     e->shared->shared_info = config->ram->shared_info;
     e->shared->tsc_stamp = config->tsc_stamp;
     set_tsc_scale(e->shared, config->tsc_khz);
@@ -375,7 +385,7 @@ void engine_destroy(struct engine *e)
             close(s->run_fd);
     }
     if (e->shared)
-        munmap(e->shared, page_round(sizeof(*e->shared)));
+        munmap(e->shared, e->shared_size);
     if (e->shared_fd >= 0)
         close(e->shared_fd);
     free(e);
@@ -504,37 +514,37 @@ bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)
     return vcpu < e->nr_vcpus && __atomic_load_n(&e->shared->vcpu[vcpu].sleeps, __ATOMIC_RELAXED);
 }
 
-#define PINS_CHUNK 4096
-
-int engine_pins_read(const struct engine *e, mfn_t first, uint8_t *levels, size_t n)
+void engine_pins_read(const struct engine *e, mfn_t first, uint8_t *levels, size_t n)
 {
-    uint16_t frames[PINS_CHUNK];
-
-    for (size_t i = 0, count; i < n; i += count) {
-        count = n - i < PINS_CHUNK ? n - i : PINS_CHUNK;
-        if (pread(e->shared_fd, frames, count * sizeof(frames[0]),
-                  (off_t)(SHARED_FRAMES_OFFSET + (first + i) * sizeof(frames[0]))) !=
-            (ssize_t)(count * sizeof(frames[0])))
-            return -EIO;
-        for (size_t k = 0; k < count; k++)
-            levels[i + k] = (frames[k] & FRAMES_LEVEL_MASK) >> FRAMES_LEVEL_SHIFT;
-    }
-    return 0;
+    for (size_t i = 0; i < n; i++)
+        levels[i] = (e->frames[first + i] & FRAMES_LEVEL_MASK) >> FRAMES_LEVEL_SHIFT;
 }
 
-int engine_pins_write(const struct engine *e, mfn_t first, const uint8_t *levels, size_t n)
+void engine_pins_write(struct engine *e, mfn_t first, const uint8_t *levels, size_t n)
 {
-    uint16_t frames[PINS_CHUNK];
+    for (size_t i = 0; i < n; i++)
+        e->frames[first + i] =
+            (uint16_t)((unsigned int)levels[i] << FRAMES_LEVEL_SHIFT) & FRAMES_LEVEL_MASK;
+}
 
-    for (size_t i = 0, count; i < n; i += count) {
-        count = n - i < PINS_CHUNK ? n - i : PINS_CHUNK;
-        for (size_t k = 0; k < count; k++)
-            frames[k] =
-                (uint16_t)((unsigned int)levels[i + k] << FRAMES_LEVEL_SHIFT) & FRAMES_LEVEL_MASK;
-        if (pwrite(e->shared_fd, frames, count * sizeof(frames[0]),
-                   (off_t)(SHARED_FRAMES_OFFSET + (first + i) * sizeof(frames[0]))) !=
-            (ssize_t)(count * sizeof(frames[0])))
-            return -EIO;
-    }
-    return 0;
+static void tell_written(struct engine *e, unsigned int vcpu, mfn_t mfn)
+{
+    struct soft_vcpu *s = &e->vcpu[vcpu];
+
+    s->run->written[s->nr_written % RUN_WRITTEN] = mfn;
+    __atomic_store_n(&s->run->nr_written, ++s->nr_written, __ATOMIC_RELEASE);
+    __atomic_fetch_or(&s->run->request, RUN_REQ_WRITTEN, __ATOMIC_SEQ_CST);
+    engine_vcpu_kick(e, vcpu);
+}
+
+void engine_frame_written(struct engine *e, mfn_t mfn)
+{
+    uint16_t watchers;
+
+    /* A vCPU sets its bit before it reads the frame, and we read the bit after we wrote it. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    watchers = __atomic_load_n(&e->frames[mfn], __ATOMIC_RELAXED) & FRAMES_WATCHERS;
+    for (unsigned int i = 0; watchers && i < e->nr_vcpus; i++)
+        if (watchers >> i & 1)
+            tell_written(e, i, mfn);
 }

@@ -24,6 +24,13 @@ void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
     fix->kicks[vcpu]++;
 }
 
+void engine_frame_written(struct engine *e, mfn_t mfn)
+{
+    assert_ptr_equal(e, fix);
+    assert_in_range(mfn, 0, ARRAY_SIZE(fix->written) - 1);
+    fix->written[mfn]++;
+}
+
 struct run *engine_run_page(struct engine *e, unsigned int vcpu)
 {
     assert_in_range(vcpu, 0, fix->d.nr_vcpus - 1);
@@ -93,6 +100,7 @@ static int setup(unsigned int nr_vcpus)
     fix->d.domid = DOMID;
     fix->d.nr_vcpus = nr_vcpus;
     fix->d.engine = (struct engine *)fix;
+    fix->d.ram.engine = fix->d.engine;
     fix->d.shared = &fix->shared;
     fix->d.state = DOMAIN_RUNNING;
     fix->d.reason = SHUTDOWN_NONE;

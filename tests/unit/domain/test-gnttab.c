@@ -216,6 +216,28 @@ static int get(uint32_t ref, bool write)
     return status;
 }
 
+/* Who made something of a frame's content hears when that was changed. */
+static void test_written(void **state)
+{
+    struct gnttab_copy op = {.source = {.u.gmfn = DATA_FRAME + 2, .domid = DOMID_SELF},
+                             .dest = {.u.gmfn = DATA_FRAME + 3, .domid = DOMID_SELF},
+                             .len = 1};
+    void *page;
+
+    grant1(REF, GTF_permit_access, 0, DATA_FRAME);
+    assert_int_equal(get(REF, false), 0);
+    assert_int_equal(fix->written[DATA_FRAME], 0);
+    assert_int_equal(gnttab_get(&fix->d, 0, REF, true, &page), 0);
+    grant1(REF, GTF_permit_access, 0, DATA_FRAME + 1); /* that is not what was granted then */
+    gnttab_put(&fix->d, REF, true);
+    assert_int_equal(fix->written[DATA_FRAME], 1);
+    assert_int_equal(OP(copy, &op), 0);
+    assert_int_equal(op.status, 0);
+    assert_int_equal(fix->written[DATA_FRAME + 3], 1);
+    assert_int_equal(fix->written[DATA_FRAME + 2], 0);
+    assert_true(fix->written[FRAME_ARG]); /* where the hypercall put its answer */
+}
+
 static void test_refused_grants(void **state)
 {
     const mfn_t bad_frames[] = {MAX_PAGES - 1, fix->d.ram.shared_info, fix->d.ram.grant_first,
@@ -506,6 +528,7 @@ int main(void)
         T(test_version_busy),
         T(test_use_v1),
         T(test_use_v2),
+        T(test_written),
         T(test_refused_grants),
         T(test_copy),
         T(test_copy_sub_page),

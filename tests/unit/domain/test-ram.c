@@ -94,6 +94,7 @@ static void test_free_gives_memory_back(void **state)
     memset(frame(20), 0x55, PAGE_SIZE);
     fstat(ram()->fd, &before);
     assert_int_equal(ram_free(ram(), 20), 0);
+    assert_int_equal(fix->written[20], 1);
     fstat(ram()->fd, &after);
     assert_true(after.st_blocks < before.st_blocks);
     assert_null(ram_frame(ram(), 20));

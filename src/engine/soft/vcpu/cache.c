@@ -316,6 +316,17 @@ struct cache_block *cache_block_alone(uint64_t pc)
     return b;
 }
 
+void cache_drop_alone(void)
+{
+    const struct cache_block *b = &blocks[nr_blocks ? nr_blocks - 1 : 0];
+
+    if (!nr_blocks || !b->alone)
+        return;
+    emit_at = host_ptr(b->host);
+    nr_insns = b->first_insn;
+    nr_blocks--;
+}
+
 void cache_block_frame(struct cache_block *b, mfn_t frame)
 {
     if (b->frame[1] == NO_FRAME && b->frame[0] != (uint32_t)frame)

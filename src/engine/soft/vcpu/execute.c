@@ -11,6 +11,7 @@
 
 #include <linux/mman.h>
 
+#include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -202,6 +203,7 @@ static enum emulate_result run_natively(struct vcpu *v, const struct insn *in, c
     do
         loop_enter(v, host, trap_flag);
     while (soft.reason == SOFT_NONE && v->rip == start); /* kicked before it began */
+    cache_drop_alone();
     if (soft.reason == SOFT_FAULT) {
         *f = soft.fault;
         return operand_fault(v, in, &o, f);

@@ -7,9 +7,8 @@
  * the space, they are compared with its page tables, and if any differs the space gets another
  * number. When the numbers are used up all is forgotten.
  *
- * Code: translations belong to a frame and a pc. Frames with translations are watched, so stores to
- * them are seen, but not what the domain process reads from a disk into them. So a copy of each
- * is kept and compared whenever a space that has it at some address is entered anew.
+ * Code: translations belong to a frame and a pc. Frames with translations are watched, so that
+ * stores to them are seen, and the domain process tells what it writes (engine_frame_written()).
  */
 #include "engine/soft/vcpu/local.h"
 
@@ -19,6 +18,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/emulate.h"
+#include "engine/soft/vcpu/execute.h"
 #include "engine/soft/vcpu/local_translate.h"
 #include "engine/soft/vcpu/loop.h"
 #include "engine/soft/vcpu/rt.h"
@@ -30,9 +30,9 @@
 #define MAX_ASID 4095 /* below the page size, and 16 bits over an address */
 #define SPACES 32
 #define PAGES 64 /* that a space keeps a list of */
-#define COPIES 128
 #define BUDGET 2000                                              /* jumps */
 #define COST 500                                                 /* of a translation */
+#define COST_EMULATED 20                                         /* of such an instruction */
 #define RIGHTS (PTE_P | PTE_RW | PTE_NX | 0x000ffffffffff000ull) /* and the frame */
 #define HOST_CS64 0x33                                           /* where the guest's is, too */
 
@@ -59,10 +59,6 @@ static struct local_space local_spaces[SPACES];
 static struct local_space *current;
 static uint32_t next_asid = 1;
 static uint64_t entries, generation = ~0ull;
-
-/* Copies of code: of frame copy_of[i] - 1. */
-static mfn_t copy_of[COPIES];
-static uint64_t copy[COPIES][PAGE_SIZE / 8];
 
 /* ---- address spaces ---- */
 
@@ -299,36 +295,12 @@ int local_resolve(void)
 
 /* ---- code ---- */
 
-static bool same_page(const uint64_t *a, const uint64_t *b)
-{
-    for (unsigned int i = 0; i < PAGE_SIZE / 8; i++)
-        if (a[i] != b[i])
-            return false;
-    return true;
-}
-
-/* The frame is watched, and the translations of it are of what is in it now. */
-static void watch_code(mfn_t mfn)
-{
-    unsigned int i = mfn % COPIES;
-
-    (void)vtlb_watch_frame(mfn, FRAME_CODE);
-    if (copy_of[i] == mfn + 1 && same_page(copy[i], ram_linear(mfn)))
-        return;
-    if (copy_of[i])
-        cache_drop_frame(copy_of[i] - 1);
-    cache_drop_frame(mfn);
-    copy_of[i] = mfn + 1;
-    memcpy(copy[i], ram_linear(mfn), PAGE_SIZE);
-}
-
-/* Is code from this page known to be what the copy says? */
-static bool page_is_bound(struct local_space *s, gva_t va, mfn_t mfn)
+/* Does the space know that it has code from there? */
+static bool page_is_noted(struct local_space *s, gva_t va, mfn_t mfn)
 {
     const struct page *p = page_find(s, va);
 
-    return p && p->exec && PTE_FRAME(p->pte) == mfn && (vcpu_frame_flags[mfn] & FRAME_CODE) &&
-           copy_of[mfn % COPIES] == mfn + 1;
+    return p && p->exec && PTE_FRAME(p->pte) == mfn;
 }
 
 /* The header of the translation at pc, made if need be; NULL with *f. */
@@ -345,10 +317,8 @@ static void *code_at(struct vcpu *v, gva_t pc, mfn_t *ret_frame, struct fault *f
         return NULL;
     }
     mfn = PTE_FRAME(w.pte);
-    if (!page_is_bound(current, pc, mfn)) {
-        watch_code(mfn);
+    if (!page_is_noted(current, pc, mfn))
         note_page(current, pc, &w, false, true);
-    }
     header = cache_lookup_local(pc, mfn);
     while (!header) {
         (void)vtlb_watch_frame(mfn, FRAME_CODE);
@@ -392,12 +362,39 @@ static void on_chain(struct vcpu *v)
 
 /* ---- running ---- */
 
-/* Instructions that are emulated here; the CPU itself does the others, in the stub. */
-static bool is_emulated_here(const struct insn *in)
+static bool is_cpuid(const struct insn *in)
+{
+    return in->cls == INSN_EMULATE && in->map == 1 && in->opcode == 0xa2;
+}
+
+/* A stub has the host's own, where it cannot be made to fault: so has a program here. */
+static enum emulate_result host_cpuid(struct vcpu *v, const struct insn *in)
+{
+    uint32_t a = (uint32_t)v->gpr[RAX], b, c = (uint32_t)v->gpr[RCX], d;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    v->gpr[RAX] = a;
+    v->gpr[RBX] = b;
+    v->gpr[RCX] = c;
+    v->gpr[RDX] = d;
+    v->rip += in->len;
+    return EMULATE_DONE;
+}
+
+static enum emulate_result do_here(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
+                                   struct fault *f)
+{
+    if (is_cpuid(in) && !shared->cpuid_faults)
+        return host_cpuid(v, in);
+    return execute(v, in, bytes, f);
+}
+
+/* Instructions that are emulated here, or run on a copy of their operand; others are the stub's. */
+static bool is_done_here(const struct insn *in)
 {
     switch (in->cls) {
     case INSN_COPY:
-        return !in->simd && in->enc == ENC_LEGACY && in->mem;
+    case INSN_MASKMOV:
     case INSN_JMP:
     case INSN_JCC:
     case INSN_LOOP:
@@ -416,6 +413,8 @@ static bool is_emulated_here(const struct insn *in)
     case INSN_LEA:
     case INSN_NOP:
         return true;
+    case INSN_EMULATE:
+        return is_cpuid(in);
     default:
         return false;
     }
@@ -446,11 +445,12 @@ static int on_emulate(struct vcpu *v, struct fault *f)
         v->rip += in.len;
         return on_syscall(v);
     }
-    if (len < 0 || !is_emulated_here(&in))
+    if (len < 0 || !is_done_here(&in) || soft.budget <= COST_EMULATED)
         return LOCAL_NOT_HERE;
+    soft.budget -= COST_EMULATED;
     run->stats[STAT_EMULATED]++;
     v->rflags &= ~(uint64_t)EFLAGS_RF;
-    switch (emulate(v, &in, bytes, f)) {
+    switch (do_here(v, &in, bytes, f)) {
     case EMULATE_DONE:
         return v->rflags & EFLAGS_TF ? LOCAL_NOT_HERE : USER_EVENT;
     case EMULATE_FAULT:

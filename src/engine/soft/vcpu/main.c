@@ -334,6 +334,29 @@ static void take_areas(struct vcpu *v)
     pv_time_update(v);
 }
 
+/* Frames that D has written into. */
+static void take_written(void)
+{
+    static uint32_t taken;
+    mfn_t mfn;
+
+    for (;;) {
+        uint32_t n = __atomic_load_n(&run->nr_written, __ATOMIC_ACQUIRE);
+
+        if (n == taken)
+            return;
+        mfn = run->written[taken % RUN_WRITTEN];
+        if (__atomic_load_n(&run->nr_written, __ATOMIC_ACQUIRE) - taken >= RUN_WRITTEN) {
+            vtlb_forget_watched();
+            taken = n;
+        } else {
+            if (mfn < shared->nr_frames)
+                vtlb_forget_frame(mfn);
+            taken++;
+        }
+    }
+}
+
 /* What signals and D asked for while guest code ran. */
 static void service(struct vcpu *v)
 {
@@ -351,6 +374,8 @@ static void service(struct vcpu *v)
         take_areas(v);
     if (request & RUN_REQ_PERIODIC)
         pv_set_periodic(v, run->periodic_ns);
+    if (request & RUN_REQ_WRITTEN)
+        take_written();
     if (request & RUN_REQ_CPUS)
         stub_run_set_cpus(run->cpus);
     if (request & RUN_REQ_PAUSE) {

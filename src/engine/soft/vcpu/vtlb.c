@@ -196,6 +196,13 @@ bool vtlb_watch_frame(mfn_t mfn, unsigned int flag)
     return told;
 }
 
+void vtlb_forget_watched(void)
+{
+    for (mfn_t mfn = 0; mfn < shared->nr_frames; mfn++)
+        if (vcpu_frame_flags[mfn] & (FRAME_CODE | FRAME_PATCHED))
+            vtlb_forget_frame(mfn);
+}
+
 void vtlb_recheck_frames(void)
 {
     for (mfn_t mfn = 0; mfn < shared->nr_frames; mfn++) {

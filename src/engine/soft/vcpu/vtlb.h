@@ -46,8 +46,10 @@ void vtlb_frame_written(mfn_t mfn);
  * FRAME_PATCHED. True: what was read of it before may be out of date. */
 bool vtlb_watch_frame(mfn_t mfn, unsigned int flag);
 
-/* For peers.c. Another vCPU writes to the frame: drop what this one derived from it. */
+/* Somebody else writes to the frame, or has: drop what this vCPU derived from it. */
 void vtlb_forget_frame(mfn_t mfn);
+/* The same for all frames that this one watches. */
+void vtlb_forget_watched(void);
 /* Requests were lost: see that all frames are as their watchers want them. */
 void vtlb_recheck_frames(void);
 

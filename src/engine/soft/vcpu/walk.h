@@ -29,7 +29,6 @@ extern uint8_t *vcpu_frame_flags;
 
 /* What all vCPUs know of a frame; shared_frames[mfn], changed by atomic operations. Besides, the
  * level that it is pinned at (run.h). */
-#define FRAMES_WATCHERS 0xffu /* bit per vCPU that has FRAME_CODE or FRAME_PATCHED for it */
 #define FRAMES_GUARDED 0x100u /* no vCPU has mapped it writable since they were all told */
 extern uint16_t *shared_frames;
 
