@@ -22,7 +22,7 @@
 #define CPU_ALL 2
 #define ETIMEDOUT 110
 
-#define MS 1000000ull
+#define MS 1000000ul
 #define WATCH_NS (50 * MS)       /* how often a waiting V looks whether the stub lives */
 #define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
 #define KICK_USER_NS (60 * MS)   /* CPU time that a kicked stub may spend in its own code ... */
