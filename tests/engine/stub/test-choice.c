@@ -56,12 +56,16 @@ int main(void)
     static const struct program calls = {2000, 500, false}, busy_host = {20000, 500, false},
                                 work = {4000, 9000, false}, computes = {300000, 300000, true},
                                 even = {1000, 1000, false};
-    struct choice c;
+    static const struct choice in_stub = {.way = WAY_STUB}, in_v = {.way = WAY_LOCAL};
+    struct choice c, child;
     unsigned int share;
 
-    choice_init(&c, WAY_STUB, TICKS_PER_MS);
+    choice_init(&c, &in_stub, TICKS_PER_MS);
     share = play(&c, &calls, 10000);
     ok(share > 95, "does little between two system calls: in V (%u %%)", share);
+    choice_init(&child, &c, TICKS_PER_MS);
+    share = play(&child, &calls, CHOICE_PROBE + CHOICE_WINDOW);
+    ok(share == 100, "so does what it has forked, and does not ask at once (%u %%)", share);
     share = play(&c, &work, 10000);
     ok(share < 10, "then more: in a stub (%u %%)", share);
     share = play(&c, &busy_host, 20000);
@@ -70,14 +74,14 @@ int main(void)
     ok(share < 10, "computes: in a stub (%u %%)", share);
     share = play(&c, &computes, 10000);
     ok(share < 2, "goes on computing: hardly tried any more (%u %%)", share);
-    choice_init(&c, WAY_STUB, TICKS_PER_MS);
+    choice_init(&c, &in_stub, TICKS_PER_MS);
     share = play(&c, &even, 10000);
     ok(share < 10, "no difference: stays (%u %%)", share);
-    choice_init(&c, WAY_LOCAL, TICKS_PER_MS);
+    choice_init(&c, &in_v, TICKS_PER_MS);
     ok(choice_now(&c) == WAY_LOCAL, "begins where its maker was");
     share = play(&c, &computes, 100);
     ok(share < 30, "and leaves if that is wrong (%u %%)", share);
-    choice_init(&c, WAY_STUB, TICKS_PER_MS);
+    choice_init(&c, &in_stub, TICKS_PER_MS);
     for (int i = 0; i < 80; i++) {
         bool here = choice_now(&c) == WAY_LOCAL;
 

@@ -37,10 +37,12 @@ struct choice {
 #define CHOICE_COLD 48    /* runs of a probe that may meet code that is new */
 #define CHOICE_FAILURES 4 /* so many runs of a window that end in a stub are too many */
 
-/* The way that the program's maker found better is where to begin. */
-static inline void choice_init(struct choice *c, enum way way, uint32_t ticks_per_ms)
+/* What the program's maker found better is where to begin, and is not questioned before the
+ * maker's own choice is: programs that end soon ask nothing. */
+static inline void choice_init(struct choice *c, const struct choice *maker, uint32_t ticks_per_ms)
 {
-    *c = (struct choice){.way = (uint8_t)way, .ms = ticks_per_ms};
+    *c = (struct choice){
+        .way = maker->way, .ms = ticks_per_ms, .spell = maker->spell, .until = maker->until};
 }
 
 static inline enum way choice_now(const struct choice *c)

@@ -21,12 +21,10 @@ static struct chooser {
 static struct chooser *last = choosers;
 static uint64_t runs;
 
-/* An address space that is new begins with the way of the one that ran before, which is likely to
- * have made it. */
+/* The one that ran before an address space that is new is likely to have made it. */
 static struct choice *choice_of(mfn_t root)
 {
     struct chooser *c = choosers;
-    enum way way = (enum way)last->choice.way;
 
     runs++;
     if (last->root != root || !last->used) {
@@ -35,7 +33,7 @@ static struct choice *choice_of(mfn_t root)
                 c = &choosers[i];
         if (c->root != root || !c->used) {
             c->root = root;
-            choice_init(&c->choice, way, shared->tsc_khz);
+            choice_init(&c->choice, &last->choice, shared->tsc_khz);
         }
         last = c;
     }
