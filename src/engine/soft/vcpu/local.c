@@ -381,11 +381,33 @@ static enum emulate_result host_cpuid(struct vcpu *v, const struct insn *in)
     return EMULATE_DONE;
 }
 
+static bool is_xgetbv(const struct insn *in)
+{
+    return in->cls == INSN_EMULATE && in->map == 1 && in->opcode == 0x01 && !in->mem &&
+           (in->reg & 7) == 2 && !(in->rm & 7);
+}
+
+/* The register that rcx = 0 names; others may fault. */
+static enum emulate_result host_xgetbv(struct vcpu *v, const struct insn *in)
+{
+    uint32_t a, d;
+
+    if ((uint32_t)v->gpr[RCX])
+        return EMULATE_UNKNOWN;
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    v->gpr[RAX] = a;
+    v->gpr[RDX] = d;
+    v->rip += in->len;
+    return EMULATE_DONE;
+}
+
 static enum emulate_result do_here(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
                                    struct fault *f)
 {
     if (is_cpuid(in) && !shared->cpuid_faults)
         return host_cpuid(v, in);
+    if (is_xgetbv(in))
+        return host_xgetbv(v, in);
     return execute(v, in, bytes, f);
 }
 
@@ -414,7 +436,7 @@ static bool is_done_here(const struct insn *in)
     case INSN_NOP:
         return true;
     case INSN_EMULATE:
-        return is_cpuid(in);
+        return is_cpuid(in) || is_xgetbv(in);
     default:
         return false;
     }
