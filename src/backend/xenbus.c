@@ -278,7 +278,7 @@ int xenbus_add(struct xenbus *bus, const struct xenbus_ops *ops, void *arg, unsi
                                   .id = id,
                                   .state = XenbusStateInitialising,
                                   .front_state = XenbusStateInitialising};
-    rc = xenbus_dirs_init(&dev->dirs, ops->type, bus->d->domid, id);
+    rc = xenbus_dirs_init(&dev->dirs, ops->type, bus->d->domid, bus->d->name, id);
     if (rc == 0)
         rc = xenbus_dirs_make(bus->store, &dev->dirs, front, back);
     if (rc < 0)

@@ -29,10 +29,12 @@ static char *PRINTF_FMT(1, 2) compose(const char *fmt, ...)
     return n < 0 ? NULL : text;
 }
 
-int xenbus_dirs_init(struct xenbus_dirs *dirs, const char *type, domid_t domid, unsigned int id)
+int xenbus_dirs_init(struct xenbus_dirs *dirs, const char *type, domid_t domid, const char *domain,
+                     unsigned int id)
 {
     *dirs = (struct xenbus_dirs){
         .domid = domid,
+        .domain = domain,
         .front = compose("/local/domain/%u/device/%s/%u", domid, type, id),
         .front_state = compose("/local/domain/%u/device/%s/%u/state", domid, type, id),
         .back = compose("/local/domain/%u/backend/%s/%u/%u", HOST_DOMID, type, domid, id),
@@ -98,7 +100,8 @@ static int make_both(struct xs_client *store, xs_tx_t tx, const struct xenbus_di
     const struct xenbus_key front_links[] = {
         {"backend", dirs->back}, {"backend-id", "0"}, {"state", "1"}, {0}};
     const struct xenbus_key back_links[] = {
-        {"frontend", dirs->front}, {"frontend-id", domid}, {"online", "1"}, {"state", "1"}, {0}};
+        {"frontend", dirs->front}, {"frontend-id", domid}, {"domain", dirs->domain},
+        {"online", "1"},           {"state", "1"},         {0}};
     int rc;
 
     snprintf(domid, sizeof(domid), "%u", dirs->domid);

@@ -11,6 +11,7 @@ struct xs_client;
 
 struct xenbus_dirs {
     domid_t domid;
+    const char *domain; /* its name, borrowed */
     char *front;       /* /local/domain/N/device/TYPE/ID */
     char *front_state; /* its state */
     char *back;        /* /local/domain/0/backend/TYPE/N/ID */
@@ -20,7 +21,8 @@ struct xenbus_dirs {
 };
 
 /* Compose the names. 0 or -ENOMEM; xenbus_dirs_done() is needed in both cases. */
-int xenbus_dirs_init(struct xenbus_dirs *dirs, const char *type, domid_t domid, unsigned int id);
+int xenbus_dirs_init(struct xenbus_dirs *dirs, const char *type, domid_t domid, const char *domain,
+                     unsigned int id);
 void xenbus_dirs_done(struct xenbus_dirs *dirs);
 
 /* Make both directories in one transaction, replacing what is there. 0 or -errno. */

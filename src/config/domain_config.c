@@ -24,6 +24,7 @@
 #include "config/vcpu_spec.h"
 #include "config/vfb_spec.h"
 #include "config/vif_spec.h"
+#include "config/vm_nodes.h"
 
 static int add_string(json_t *doc, const char *key, const char *text, struct err *err)
 {
@@ -358,6 +359,8 @@ int domain_config_make(struct config *c, bool saved, json_t **ret, struct err *e
         rc = console_spec_add(c, doc, err);
     if (rc == 0 && !domain_config_is_hvm(c))
         rc = vfb_spec_add(c, doc, err);
+    if (rc == 0)
+        rc = vm_nodes_add(c, doc, err);
     if (rc < 0) {
         json_decref(doc);
         return rc;

@@ -161,27 +161,6 @@ void control_answer_result(struct connection *cn, int rc, const struct err *err)
         control_answer(cn, json_pack("{s:b}", "ok", 1));
 }
 
-static const char *reason_name(enum shutdown_reason reason)
-{
-    switch (reason) {
-    case SHUTDOWN_POWEROFF:
-        return "poweroff";
-    case SHUTDOWN_REBOOT:
-        return "reboot";
-    case SHUTDOWN_SUSPEND:
-        return "suspend";
-    case SHUTDOWN_CRASH:
-        return "crash";
-    case SHUTDOWN_WATCHDOG:
-        return "watchdog";
-    case SHUTDOWN_DESTROYED:
-        return "destroyed";
-    case SHUTDOWN_NONE:
-        break;
-    }
-    return "none";
-}
-
 /* All started vCPUs sleep, as far as the guest says. */
 static bool is_idle(const struct domain *d)
 {
@@ -248,7 +227,7 @@ static void verb_info(struct connection *cn, const json_t *request)
                       memory, "target", (json_int_t)(o->memory_pages / 256), "maxmem",
                       (json_int_t)(o->maxmem_pages / 256), "vcpus", (int)o->vcpus, "online_vcpus",
                       online, "state", state, "cpu_time", (double)cputime_ns() / 1e9, "pid",
-                      (int)getpid(), "restarts", (int)p->restarts, "log", o->log_path,
+                      (int)getpid(), "restarts", (int)p->d.restarts, "log", o->log_path,
                       "console_log", o->console_path, "store_mfn", (json_int_t)p->d.store_mfn,
                       "console_mfn", (json_int_t)p->d.console_mfn));
 }
@@ -282,8 +261,8 @@ static void answer_end(struct connection *cn)
 
     cn->waits_for = WAITS_FOR_NOTHING;
     control_answer(cn, json_pack("{s:b, s:s, s:s, s:b, s:b, s:s}", "ok", 1, "reason",
-                                 reason_name(p->d.reason), "text", p->d.reason_text, "preserved",
-                                 p->preserved, "restart", p->stepped_aside, "log",
+                                 domain_reason_name(p->d.reason), "text", p->d.reason_text,
+                                 "preserved", p->preserved, "restart", p->stepped_aside, "log",
                                  p->options.log_path));
 }
 

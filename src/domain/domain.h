@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <pthread.h>
 
 #include "base/err.h"
@@ -86,6 +87,9 @@ struct domain {
     uint64_t paused_since;       /* system time */
     enum shutdown_reason reason; /* SHUTDOWN_NONE while running */
     char reason_text[512];
+    unsigned int restarts;            /* lives that have gone */
+    enum shutdown_reason last_reason; /* why the one before ended */
+    const json_t *vm; /* what /vm/UUID has of the config: path -> text; may be NULL */
     enum suspend suspend;
     unsigned int suspend_vcpu; /* who made the call */
     mfn_t suspend_info;        /* where it says start_info is, unchecked */
@@ -109,6 +113,8 @@ int64_t domain_hypercall(struct domain *d, unsigned int vcpu, uint64_t nr, const
  * which ends the engine. */
 void domain_shutdown(struct domain *d, enum shutdown_reason reason, const char *fmt, ...)
     PRINTF_FMT(3, 4);
+/* "poweroff", "crash" and so on. */
+const char *domain_reason_name(enum shutdown_reason reason);
 /* domain_shutdown(SHUTDOWN_CRASH) for guest misbehaviour; also logs. */
 void domain_crash(struct domain *d, const char *fmt, ...) PRINTF_FMT(2, 3);
 

@@ -62,3 +62,24 @@ uint64_t domain_now(const struct domain *d)
         delta <<= shift & 63;
     return (uint64_t)((unsigned __int128)delta * sh->tsc_mul >> 32);
 }
+
+const char *domain_reason_name(enum shutdown_reason reason)
+{
+    switch (reason) {
+    case SHUTDOWN_POWEROFF:
+        return "poweroff";
+    case SHUTDOWN_REBOOT:
+        return "reboot";
+    case SHUTDOWN_SUSPEND:
+        return "suspend";
+    case SHUTDOWN_CRASH:
+        return "crash";
+    case SHUTDOWN_WATCHDOG:
+        return "watchdog";
+    case SHUTDOWN_DESTROYED:
+        return "destroyed";
+    case SHUTDOWN_NONE:
+        break;
+    }
+    return "none";
+}

@@ -270,6 +270,8 @@ int domain_options_parse(struct domain_options *o, const json_t *doc, struct err
     if (rc == 0)
         rc = take_object(doc, "bootloader", &o->bootloader, err);
     if (rc == 0)
+        rc = take_object(doc, "vm", &o->vm, err);
+    if (rc == 0)
         o->hvm = json_incref(json_object_get(doc, "hvm"));
     if (rc == 0)
         rc = take_object(doc, "vfb", &o->vfb, err);
@@ -293,6 +295,7 @@ void domain_options_done(struct domain_options *o)
     json_decref(o->disks);
     json_decref(o->vifs);
     json_decref(o->bootloader);
+    json_decref(o->vm);
     json_decref(o->hvm);
     json_decref(o->vfb);
     memset(o, 0, sizeof(*o));

@@ -47,6 +47,7 @@ struct domain_options {
     json_t *disks;      /* array of objects for disk_config_parse(), or NULL */
     json_t *vifs;       /* likewise for vif_config_parse() */
     json_t *bootloader; /* object for bootloader_prepare(), or NULL */
+    json_t *vm;         /* nodes below /vm/UUID and their text, or NULL */
     json_t *hvm;        /* object for hvm_spec_parse(): fully virtualized; NULL = not */
     json_t *vfb;        /* object for fb_config_parse(), or NULL */
 };

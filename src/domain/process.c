@@ -136,6 +136,7 @@ int process_init(struct process *p, int listen_fd, struct err *err)
     pthread_mutex_init(&d->lock, NULL);
     d->domid = p->options.domid;
     memcpy(d->uuid, p->options.uuid, sizeof(d->uuid));
+    d->vm = p->options.vm;
     strncpy(d->name, p->options.name, sizeof(d->name) - 1);
     d->state = DOMAIN_PAUSED;
     d->reason = SHUTDOWN_NONE;
@@ -405,11 +406,11 @@ static bool restart(struct process *p)
         return false;
     pthread_mutex_lock(&p->d.lock);
     p->d.state = DOMAIN_PAUSED;
+    p->d.last_reason = p->d.reason;
+    p->d.restarts++;
     pthread_mutex_unlock(&p->d.lock);
-    if (process_start(p, &err) == 0) {
-        p->restarts++;
+    if (process_start(p, &err) == 0)
         return true;
-    }
     log_msg(LOG_ERROR, "domain", "restart failed: %s", err.msg);
     p->d.reason = SHUTDOWN_CRASH;
     snprintf(p->d.reason_text, sizeof(p->d.reason_text), "restart failed: %.480s", err.msg);

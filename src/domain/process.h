@@ -31,7 +31,6 @@ struct process {
     struct hvm *hvm;             /* NULL: the guest is paravirtualized */
     struct tsc_sample first_tsc; /* taken as early as possible */
     bool started;                /* the first life */
-    unsigned int restarts;
     unsigned int short_lives; /* in a row */
     bool preserved;           /* the life is over but the domain stays listed (on_*=preserve) */
     bool stepped_aside;       /* preserved, and another one is to be started in our place */

@@ -10,10 +10,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend/console.h"
 #include "backend/fb/fb.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "domain/devices.h"
 #include "domain/xenstore_ring.h"
@@ -23,6 +25,7 @@
 #define PAGES_PER_MIB 256
 #define CONSOLE_LIMIT 1048576 /* bytes that the console backend keeps */
 #define TRIES 100             /* of a transaction */
+#define CONFIG_TEXT_MAX 2048  /* bytes of one option that is shown */
 
 /* Writes nodes of the domain and collects failures, so that a list of keys reads as a list. */
 struct seed {
@@ -112,6 +115,63 @@ static void put_vm(struct seed *s, const char *name, uint64_t value)
     put(s, path, "%" PRIu64, value);
 }
 
+/* The host's paths are nothing to the guest. */
+static void put_config_node(struct seed *s, const char *name, const char *text)
+{
+    static const struct xs_perm host_only = {.id = 0, .mode = 'n'};
+    char vm[VM_PATH], path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", vm_path(s->d, vm), name);
+    if (s->rc == 0)
+        s->rc = xs_write(s->store, s->tx, path, text, strlen(text));
+    if (s->rc == 0 && strcmp(name, "image/cmdline") != 0)
+        s->rc = xs_set_perms(s->store, s->tx, path, &host_only, 1);
+}
+
+/* What xend had of the domain's config and of its past. */
+static void put_config(struct seed *s)
+{
+    const struct domain *d = s->d;
+    char text[32];
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)d->vm, key, value)
+    {
+        if (json_is_string(value) && json_string_length(value) <= CONFIG_TEXT_MAX)
+            put_config_node(s, key, json_string_value(value));
+    }
+    snprintf(text, sizeof(text), "%lld", (long long)time(NULL));
+    put_config_node(s, "start_time", text);
+    snprintf(text, sizeof(text), "%u", d->vcpu_avail);
+    put_config_node(s, "vcpu_avail", text);
+    snprintf(text, sizeof(text), "%u", d->restarts);
+    put_config_node(s, "xend/restart_count", text);
+    if (d->restarts)
+        put_config_node(s, "xend/last_shutdown_reason", domain_reason_name(d->last_reason));
+    put(s, "description", "%s", json_get_string(d->vm, "description", ""));
+}
+
+/* The console's backend, which nobody negotiates with. */
+static void put_console_backend(struct seed *s)
+{
+    const struct domain *d = s->d;
+    char frontend[40], domid[8], dir[64], path[96];
+    const struct {
+        const char *key, *value;
+    } nodes[] = {{"frontend", frontend}, {"frontend-id", domid}, {"domain", d->name},
+                 {"online", "1"},        {"state", "4"},         {"protocol", "vt100"}};
+
+    snprintf(frontend, sizeof(frontend), "/local/domain/%u/console", d->domid);
+    snprintf(domid, sizeof(domid), "%u", d->domid);
+    snprintf(dir, sizeof(dir), "/local/domain/0/backend/console/%u/0", d->domid);
+    put_for_reading(s, dir, "");
+    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, nodes[i].key);
+        put(s, path, "%s", nodes[i].value);
+    }
+}
+
 static void put_availability(struct seed *s)
 {
     char path[64];
@@ -186,6 +246,8 @@ static int seed_once(struct seed *s)
     s->rc = 0;
     put_identity(s);
     put_resources(s);
+    put_config(s);
+    put_console_backend(s);
     if (s->d->ram.base) /* else nobody in there knows of rings */
         put_rings(s);
     put_guest_areas(s);

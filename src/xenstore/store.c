@@ -36,6 +36,7 @@ static int put_first_nodes(struct store *s)
 {
     static const char *const nodes[][2] = {
         {"/tool/xenstored", ""},
+        {"/tool/xenstored/domid", "0"},
         {"/local/domain/0/domid", "0"},
         {"/local/domain/0/name", "Domain-0"},
         {"/vm", ""},

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -279,3 +280,39 @@ def test_shell(instance):
     done = subprocess.run([instance.xm, "shell"], input="domname 0", capture_output=True, text=True,
                           timeout=60, check=False)
     assert (done.stdout, done.returncode) == ("xm> Domain-0\nxm> \n", 0)
+
+
+def nodes(instance, root):
+    """{path below root: value} of xenstore."""
+    done = call("xenstore-ls", "-f", root, env=dict(os.environ, XENSTORED_PATH=str(instance.run / "xenstored.sock")))
+    assert done.returncode == 0, done.stderr
+    found = dict(re.fullmatch(r"(\S+) = \"(.*)\"", line).groups() for line in done.stdout.splitlines())
+    return {path[len(root) + 1:]: value for path, value in found.items()}
+
+
+@pytest.mark.skipif(not shutil.which("xenstore-ls"), reason="no xenstore-utils")
+def test_what_xenstore_has_of_a_config(instance):
+    """Below /vm/UUID, as xend had it; the next life tells of the one before."""
+    uuid = "00000000-0000-4000-8000-00000000000b"
+    create(instance, "one", "wait now", uuid=uuid, on_reboot="restart", on_poweroff="preserve",
+           description="words", vcpus="2", vif="type=user")
+    vm = nodes(instance, f"/vm/{uuid}")
+    assert re.fullmatch(r"\d{10}", vm.pop("start_time"))
+    assert vm.pop("image/kernel").endswith("/guest-for-cli")
+    assert vm == {
+        "uuid": uuid, "name": "one", "memory": "8", "maxmem": "8", "vcpus": "2", "vcpu_avail": "3",
+        "shadow_memory": "0", "on_poweroff": "preserve", "on_reboot": "restart",
+        "on_crash": "destroy", "on_xend_start": "ignore", "on_xend_stop": "ignore",
+        "pool_name": "Pool-0", "description": "words", "image": "", "image/ostype": "linux",
+        "image/cmdline": "wait now", "xend": "", "xend/restart_count": "0"}
+    number = call(instance.xm, "domid", "one").stdout.strip()
+    assert nodes(instance, f"/local/domain/{number}")["description"] == "words"
+    assert nodes(instance, f"/local/domain/0/backend/vif/{number}/0")["domain"] == "one"
+    assert nodes(instance, f"/local/domain/0/backend/console/{number}/0") == {
+        "domain": "one", "frontend": f"/local/domain/{number}/console", "frontend-id": number,
+        "online": "1", "state": "4", "protocol": "vt100"}
+    assert nodes(instance, "/tool/xenstored")["domid"] == "0"
+    assert call(instance.xm, "trigger", "one", "reset").returncode == 0
+    instance.wait_until(lambda: restarts(instance, "one") == 1, "it was not started again")
+    vm = nodes(instance, f"/vm/{uuid}")
+    assert (vm["xend/restart_count"], vm["xend/last_shutdown_reason"]) == ("1", "reboot")
