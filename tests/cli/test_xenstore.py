@@ -237,7 +237,8 @@ def test_release(store, domain, xm):
     after = listing(store)
     mine = f"/local/domain/{domain.domid}"
     vm = before[f"{mine}/vm"][0]
-    assert {path for path in before if not path.startswith((mine, vm))} == set(after)
+    backends = f"/local/domain/0/backend/console/{domain.domid}"
+    assert {path for path in before if not path.startswith((mine, vm, backends))} == set(after)
     store.wait_until(lambda: not store.pids(DAEMON), "the daemon does not go")
 
 
