@@ -25,7 +25,8 @@ def service(instance, tmp_path, monkeypatch):
     monkeypatch.setenv("XM", instance.xm)
 
     def run(verb, **settings):
-        values = {"AUTO": str(auto), "CREATE_USLEEP": "0", "STOP_MAXWAIT": "3", **settings}
+        values = {"AUTO": str(auto), "CREATE_USLEEP": "0", "STOP_MAXWAIT": "3",
+                  "SAVE": "", **settings}
         options.write_text("".join(f"XENDOMAINS_{key}='{value}'\n" for key, value in values.items()))
         return call(SCRIPT, verb)
     return run
@@ -85,6 +86,35 @@ def test_a_guest_that_does_not_end_is_not_waited_for(instance, service):
     done = service("stop", STOP_MAXWAIT="1", SHUTDOWN_ALL="")
     assert done.returncode == 1
     assert done.stdout == "Shutting down Xen domains: a (failed)\n"
+
+
+def test_what_is_saved_by_default(instance, service, tmp_path):
+    """Domains are saved; those that cannot be are shut down, within the time."""
+    put(instance, "a")
+    (instance.auto / "a").write_text((instance.auto / "a").read_text() + "nomigrate = 1\n")
+    assert service("start").returncode == 0
+    (tmp_path / "options").write_text(f"XENDOMAINS_AUTO={instance.auto}\nXENDOMAINS_SHUTDOWN=--halt\n"
+                                      "XENDOMAINS_SHUTDOWN_ALL=\n")
+    done = call(SCRIPT, "stop")
+    assert done.stdout == "Shutting down Xen domains: a(save)\n"
+    assert "Migration not permitted" in done.stderr
+    assert (instance.run / "save").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_cannot_be_restored(instance, service, tmp_path):
+    """It is told once, and not tried again with disks that may have been used."""
+    saved = tmp_path / "save"
+    saved.mkdir()
+    put(instance, "a")
+    (saved / "a").write_bytes(b"Xenolith saved domain\n" + b"\0" * 100)
+    done = service("start", SAVE=str(saved))
+    assert (done.returncode, done.stdout) == (
+        1, "Restoring Xen domains: a (failed)\nStarting auto Xen domains: a (skip)\n")
+    assert f"{saved}/a.failed" in done.stderr
+    assert os.listdir(saved) == ["a.failed"]
+    assert "MISS SAVED: " in service("status", SAVE=str(saved)).stdout
+    assert service("stop", SHUTDOWN="", SHUTDOWN_ALL="").returncode == 0
+    assert service("start", SAVE=str(saved)).stdout == "Starting auto Xen domains: a\n"
 
 
 def test_wrong_use():

@@ -39,7 +39,7 @@ def host(installed, machine, tmp_path):
     """With a config /etc/xen/web; not booted yet."""
     with Host(installed, tmp_path) as it:
         it.put_guest(machine)
-        it.put("etc/default/xendomains", "XENDOMAINS_CREATE_USLEEP=0\n")
+        it.put("etc/default/xendomains", "XENDOMAINS_CREATE_USLEEP=0\nXENDOMAINS_SAVE=\n")
         it.put_config("web")
         yield it
 
@@ -176,7 +176,7 @@ def test_domains_do_not_notice_what_happens_to_xend(host):
 @pytest.mark.slow
 def test_units_of_a_user(host):
     """The same for somebody who is not root, whose services start with the host (linger)."""
-    host.put("var/config/xendomains", "XENDOMAINS_CREATE_USLEEP=0\n")
+    host.put("var/config/xendomains", "XENDOMAINS_CREATE_USLEEP=0\nXENDOMAINS_SAVE=\n")
     host.put_config("var/config/auto/mine")
     host.boot(
         "useradd --create-home alice\n"
