@@ -123,8 +123,8 @@ static void stormed(const char *name, const uint8_t *program)
     stop_storm = true;
     pthread_join(thread, NULL);
     stubs_kick_clear();
-    ok(!t.wrong && saw_enough(&t),
-       "%s, kicked at random: %lu calls, %lu events, %lu wrong", name, t.calls, t.events, t.wrong);
+    ok(!t.wrong && saw_enough(&t), "%s, kicked at random: %lu calls, %lu events, %lu wrong", name,
+       t.calls, t.events, t.wrong);
 }
 
 /* One run of the stub with a kick that follows the release at once. */
@@ -203,6 +203,36 @@ static void renewed(const char *name, const uint8_t *program)
        t.wrong);
 }
 
+static void *let_go_on(void *arg)
+{
+    usleep(100000);
+    stub_signal(((struct stub *)arg)->fd, SIGCONT);
+    return NULL;
+}
+
+/* A stub that gets no CPU has its kick before it still: more of them would fill its signal stack.
+ */
+static void held(const char *name, const uint8_t *program)
+{
+    uint64_t before = user_stats.kicks;
+    struct stub *s;
+    pthread_t thread;
+    struct tally t;
+
+    start(&t, program);
+    check(&t, resume_once());
+    s = space_of(vcpu.cr3_user)->stub;
+    stub_signal(s->fd, SIGSTOP);
+    pthread_create(&thread, NULL, let_go_on, s);
+    kick_after(1000);
+    check(&t, resume_once());
+    pthread_join(thread, NULL);
+    stubs_kick_clear();
+    ok(!t.wrong && user_stats.kicks - before <= 2,
+       "%s, kicked while it gets no CPU: %lu kicks, %lu wrong", name, user_stats.kicks - before,
+       t.wrong);
+}
+
 /* A stub that dies between two runs of its program, with orders waiting for it or without: the
  * program goes on in another one and loses nothing. */
 static void died(const char *name, const uint8_t *program)
@@ -237,6 +267,8 @@ int main(int argc, char **argv)
     harness_init();
     released("trapped call", g_count);
     released("patched mov, syscall", g_count_a);
+    held("trapped call", g_count);
+    held("patched mov, syscall", g_count_a);
     died("trapped call", g_count);
     died("patched mov, syscall", g_count_a);
     released("patched syscall, cmp", g_count_b);

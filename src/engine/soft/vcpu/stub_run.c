@@ -4,8 +4,8 @@
  * other side).
  *
  * Release: X is filled, operations are copied to Q, X.turn = 0, Q.go changes. Stop: the stub
- * sets X.turn. A kick is sent at most one at a time, and repeated from here while it goes
- * unanswered; a stub that goes on using CPU time without answering is killed.
+ * sets X.turn. A kick is sent at most one at a time, and repeated from here while the stub uses CPU
+ * time and does not answer; one that goes on so is killed.
  */
 #include <asm/unistd.h>
 #include <linux/time_types.h>
@@ -27,6 +27,7 @@
 #define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
 #define KICK_USER_NS (60 * MS)   /* CPU time that a kicked stub may spend in its own code ... */
 #define KICK_CPU_NS (500 * MS)   /* ... and in all without stopping, see docs */
+#define KICK_AGAIN_NS (1 * MS)   /* CPU time after which a kick has been taken, and had no effect */
 #define UNMAP_PAGE_NS 10000      /* and more, a page that it has been told to unmap ... */
 #define UNMAP_MAX_NS (1000 * MS) /* ... but not for ever */
 #define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
@@ -178,6 +179,7 @@ static bool spin_for_stop(struct stub *s, bool woken)
 struct patience {
     bool started, has_cpu;
     uint64_t wall, user, cpu;
+    uint64_t again; /* CPU time since the first kick after which there is another */
 };
 
 static bool cpu_read(const struct stub *s, uint64_t *ret_user, uint64_t *ret_cpu)
@@ -203,6 +205,18 @@ static bool give_up(const struct stub *s, uint64_t user, uint64_t cpu)
     return true;
 }
 
+/* One that had no CPU since the last kick has it still before it: its handler may have begun and
+ * not executed an instruction, and another kick would only take more of the signal stack, until
+ * none is left and the host kills it. */
+static void kick_again(struct stub *s, struct patience *p, uint64_t cpu)
+{
+    if (cpu < p->again)
+        return;
+    p->again = cpu + KICK_AGAIN_NS;
+    user_stats.kicks++;
+    stub_signal(s->fd, STUB_SIGUSR1);
+}
+
 /* The stub did not stop for a while. Is it dead, or past all patience? */
 static bool is_lost(struct stub *s, struct patience *p)
 {
@@ -218,6 +232,7 @@ static bool is_lost(struct stub *s, struct patience *p)
         p->started = true;
         p->wall = wall;
         p->has_cpu = cpu_read(s, &p->user, &p->cpu);
+        p->again = KICK_AGAIN_NS;
         return false;
     }
     if (!p->has_cpu || !cpu_read(s, &user, &cpu))
@@ -226,7 +241,7 @@ static bool is_lost(struct stub *s, struct patience *p)
     cpu -= p->cpu;
     if (user > KICK_USER_NS || cpu > KICK_CPU_NS + s->unmap_ns)
         return give_up(s, user, cpu);
-    stub_signal(s->fd, STUB_SIGUSR1);
+    kick_again(s, p, cpu);
     return false;
 }
 
@@ -399,7 +414,7 @@ static int park_slowly(struct stub *s)
         sys_futex_wait(word, was, KICKED_NS);
         if (now_ns() < next)
             continue;
-        next += KICKED_NS;
+        next = now_ns() + KICKED_NS;
         if (!is_proven(s) && is_lost(s, &p)) {
             r = -ESRCH;
             break;
