@@ -43,10 +43,15 @@ static int put_amounts(const struct domain *d, const char *home, uint64_t home_p
     return xenstore_put_vm(d, vm, text, err);
 }
 
+/* Is there memory at the moment, of ours or in a device model? Between two lives there is not. */
+static bool has_memory(const struct process *p)
+{
+    return p->d.ram.base || p->hvm;
+}
+
 static int set_target(struct process *p, uint64_t pages, struct err *err)
 {
-    const struct ram *ram = &p->d.ram;
-    uint64_t limit = ram->base ? ram->limit : p->options.maxmem_pages;
+    uint64_t limit = has_memory(p) ? p->d.ram.limit : p->options.maxmem_pages;
     int rc;
 
     if (pages > limit)
@@ -78,7 +83,7 @@ void control_mem_set(struct connection *cn, const json_t *request)
 static int set_limit(struct process *p, uint64_t pages, bool *later, struct err *err)
 {
     struct domain *d = &p->d;
-    uint64_t now = d->ram.base && pages > d->ram.max_pages ? d->ram.max_pages : pages;
+    uint64_t now = has_memory(p) && pages > d->ram.max_pages ? d->ram.max_pages : pages;
     int rc = put_amounts(d, "memory/static-max", now, "maxmem", pages, err);
 
     if (rc < 0)

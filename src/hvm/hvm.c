@@ -348,7 +348,7 @@ int hvm_start(struct hvm *h, struct err *err)
     for (unsigned int i = 0; i < d->nr_vcpus; i++)
         d->vcpus[i].up = d->vcpu_avail >> i & 1;
     d->ram.nr_pages = h->o->memory_pages;
-    d->ram.max_pages = h->o->maxmem_pages;
+    d->ram.max_pages = d->ram.limit = h->o->maxmem_pages;
     d->reason = SHUTDOWN_NONE;
     d->reason_text[0] = '\0';
     h->reboot_wanted = false;

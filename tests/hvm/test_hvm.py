@@ -478,6 +478,12 @@ def test_memory_target(xm, start):
     assert done.stdout.strip() == str(40 * 1024)
     assert domain.info()["memory"] == 40
     assert call(xm, "mem-set", domain.name, "64").returncode == 1
+    assert domain.control("mem-max", kib=64 << 10) == {"ok": True, "later": True}
+    done = call(xm, "mem-set", domain.name, "64")
+    assert done.returncode == 1 and "may have, which is 48 MiB" in done.stderr
+    assert domain.control("mem-max", kib=44 << 10) == {"ok": True, "later": False}
+    assert call(xm, "mem-set", domain.name, "45").returncode == 1
+    assert call(xm, "mem-set", domain.name, "44").returncode == 0
 
 
 def test_read_only_ide(start, disk):
