@@ -58,6 +58,10 @@ void env_set_user_cr3(struct vcpu *v, mfn_t root);
 /* A page table is pinned (level 1-4) or unpinned: unpinning a root lets its address space go. */
 void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin);
 
+/* Is the frame known to be mapped writable, where the builder put it or by a grant? Then it cannot
+ * become a page table. cpu/pv has a weak default: no. */
+bool env_frame_is_writable(struct vcpu *v, mfn_t mfn);
+
 /* What env_pin_table() was last told of a frame: its level 1-4, or 0 = not pinned. Lets a
  * page-table update know that no flush is due. cpu/pv has a weak default: 0 for all. */
 unsigned int env_pin_level(mfn_t mfn);
@@ -94,10 +98,6 @@ void env_wait(struct vcpu *v, uint64_t deadline);
 /* Does the engine want its main loop back (it was kicked, also during env_wait())? Asked by
  * hypercalls that would sleep again. cpu/pv has a weak default: no. */
 bool env_kicked(void);
-/* Does the engine tell where a 32-bit program executed sysenter or syscall? Where it does not
- * their callbacks are refused, and Linux has its programs use int 0x80. cpu/pv has a weak
- * default: yes. */
-bool env_has_fast_syscall32(void);
 /* Another vCPU has an event to look at, or one that it polls for. Numbers of no vCPU, and the
  * own one, are ignored. cpu/pv has a weak default: nothing. */
 void env_kick_vcpu(unsigned int id);

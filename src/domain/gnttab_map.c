@@ -62,6 +62,19 @@ static struct mapping *find_mapping(struct maptrack *t, grant_handle_t handle)
     return &t->map[handle];
 }
 
+/* Tell the vCPUs that a frame is mapped writable by a grant, or is so once less: it cannot become a
+ * page table. They may have changed the list; that is their own loss. */
+static void note_writable(struct domain *d, const struct mapping *m, bool is_new)
+{
+    mfn_t from = is_new ? 0 : m->frame + 1, to = is_new ? m->frame + 1 : 0;
+
+    for (unsigned int i = 0; is_writable(m) && i < MAX_GRANTED; i++)
+        if (d->shared->granted[i] == from) {
+            __atomic_store_n(&d->shared->granted[i], to, __ATOMIC_RELEASE);
+            return;
+        }
+}
+
 /* These kinds of the mapping are over; with the last the grant is given back. */
 static void end_mapping(struct domain *d, struct maptrack *t, struct mapping *m, uint32_t kinds)
 {
@@ -71,6 +84,7 @@ static void end_mapping(struct domain *d, struct maptrack *t, struct mapping *m,
     if (m->flags & MAP_KINDS)
         return;
     gnttab_put(d, m->ref, is_writable(m));
+    note_writable(d, m, false);
     if (index < t->first_free)
         t->first_free = index;
 }
@@ -96,7 +110,9 @@ static uint64_t *mapped_entry(const struct hypercall *h, uint64_t host_addr,
     if (!slot)
         return NULL;
     entry = __atomic_load_n(slot, __ATOMIC_RELAXED);
-    return (entry & PTE_PRESENT) && PTE_FRAME(entry) == m->frame ? slot : NULL;
+    if (!(entry & PTE_PRESENT) || !(entry & PTE_RW) == is_writable(m))
+        return NULL;
+    return PTE_FRAME(entry) == m->frame ? slot : NULL;
 }
 
 static uint64_t make_entry(const struct mapping *m)
@@ -114,6 +130,8 @@ int16_t gnttab_map(const struct hypercall *h, struct maptrack **maps,
     uint64_t *entry = NULL;
 
     op->status = gnttab_check_self(h, op->dom);
+    if (op->dom == 0) /* it is there, and grants nothing */
+        op->status = GNTST_general_error;
     if (op->status != GNTST_okay)
         return op->status;
     if (!(op->flags & MAP_KINDS))
@@ -133,6 +151,7 @@ int16_t gnttab_map(const struct hypercall *h, struct maptrack **maps,
         __atomic_store_n(entry, make_entry(&m), __ATOMIC_RELEASE);
     }
     *slot = m;
+    note_writable(h->d, &m, true);
     op->handle = (grant_handle_t)(slot - (*maps)->map);
     op->dev_bus_addr = m.frame << PAGE_SHIFT;
     return op->status;

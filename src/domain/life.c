@@ -25,6 +25,7 @@
 #define RFLAGS_AT_START 0x202
 #define DR6_AT_START 0xffff0ff0
 #define DR7_AT_START 0x400
+#define FRAME_BITS 0x000ffffffffff000ull /* of a page-table entry */
 
 static uint64_t monotonic_ns(void)
 {
@@ -60,6 +61,11 @@ static void reset_vcpu(struct domain *d, unsigned int id)
 static void set_first_vcpu(struct domain *d, const struct builder_result *kernel)
 {
     struct vcpu *v = &engine_run_page(d->engine, 0)->state;
+    const uint64_t *start_info = ram_l1_entry(&d->ram, kernel->cr3, kernel->rsi);
+
+    if (start_info)
+        d->shared->image_base =
+            (kernel->rsi & PAGE_MASK) - (*start_info & FRAME_BITS); /* pfn = mfn yet */
 
     v->rip = kernel->rip;
     v->gpr[RSP] = kernel->rsp;
@@ -88,6 +94,7 @@ static int create_engine(struct domain *d, const struct domain_options *o,
 
     if (rc == 0) {
         d->shared = engine_shared(d->engine);
+        d->shared->image_base = ~0ull;
         d->ram.engine = d->engine;
     }
     return rc;

@@ -74,13 +74,9 @@ static int register_callback(struct vcpu *v, unsigned int type, uint64_t address
         v->pv.cb_syscall = cb;
         return 0;
     case CALLBACKTYPE_syscall32:
-        if (!env_has_fast_syscall32())
-            return -XEN_ENOSYS;
         v->pv.cb_syscall32 = cb;
         return 0;
     case CALLBACKTYPE_sysenter:
-        if (!env_has_fast_syscall32())
-            return -XEN_ENOSYS;
         v->pv.cb_sysenter = cb;
         return 0;
     case CALLBACKTYPE_nmi:

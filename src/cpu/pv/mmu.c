@@ -13,6 +13,7 @@
 #include "cpu/env.h"
 
 #define PTE_PRESENT 1ull
+#define PTE_WRITABLE 2ull
 #define PTE_ACCESSED_DIRTY 0x60ull
 #define PTE_PSE 0x80ull
 #define PTE_TO_MFN(e) (((e)&0x000ffffffffff000ull) >> PAGE_SHIFT)
@@ -97,6 +98,8 @@ static int check_entry(const struct vcpu *v, mfn_t table, unsigned int level, un
         return 0; /* swap entries and the like */
     if ((val & PTE_PSE) && is_upper(v, level, table))
         return -XEN_EINVAL; /* no large pages for PV guests */
+    if (level == 4 && (val & PTE_WRITABLE) && table_level(v, mfn) == 4)
+        return -XEN_EINVAL; /* a writable view of the tables themselves */
     if (env_frame(mfn))
         return 0;
     /* What is no memory at all would be a device's. */

@@ -3,7 +3,8 @@
  * mmuext.c - mmuext_op: page-table roots, pins, TLB flushes, LDT (ABI 3.7).
  *
  * Pins are not counted: the engine is told, and pinning twice or unpinning what is not pinned
- * succeeds (a guest that works under Xen never does it, and Linux takes failures for bugs).
+ * succeeds (a guest that works under Xen never does it, and Linux takes failures for bugs). Frames
+ * have no types: one that is mapped writable is refused only where that is easily found out.
  */
 #include "cpu/pv/batch.h"
 #include "cpu/pv/mmu.h"
@@ -15,7 +16,7 @@ _Static_assert(sizeof(struct mmuext_op) == 24, "ABI 3.7");
 
 static int pin(struct vcpu *v, mfn_t mfn, unsigned int level, bool on)
 {
-    if (!env_frame(mfn))
+    if (!env_frame(mfn) || (on && env_frame_is_writable(v, mfn)))
         return -XEN_EINVAL;
     env_pin_table(v, mfn, level, on);
     return 0;

@@ -18,6 +18,11 @@ __attribute__((weak)) unsigned int env_pin_level(mfn_t mfn)
     return 0;
 }
 
+__attribute__((weak)) bool env_frame_is_writable(struct vcpu *v, mfn_t mfn)
+{
+    return false;
+}
+
 __attribute__((weak)) const struct evtchn_ctx *env_evtchn(void)
 {
     return NULL;
@@ -47,11 +52,6 @@ __attribute__((weak)) void env_tlb_invlpg_others(struct vcpu *v, uint64_t mask, 
 
 __attribute__((weak)) void env_runstate_changed(const struct vcpu *v)
 {
-}
-
-__attribute__((weak)) bool env_has_fast_syscall32(void)
-{
-    return true;
 }
 
 /* What VCPUOP_initialise was given, where it is allowed. */

@@ -68,6 +68,13 @@ unsigned int segment_code_fault(struct vcpu *v, uint16_t sel, uint64_t *desc)
     return *desc & DESC_P ? 0 : VEC_NP;
 }
 
+bool segment_is_64bit_code(struct vcpu *v)
+{
+    uint64_t desc;
+
+    return pv_descriptor_read(v, v->cs, &desc) || (desc & DESC_L);
+}
+
 unsigned int segment_stack_fault(struct vcpu *v, uint16_t sel)
 {
     uint64_t d;

@@ -26,3 +26,5 @@ static inline uint32_t segment_base(uint64_t desc)
 unsigned int segment_code_fault(struct vcpu *v, uint16_t sel, uint64_t *desc);
 unsigned int segment_stack_fault(struct vcpu *v, uint16_t sel);
 unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc);
+/* Is v->cs 64-bit code? One that is nothing counts as such. */
+bool segment_is_64bit_code(struct vcpu *v);

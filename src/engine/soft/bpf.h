@@ -28,7 +28,6 @@ enum bpf_test {
     BPF_LE,      /* argument <= value (< 2^32), unsigned */
     BPF_GE,      /* argument >= value (< 2^32), unsigned */
     BPF_EQ_MASK, /* (argument & ~mask) == value, mask < 2^32 */
-    BPF_SUM_LE,  /* argument + next one <= value; both were found < 2^31 before */
 };
 
 struct bpf_cond {
@@ -56,10 +55,6 @@ struct bpf_rule {
     {                                                                                              \
         BPF_GE, (n), 0, (v)                                                                        \
     }
-#define BPF_ARG_SUM_LE(n, v)                                                                       \
-    {                                                                                              \
-        BPF_SUM_LE, (n), 0, (v)                                                                    \
-    }
 #define BPF_ARG_EQ_MASK(n, m, v)                                                                   \
     {                                                                                              \
         BPF_EQ_MASK, (n), (m), (v)                                                                 \
@@ -85,15 +80,6 @@ static inline void bpf_load_arg(struct bpf_prog *p, unsigned int arg, unsigned i
     bpf_emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, at + 4 * half);
 }
 
-static inline void bpf_sum_emit(struct bpf_prog *p, const struct bpf_cond *c)
-{
-    bpf_load_arg(p, c->arg, 0);
-    bpf_emit(p, BPF_MISC | BPF_TAX, 0, 0, 0);
-    bpf_load_arg(p, c->arg + 1u, 0);
-    bpf_emit(p, BPF_ALU | BPF_ADD | BPF_X, 0, 0, 0);
-    bpf_emit(p, BPF_JMP | BPF_JGT | BPF_K, 255, 0, (uint32_t)c->value);
-}
-
 static inline void bpf_ge_emit(struct bpf_prog *p, const struct bpf_cond *c)
 {
     bpf_load_arg(p, c->arg, 1);
@@ -105,11 +91,8 @@ static inline void bpf_ge_emit(struct bpf_prog *p, const struct bpf_cond *c)
 /* One comparison; where it fails the jump is left at 255 for bpf_rule_emit() to aim. */
 static inline void bpf_cond_emit(struct bpf_prog *p, const struct bpf_cond *c)
 {
-    if (c->test == BPF_SUM_LE || c->test == BPF_GE) {
-        if (c->test == BPF_GE)
-            bpf_ge_emit(p, c);
-        else
-            bpf_sum_emit(p, c);
+    if (c->test == BPF_GE) {
+        bpf_ge_emit(p, c);
         return;
     }
     bpf_load_arg(p, c->arg, 1);

@@ -148,6 +148,8 @@ enum programs {
     PROGRAMS_TRANSLATED, /* where that is possible */
 };
 
+#define MAX_GRANTED 16
+
 struct dom_shared {
     uint64_t nr_frames;   /* frames that the guest may name: RAM plus special frames */
     uint64_t nr_ram;      /* frames 0..nr_ram-1 are ordinary RAM (max_pages) */
@@ -161,6 +163,9 @@ struct dom_shared {
     uint32_t programs; /* enum programs */
     bool cpuid_faults; /* in stubs, so that programs see our tables, not the host's CPUID */
     mfn_t shared_info;
+    gva_t image_base;           /* where the kernel was given pfn 0; ~0 = not known */
+    mfn_t granted[MAX_GRANTED]; /* + 1: frames that the guest has mapped writable through grants of
+                                   its own, as many as there is room for; 0 = free */
     struct evtchn_shared evtchn;          /* V and D both write; D trusts nothing in it */
     struct vcpu_link vcpu[RUN_MAX_VCPUS]; /* the same */
 };

@@ -71,12 +71,13 @@ static int jump_everywhere(void)
 static int jump_to_gates(void)
 {
     static const uint64_t gates[] = {STUB_GATE_PROVE, STUB_GATE_WAIT, STUB_GATE_MAP,
-                                     STUB_GATE_UNMAP, STUB_GATE_DIE};
+                                     STUB_GATE_UNMAP, STUB_GATE_TSC,  STUB_GATE_DIE};
     int bad = 0;
 
     for (size_t i = 0; i < sizeof(gates) / sizeof(*gates) && !bad; i++) {
         bad = jump_in_child(gates[i], SYS_mmap, 0x10000000, 1 << 20, 7) ||
               jump_in_child(gates[i], SYS_munmap, 0x10000000, 1ul << 40, 0) ||
+              jump_in_child(gates[i], SYS_prctl, 26 /* PR_SET_TSC */, 2, 0) ||
               jump_in_child(gates[i], SYS_pwrite64, STUB_FD_R, STUB_Q, 8) ||
               jump_in_child(gates[i], SYS_futex, STUB_Q, 0, 0) ||
               jump_in_child(gates[i], SYS_exit_group, 0, 0, 0);
@@ -181,7 +182,7 @@ static int forge_frames(void)
         uint64_t rip, flags, selectors;
     } frames[] = {
         {0xffffffff81000000, 0x202, 0x002b000000000033},
-        {0x100000, 0x3202, 0x002b000000000033},
+        {STUB_CODE, 0x3202, 0x002b000000000033},
         {STUB_GATE_MAP, 0x202, 0x002b000000000033},
         {0x400000, 0x202, 0x0000000000000010},
         {0x400000, 0x202, 0xe02b00000000e033},

@@ -263,6 +263,11 @@ void loop_fault(struct vcpu *v, const struct fault *f)
     guest_stop(STOP_FAULT);
 }
 
+void loop_system_call(struct vcpu *v, enum user_stop stop)
+{
+    loop_hypercall(v);
+}
+
 void loop_hypercall(struct vcpu *v)
 {
     guest_stop(STOP_END);

@@ -99,6 +99,16 @@ void pv_software_int(struct vcpu *v, uint8_t n, unsigned int len, struct fault *
 }
 
 /* The GDT has one data segment for 32-bit thread-local storage. */
+bool segment_is_64bit_code(struct vcpu *v)
+{
+    return true;
+}
+
+unsigned int segment_stack_fault(struct vcpu *v, uint16_t sel)
+{
+    return VEC_GP;
+}
+
 unsigned int segment_data_fault(struct vcpu *v, uint16_t sel, uint64_t *desc)
 {
     *desc = (TLS_BASE & 0xffffff) << 16 | (TLS_BASE & 0xff000000) << 32;

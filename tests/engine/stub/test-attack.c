@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <linux/futex.h>
+#include <linux/prctl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cpu/creg.h"
 #include "engine/soft/vcpu/user_fpu.h"
 
 #define ATTACK_CODE 0x600000ul
@@ -173,7 +175,7 @@ static void test_memory(void)
     for (unsigned int i = 0; i < ARRAY_SIZE(forbidden); i++) {
         fresh();
         vcpu.gpr[RDI] = forbidden[i];
-        good += is_fault(go(ATTACK_AT(a_store)), VEC_GP);
+        good += is_fault(go(ATTACK_AT(a_store)), VEC_PF);
     }
     ok(good == ARRAY_SIZE(forbidden), "code, policy, Q and R are not writable");
     fresh();
@@ -411,6 +413,28 @@ static void test_forged_mapping(void)
     ok(good == total, "who maps what was not ordered dies (%u of %u)", good, total);
 }
 
+/* Nor when it gives itself the counter, or takes it. */
+static void test_forged_counter(void)
+{
+    unsigned int good = 0;
+
+    for (int way = 1; way <= 2; way++) {
+        uint32_t pid;
+
+        fresh();
+        vcpu.cr4 = way == 1 ? CR4_TSD : 0;
+        go(AT(g_syscall));
+        pid = space_of(vcpu.cr3_user)->stub->pid;
+        vcpu.gpr[RBP] = STUB_GATE_TSC;
+        vcpu.gpr[RAX] = SYS_prctl;
+        vcpu.gpr[RDI] = PR_SET_TSC;
+        vcpu.gpr[RSI] = (uint64_t)way;
+        good += is_fault(go(ATTACK_AT(a_jmp)), VEC_GP) && space_of(vcpu.cr3_user)->stub->pid != pid;
+    }
+    vcpu.cr4 = 0;
+    ok(good == 2, "who changes the right to read the counter dies");
+}
+
 /* Single-stepped through the proof: V must not take it for a wait. */
 static void test_forged_proof(void)
 {
@@ -558,6 +582,7 @@ int main(void)
     test_instructions();
     test_holdings();
     test_forged_mapping();
+    test_forged_counter();
     test_forged_proof();
     test_replay();
     test_orders();

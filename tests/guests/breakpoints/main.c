@@ -5,9 +5,12 @@
  * instruction that wrote (or, for those kinds, read) one of the watched bytes, and behind no
  * other; DR6 names it. A repeated string instruction stops at the round that met it. A
  * single step at the same instruction is reported in the same exception. What is in the lower
- * half of the address space is watched against the kernel, too. Cleared ones are silent.
+ * half of the address space is watched against the kernel, too. Cleared ones are silent. What a
+ * load of ss met is reported behind the next instruction, and not in the kernel that this one
+ * enters; a system call of 32-bit code is either AMD's or #UD at the instruction.
  *
- * Blind spots: I/O breakpoints, accesses of gather and scatter instructions, 32-bit programs.
+ * Blind spots: I/O breakpoints, accesses of gather and scatter instructions, most of 32-bit
+ * programs.
  */
 #include "guest.h"
 
@@ -194,7 +197,29 @@ static void check_strings(uint64_t *at)
     end();
 }
 
+extern char behind_shadow[];
+
+static void check_shadow(void)
+{
+    static uint32_t selector;
+
+    asm volatile("mov %%ss, %0" : "=r"(selector));
+    begin();
+    set_breakpoint(0, (uintptr_t)&selector, ACCESS, LEN4);
+    asm volatile("mov %0, %%ss\n nop\n behind_shadow:" : : "m"(selector));
+    expect_one("a load of ss", behind_shadow, 1);
+    end();
+}
+
 asm(".section .user, \"ax\"\n"
+    "shadow_64: mov (%rbx), %ss; syscall\n"
+    "shadow_64_end: mov (%rbx), %ss; nop\n"
+    "shadow_64_nop:\n"
+    ".code32\n"
+    "shadow_32: mov (%ebx), %ss\n"
+    "shadow_32_call: syscall\n"
+    "shadow_32_end:\n"
+    ".code64\n"
     "user_code: mov $5, %eax\n"
     "user_exec: movq %rax, (%rbx)\n"
     "movq %rax, 8(%rbx)\n"
@@ -206,7 +231,8 @@ asm(".section .user, \"ax\"\n"
     "syscall\n"
     "user_end:\n"
     ".text\n");
-extern char user_code[], user_exec[], user_written[], user_written_2[], user_end[];
+extern char shadow_64[], shadow_64_end[], shadow_64_nop[], shadow_32[], shadow_32_call[],
+    shadow_32_end[], user_code[], user_exec[], user_written[], user_written_2[], user_end[];
 
 static uint64_t user_address(const char *label)
 {
@@ -220,6 +246,39 @@ static void expect_user(struct trap_frame *f, const char *label, uint64_t dr6)
     CHECK_EQ(f->vector, 1, "user mode: vector");
     CHECK_EQ(f->rip, user_address(label), "user mode: rip");
     CHECK_EQ(take_dr6(), dr6, "user mode: DR6");
+}
+
+/* The CPU has the #DB pending when it enters the kernel: it is not the kernel's. */
+static void check_user_shadow(void)
+{
+    struct callback_register cb = {.type = CALLBACKTYPE_syscall32,
+                                   .address = (uintptr_t)syscall_entry};
+    struct trap_frame f = {.cs = FLAT_USER_CS,
+                           .ss = FLAT_USER_SS,
+                           .rip = user_address(shadow_64),
+                           .rsp = DATA + 2048,
+                           .rbx = DATA + 64,
+                           .rflags = 0x202};
+
+    *(uint32_t *)(DATA + 64) = FLAT_USER_SS;
+    CHECK_EQ(hypercall2(__HYPERVISOR_callback_op, CALLBACKOP_register, &cb), 0, "syscall32");
+    set_breakpoint(0, DATA + 64, ACCESS, LEN4);
+    run_user(&f);
+    CHECK_EQ(f.vector, TRAP_SYSCALL, "load of ss and system call: vector");
+    CHECK_EQ(f.rip, user_address(shadow_64_end), "load of ss and system call: rip");
+    expect_user(&f, shadow_64_nop, 1);
+    f.rip = user_address(shadow_32);
+    f.cs = FLAT_RING3_CS32;
+    f.ss = FLAT_USER_SS;
+    f.rflags = 0x202;
+    run_user(&f);
+    if (f.vector == TRAP_SYSCALL) {
+        CHECK_EQ(f.rip, user_address(shadow_32_end), "32-bit system call: rip");
+        CHECK_EQ(f.cs & 0xffff, FLAT_RING3_CS32, "32-bit system call: cs");
+    } else {
+        CHECK_EQ(f.vector, 6, "32-bit system call that there is not");
+        CHECK_EQ(f.rip, user_address(shadow_32_call), "32-bit system call that there is not: rip");
+    }
 }
 
 static void check_user(void)
@@ -251,6 +310,7 @@ static void check_user(void)
     CHECK_EQ(f.vector, TRAP_SYSCALL, "user mode: the system call at the end");
     CHECK_EQ(f.rip, user_address(user_end), "user mode: its rip");
     CHECK_EQ(f.r11 & (TF | RF), 0, "user mode: flags that it saved");
+    check_user_shadow();
     /* The kernel meets them, too. */
     end();
     check_data((uint64_t *)DATA);
@@ -265,5 +325,6 @@ void test_main(void)
     check_execution();
     check_data(cells);
     check_strings(cells);
+    check_shadow();
     check_user();
 }

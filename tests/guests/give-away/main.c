@@ -84,17 +84,6 @@ static void check_code(void)
     CHECK_EQ(function(), 8, "new code in a new frame");
 }
 
-static domid_t own_domid(void)
-{
-    struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
-    struct evtchn_status status = {.dom = DOMID_SELF};
-
-    event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
-    status.port = alloc.port;
-    CHECK_EQ(event_channel_op(EVTCHNOP_status, &status), 0, "evtchn status");
-    return status.u.unbound.dom;
-}
-
 static void check_granted(void)
 {
     volatile grant_entry_v1_t *table = (volatile void *)TABLE;

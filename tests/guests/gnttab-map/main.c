@@ -25,20 +25,6 @@ static void grant(uint32_t ref, uint16_t flags, domid_t domid, const void *va)
     table[ref].flags = flags;
 }
 
-/* Our own number: what a grant must name, and DOMID_SELF is no number. */
-static domid_t own_domid(void)
-{
-    struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
-    struct evtchn_status status = {.dom = DOMID_SELF};
-
-    if (event_channel_op(EVTCHNOP_alloc_unbound, &alloc))
-        error("alloc_unbound");
-    status.port = alloc.port;
-    if (event_channel_op(EVTCHNOP_status, &status) || status.status != EVTCHNSTAT_unbound)
-        error("status of an unbound port");
-    return status.u.unbound.dom;
-}
-
 static struct gnttab_map_grant_ref map_grant(uint32_t ref, uint32_t flags, uint64_t at)
 {
     struct gnttab_map_grant_ref op = {

@@ -105,3 +105,18 @@ long block(void)
 {
     return sched_op(SCHEDOP_block, NULL);
 }
+
+domid_t own_domid(void)
+{
+    struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+    struct evtchn_status status = {.dom = DOMID_SELF};
+    struct evtchn_close close = {0};
+
+    if (event_channel_op(EVTCHNOP_alloc_unbound, &alloc))
+        error("alloc_unbound");
+    status.port = close.port = alloc.port;
+    if (event_channel_op(EVTCHNOP_status, &status) || status.status != EVTCHNSTAT_unbound)
+        error("status of an unbound port");
+    event_channel_op(EVTCHNOP_close, &close);
+    return status.u.unbound.dom;
+}

@@ -163,6 +163,8 @@ void event_clear(unsigned int port);
 long bind_virq(unsigned int virq); /* port or -errno; unmasked */
 long bind_ipi(void);
 long event_send(unsigned int port);
+/* Our own number: what a grant must name, and DOMID_SELF is no number. */
+domid_t own_domid(void);
 long block(void);
 
 /* ---- memory (memory.c) ------------------------------------------------------------------ */

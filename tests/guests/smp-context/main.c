@@ -234,7 +234,7 @@ static void check_program(void)
     ctx.gs_base_kernel = (uintptr_t)&kernel_word;
     CHECK_EQ(vcpu_op(VCPUOP_initialise, 2, &ctx), 0, "initialise for a program");
     CHECK_EQ(vcpu_op(VCPUOP_up, 2, NULL), 0, "up");
-    CHECK(wait_for(&program_done, 1, SECOND), "the program does not start");
+    CHECK(wait_for(&program_done, 1, 10 * SECOND), "the program does not start");
     CHECK_EQ(program_rax, PATTERN(0), "its rax");
     CHECK_EQ(program_rdx, user_word, "its gs");
     CHECK_EQ(program_gs, kernel_word, "the kernel's gs then");

@@ -18,18 +18,6 @@ static volatile grant_entry_v1_t *const table = (void *)TABLE;
 static volatile unsigned long *granted, *spare;
 static volatile unsigned long written, stop, done;
 
-static domid_t own_domid(void)
-{
-    struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
-    struct evtchn_status status = {.dom = DOMID_SELF};
-
-    event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
-    status.port = alloc.port;
-    if (event_channel_op(EVTCHNOP_status, &status))
-        error("status of an unbound port");
-    return status.u.unbound.dom;
-}
-
 static void set_up(void)
 {
     static uint64_t list[1];

@@ -298,11 +298,6 @@ void env_tlb_invlpg_others(struct vcpu *v, uint64_t mask, gva_t va)
     fake.invlpg_others = mask;
 }
 
-bool env_has_fast_syscall32(void)
-{
-    return !fake.no_fast_syscall32;
-}
-
 void env_relax(struct vcpu *v)
 {
     fake.relaxes++;

@@ -54,7 +54,7 @@ struct fake {
     unsigned int kicks[8];                  /* env_kick_vcpu() calls */
     uint64_t flushed_others, invlpg_others; /* masks of the last calls */
 
-    bool kicked, no_fast_syscall32;
+    bool kicked;
     unsigned int waits;
     uint64_t wait_deadline;          /* of the last env_wait */
     void (*on_wait)(struct vcpu *v); /* what happens meanwhile */

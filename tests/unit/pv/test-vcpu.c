@@ -75,11 +75,6 @@ static void test_callbacks(void **state)
     assert_int_equal(callback(0, 7, 0, HANDLER + 4), 0);
     assert_int_equal(vcpu.pv.cb_syscall32.address, HANDLER + 4);
     assert_false(vcpu.pv.cb_syscall32.mask_events);
-    fake.no_fast_syscall32 = true; /* Linux then has its programs use int 0x80 */
-    assert_int_equal(callback(0, 5, 0, HANDLER + 6), -XEN_ENOSYS);
-    assert_int_equal(callback(0, 7, 0, HANDLER + 6), -XEN_ENOSYS);
-    assert_int_equal(vcpu.pv.cb_sysenter.address, HANDLER + 3);
-    assert_int_equal(vcpu.pv.cb_syscall32.address, HANDLER + 4);
     assert_int_equal(callback(0, 4, 0, HANDLER + 5), 0);
     assert_int_equal(vcpu.pv.traps[2].address, HANDLER + 5);
     assert_int_equal(vcpu.pv.traps[2].flags & 4, 4);

@@ -10,11 +10,12 @@
  *
  * The trusted part. A program can jump to any instruction here with any registers, and yet only
  * what V orders may be mapped, and V must be able to know that the program does not run:
- *   - mmap, munmap, the proof and the wait are allowed at one instruction each (the gates).
+ *   - mmap, munmap, the proof, the wait and the way to the time stamp counter are allowed at one
+ *     instruction each (the gates).
  *   - From the gates on, up to `trusted_end`, control flow depends on nothing that the program
  *     can write: only on Q and R. Wherever it was entered, it leads through the rest.
- *   - What was mapped is compared with the order in Q before anything else happens; if it was
- *     not ordered, the process ends. The policy keeps it from covering this code.
+ *   - What was mapped is compared with the order in Q before anything else happens, and so is
+ *     whether the counter can be read; if it was not ordered, the process ends. The policy keeps it from covering this code.
  *   - Any signal in there but the kick ends the process: a program may have set TF. A kick only
  *     leaves a note.
  * So when R says (by the host kernel's own hand) that the gate of the proof was passed while
@@ -32,11 +33,13 @@
 #define SYS_mmap 9
 #define SYS_munmap 11
 #define SYS_pwrite64 18
+#define SYS_prctl 157
 #define SYS_futex 202
 #define SYS_sched_setaffinity 203
 #define SYS_exit_group 231
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
+#define PR_SET_TSC 26
 #define SIGUSR1 10
 #define SIGSYS 31
 
@@ -73,15 +76,18 @@
 	syscall
 	.endm
 
-/* Wake V if it sleeps on X.turn. r12d = how long it may take to see the stop, ebx = now. */
-	.macro	look_first
+/* Wake V if it sleeps on X.turn. r12d = how long it may take to see the stop, ebx = now; or go to
+ * `without` if the time cannot be read here. */
+	.macro	look_first without
 	mov	Q(NOTICE), %r12d
 	cmpl	$0, Q(HWAIT)
 	je	1f
 	mov	$X(TURN), %edi
 	call_wake
 	mov	Q(WAKE), %r12d
-1:	rdtsc
+1:	cmpl	$0, Q(BLIND)
+	jne	\without
+	rdtsc
 	mov	%eax, %ebx
 	.endm
 
@@ -161,6 +167,9 @@ trusted_start:
 	.org	STUB_GATE_UNMAP - STUB_BASE
 	syscall
 	jmp	unmapped
+	.org	STUB_GATE_TSC - STUB_BASE
+	syscall
+	jmp	counter_set
 	.org	STUB_GATE_DIE - STUB_BASE
 	syscall
 die:	mov	$SYS_exit_group, %eax
@@ -174,7 +183,7 @@ proven:	cmp	$8, %rax
 	je	4f
 	mov	$STUB_R, %edi
 	call_wake
-4:	look_first
+4:	look_first sleep
 2:	mov	STUB_R, %rcx
 	cmp	Q(GO), %rcx
 	jne	released
@@ -241,6 +250,8 @@ unmap:	cmpl	$STUB_OP_PLACE, (%rbx)
 	je	place
 	cmpl	$STUB_OP_TLS, (%rbx)
 	je	tls
+	cmpl	$STUB_OP_TSC, (%rbx)
+	je	counter
 	mov	$SYS_munmap, %eax
 	jmp	STUB_GATE_UNMAP - STUB_BASE + _start
 unmapped:
@@ -253,6 +264,18 @@ place:	mov	$SYS_sched_setaffinity, %eax
 	mov	$Q_CPUS_SIZE, %esi
 	mov	$Q(CPUS), %edx
 	syscall /* where the host refuses, we run where we did */
+	add	$32, %rbx
+	jmp	next
+counter:
+	mov	$SYS_prctl, %eax
+	mov	$PR_SET_TSC, %edi
+	mov	Q(TSC), %esi
+	jmp	STUB_GATE_TSC - STUB_BASE + _start
+counter_set:
+	test	%eax, %eax
+	jnz	die
+	cmp	Q(TSC), %esi
+	jne	die
 	add	$32, %rbx
 	jmp	next
 tls:	mov	$STUB_IA32_SET_THREAD_AREA, %eax
@@ -362,7 +385,7 @@ stopped:
 	xchg	%eax, X(TURN)
 	cmpl	$0, Q(SPIN)
 	je	prove
-	look_first
+	look_first prove
 	mov	X(WHY), %eax
 	cmp	$SIGSYS, %eax
 	je	2f

@@ -10,6 +10,7 @@
 #include <asm/unistd.h>
 #include <linux/futex.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
 
 #include "engine/soft/bpf.h"
 #include "engine/soft/stub/stub_layout.h"
@@ -38,16 +39,7 @@ static const struct bpf_rule policy_stub[] = {
      __NR_mmap,
      {POLICY_AT(STUB_GATE_MAP), BPF_ARG_EQ(3, POLICY_MAP), BPF_ARG_EQ(4, STUB_FD_RAM),
       BPF_ARG_LE(2, 7), BPF_ARG_GE(0, STUB_END)}},
-    {"the same below the stub",
-     __NR_mmap,
-     {POLICY_AT(STUB_GATE_MAP), BPF_ARG_EQ(3, POLICY_MAP), BPF_ARG_EQ(4, STUB_FD_RAM),
-      BPF_ARG_LE(2, 7), BPF_ARG_LE(0, STUB_BASE), BPF_ARG_LE(1, STUB_BASE),
-      BPF_ARG_SUM_LE(0, STUB_BASE)}},
-    {"and out again, above", __NR_munmap, {POLICY_AT(STUB_GATE_UNMAP), BPF_ARG_GE(0, STUB_END)}},
-    {"and below",
-     __NR_munmap,
-     {POLICY_AT(STUB_GATE_UNMAP), BPF_ARG_LE(0, STUB_BASE), BPF_ARG_LE(1, STUB_BASE),
-      BPF_ARG_SUM_LE(0, STUB_BASE)}},
+    {"and out again", __NR_munmap, {POLICY_AT(STUB_GATE_UNMAP), BPF_ARG_GE(0, STUB_END)}},
     {"the end of a program that did what is not to be done",
      __NR_exit_group,
      {POLICY_AT(STUB_GATE_DIE)}},
@@ -55,6 +47,9 @@ static const struct bpf_rule policy_stub[] = {
      __NR_sched_setaffinity,
      {BPF_ARG_EQ(0, 0), BPF_ARG_EQ(1, Q_CPUS_SIZE), BPF_ARG_EQ(2, STUB_Q + Q_CPUS)}},
     {"a thread-local segment, as V describes it", __NR_ia32_set_thread_area, {POLICY_TLS}},
+    {"whether rdtsc traps; what comes behind the gate checks it",
+     __NR_prctl,
+     {POLICY_AT(STUB_GATE_TSC), BPF_ARG_EQ(0, PR_SET_TSC), BPF_ARG_LE(1, PR_TSC_SIGSEGV)}},
     {"tell a sleeping V that it is proven",
      __NR_futex,
      {BPF_ARG_EQ(0, STUB_R), BPF_ARG_EQ(1, FUTEX_WAKE)}},

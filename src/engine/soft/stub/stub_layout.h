@@ -10,33 +10,36 @@
  *                the host kernel's store in a pwrite() that the policy allows at one place
  *   X       rw-  shared: registers, FPU image, signal stack. What S says; V believes none of it
  *
- * The policy lets nothing be mapped over [STUB_BASE, STUB_END). All else belongs to the guest
- * program, but V takes two more windows while nobody else wants them: see PATCH_TRAMP.
+ * The policy lets nothing be mapped below STUB_END. All else belongs to the guest program, but V
+ * takes two more windows while nobody else wants them: see PATCH_TRAMP. A program that has
+ * something of its own below STUB_END is run by V (program.c). STUB_BASE is the lowest address that
+ * hosts allow (vm.mmap_min_addr): kernels without a high half are linked from 1 MiB.
  */
 #pragma once
 
-#define STUB_BASE 0x100000
-#define STUB_CODE 0x100000
+#define STUB_BASE 0x10000
+#define STUB_CODE 0x10000
 #define STUB_CODE_SIZE 0x6000
-#define STUB_FAST_ENTRY 0x100040 /* where patched system call sites arrive; see stub.lds */
+#define STUB_FAST_ENTRY 0x10040 /* where patched system call sites arrive; see stub.lds */
 
 /* System calls that are allowed at one place only, by the address behind them. A program may
  * jump here, too; what follows in entry.S does not depend on where it came from. */
-#define STUB_GATE_PROVE 0x100200
-#define STUB_GATE_WAIT 0x100210
-#define STUB_GATE_MAP 0x100220
-#define STUB_GATE_UNMAP 0x100230
-#define STUB_GATE_DIE 0x100240
+#define STUB_GATE_PROVE 0x10200
+#define STUB_GATE_WAIT 0x10210
+#define STUB_GATE_MAP 0x10220
+#define STUB_GATE_UNMAP 0x10230
+#define STUB_GATE_TSC 0x10240
+#define STUB_GATE_DIE 0x10250
 #define STUB_GATE_LEN 2 /* of the instruction */
-#define STUB_POLICY 0x106000
-#define STUB_Q 0x107000
-#define STUB_R 0x108000
-#define STUB_X 0x109000
-#define STUB_FPU 0x10a000 /* XSAVE image, in X */
-#define STUB_ALT 0x10b000 /* signal stack, in X */
+#define STUB_POLICY 0x16000
+#define STUB_Q 0x17000
+#define STUB_R 0x18000
+#define STUB_X 0x19000
+#define STUB_FPU 0x1a000 /* XSAVE image, in X */
+#define STUB_ALT 0x1b000 /* signal stack, in X */
 #define STUB_ALT_SIZE 0xf000
 #define STUB_X_SIZE 0x12000 /* one spare page behind the signal stack */
-#define STUB_END 0x11b000
+#define STUB_END 0x2b000
 
 /* Stack pointer while stopped. The frame of the signal that stopped the guest program is above
  * it, at the top, and stays intact; frames of kicks that arrive meanwhile go below. A signal
@@ -77,10 +80,16 @@
 #define Q_RWAIT 40  /* V sleeps on R */
 #define Q_NOPS 44   /* operations to be carried out on the next change of Q.go */
 #define Q_STAY 48   /* STUB_STAY_*: stop again after them */
+#define Q_TSC 52    /* STUB_TSC_*: may the program read the time stamp counter? */
+#define Q_BLIND 56  /* S may not either: the counter traps, or did until the present run began */
 #define Q_CPUS 64   /* CPUs that S may run on, for STUB_OP_PLACE */
 #define Q_CPUS_SIZE 128
 #define Q_OPS 256
 #define Q_MAX_OPS 120
+
+/* PR_TSC_ENABLE, PR_TSC_SIGSEGV */
+#define STUB_TSC_READ 1
+#define STUB_TSC_TRAP 2
 
 #define STUB_STAY_KEEP 1
 #define STUB_STAY_RESET 2 /* and forget the program's selectors */
@@ -124,6 +133,7 @@
 #define STUB_OP_UNMAP 2
 #define STUB_OP_PLACE 3 /* run on Q.cpus from now on */
 #define STUB_OP_TLS 4   /* thread-local segment: addr and len are a struct user_desc */
+#define STUB_OP_TSC 5   /* make it so that Q.tsc holds */
 
 /* The host's entries for them in the GDT, which are Linux' own numbers in the guest, too. */
 #define STUB_TLS_FIRST 12
@@ -147,8 +157,8 @@ struct stub_op {
 
 struct stub_q {
     uint64_t go, ask, seen;
-    uint32_t spin, notice, wake, hwait, rwait, nops, stay;
-    uint32_t pad0[3];
+    uint32_t spin, notice, wake, hwait, rwait, nops, stay, tsc, blind;
+    uint32_t pad0[1];
     uint8_t cpus[Q_CPUS_SIZE];
     uint32_t pad1[16];
     struct stub_op ops[Q_MAX_OPS];
@@ -184,6 +194,7 @@ struct stub_hello {
 _Static_assert(sizeof(struct stub_q) == 4096, "Q is one page");
 _Static_assert(offsetof(struct stub_q, spin) == Q_SPIN, "asm");
 _Static_assert(offsetof(struct stub_q, stay) == Q_STAY, "asm");
+_Static_assert(offsetof(struct stub_q, blind) == Q_BLIND, "asm");
 _Static_assert(offsetof(struct stub_q, cpus) == Q_CPUS, "asm");
 _Static_assert(offsetof(struct stub_q, ops) == Q_OPS, "asm");
 _Static_assert(offsetof(struct stub_x, trapno) == X_TRAPNO, "asm");

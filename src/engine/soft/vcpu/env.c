@@ -217,6 +217,21 @@ void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin)
     }
 }
 
+bool env_frame_is_writable(struct vcpu *v, mfn_t mfn)
+{
+    gva_t base = shared->image_base, va;
+    uint32_t error;
+    struct walk w;
+
+    for (unsigned int i = 0; i < MAX_GRANTED; i++)
+        if (shared->granted[i] == mfn + 1)
+            return true;
+    va = base + (env_m2p()[mfn] << PAGE_SHIFT);
+    if (base == ~0ull || va < base || !pv_canonical(va))
+        return false;
+    return !walk(v->cr3_kernel, va, ACCESS_WRITE, &w, &error) && PTE_FRAME(w.pte) == mfn;
+}
+
 unsigned int env_pin_level(mfn_t mfn)
 {
     if (mfn >= shared->nr_frames)
@@ -322,11 +337,6 @@ void env_kick_vcpu(unsigned int id)
 {
     if (id < shared->nr_vcpus && id != vcpu.id)
         peers_kick(id);
-}
-
-bool env_has_fast_syscall32(void)
-{
-    return false; /* the host puts an address in its own vDSO in place of rip */
 }
 
 void env_wait(struct vcpu *v, uint64_t deadline)

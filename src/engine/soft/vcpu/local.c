@@ -12,6 +12,7 @@
  */
 #include "engine/soft/vcpu/local.h"
 
+#include "cpu/creg.h"
 #include "cpu/pv/abi.h"
 #include "cpu/pv/pv.h"
 #include "cpu/pv/segment.h"
@@ -512,7 +513,7 @@ bool local_can_run(struct vcpu *v)
 {
     uint64_t desc;
 
-    if (v->rflags & (EFLAGS_TF | EFLAGS_AC))
+    if ((v->rflags & (EFLAGS_TF | EFLAGS_AC)) || (v->cr4 & CR4_TSD))
         return false;
     if (v->cr3_user == INVALID_MFN || v->rip >= STUB_USER_END)
         return false;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cpu/vcpu.h"
+#include "engine/soft/vcpu/user.h"
 
 /* Run translated kernel code at `host` until it exits: soft.reason tells why. trap_flag
  * (EFLAGS_TF or 0) is what the guest sees of that flag meanwhile. */
@@ -15,3 +16,5 @@ void loop_enter_program(struct vcpu *v, void *host);
 void loop_fault(struct vcpu *v, const struct fault *f);
 /* The `syscall` before v->rip was executed in kernel mode. */
 void loop_hypercall(struct vcpu *v);
+/* A program made a system call of that kind. */
+void loop_system_call(struct vcpu *v, enum user_stop stop);

@@ -167,6 +167,16 @@ void loop_hypercall(struct vcpu *v)
     pv_hypercall(v);
 }
 
+void loop_system_call(struct vcpu *v, enum user_stop stop)
+{
+    if (stop == USER_SYSCALL32)
+        pv_user_syscall32(v);
+    else if (stop == USER_SYSENTER)
+        pv_user_sysenter(v);
+    else
+        pv_user_syscall(v);
+}
+
 /* The translation at v->rip, made if need be; NULL: a fault was injected instead. */
 static void *code_at_rip(struct vcpu *v)
 {
@@ -282,6 +292,7 @@ static void run_kernel(struct vcpu *v)
 static void run_user(struct vcpu *v)
 {
     struct fault f = {.vector = VEC_NM};
+    enum user_stop stop;
 
     /* The first use of the FPU cannot be seen in a stub. Kernels that switch it lazily are
      * content with being asked before. */
@@ -295,9 +306,12 @@ static void run_user(struct vcpu *v)
         step_user(v);
         return;
     }
-    switch (program_run(v, &f)) {
+    stop = program_run(v, &f);
+    switch (stop) {
     case USER_SYSCALL:
-        pv_user_syscall(v);
+    case USER_SYSCALL32:
+    case USER_SYSENTER:
+        loop_system_call(v, stop);
         break;
     case USER_FAULT:
         if (((f.vector == VEC_GP && !f.error) || f.vector == VEC_UD) && step_user_refused(v))

@@ -6,6 +6,9 @@
  * A copy is compared with its frame each time that a stub maps it: frames are reused, and not
  * every writer (block devices) tells. While it is mapped the frame is write-protected
  * (FRAME_PATCHED).
+ *
+ * Besides there are a few sequences of Linux' vDSO that are made to trap before they are first
+ * executed, for the CPU would give them what is the host's. Frames are searched for them once.
  */
 #include "engine/soft/vcpu/patch.h"
 
@@ -20,6 +23,7 @@
 #define TRAMP_FRAMES (PATCH_TRAMP_SIZE / PAGE_SIZE)
 #define TABLE_FRAMES (PATCH_TABLE_SIZE / PAGE_SIZE)
 #define MAX_COPIES 1024
+#define KEPT_COPIES 4 /* for what is replaced in place */
 #define NR_HITS 1024
 #define INDEX_SIZE 2048 /* more than copies, more than slots */
 #define PATCH_AFTER 2   /* traps of a site */
@@ -27,16 +31,17 @@
 #define MOV_SIZE 5    /* b8 imm32 */
 #define FORM_A_SIZE 7 /* mov, syscall */
 #define FORM_B_SIZE 8 /* syscall, cmp rax, imm32 */
+#define KNOWN_SIZE 8
 #define TAIL 20 /* form B: where its trampoline's way back begins. Its pointer is aligned: AC */
 #define TAIL_JUMP (TAIL + 6)
 
 _Static_assert(SLOT_SIZE == 64, "a trampoline fits");
 
-enum form { FORM_NONE, FORM_A, FORM_B };
+enum form { FORM_NONE, FORM_A, FORM_B, FORM_IN_PLACE };
 
 struct slot {
     gva_t site;
-    uint8_t form;
+    uint8_t form, size;
     uint8_t original[FORM_B_SIZE];
     uint16_t next; /* of the same copy; slot numbers + 1, 0 = none */
 };
@@ -73,7 +78,7 @@ void patch_init(uint32_t vcpu_id)
     if (done)
         return;
     done = true;
-    if (share < TRAMP_FRAMES + TABLE_FRAMES + 1 || vcpu_id >= shared->nr_vcpus)
+    if (share < TRAMP_FRAMES + TABLE_FRAMES + KEPT_COPIES + 1 || vcpu_id >= shared->nr_vcpus)
         return;
     tramp_frame = shared->patch_first + vcpu_id * share;
     table_frame = tramp_frame + TRAMP_FRAMES;
@@ -91,11 +96,6 @@ uint64_t patch_tramp_offset(void)
 uint64_t patch_table_offset(void)
 {
     return table_frame << PAGE_SHIFT;
-}
-
-static unsigned int form_size(const struct slot *s)
-{
-    return s->form == FORM_A ? FORM_A_SIZE : FORM_B_SIZE;
 }
 
 static gva_t slot_address(const struct slot *s)
@@ -177,6 +177,12 @@ static void copy_free(struct copy *c)
     index_stale = true;
 }
 
+/* Its sites are of one kind: those in place, or those that need trampolines. */
+static bool is_in_place(const struct copy *c)
+{
+    return c->slots && slots[c->slots - 1].form == FORM_IN_PLACE;
+}
+
 /* Differences are allowed where a site was patched and the frame still has what it had. */
 static bool differs_only_by_patch(const struct copy *c, const uint8_t *frame, unsigned int at)
 {
@@ -185,7 +191,7 @@ static bool differs_only_by_patch(const struct copy *c, const uint8_t *frame, un
     for (unsigned int i = c->slots; i; i = slots[i - 1].next) {
         const struct slot *s = &slots[i - 1];
 
-        if (va >= s->site && va < s->site + form_size(s))
+        if (va >= s->site && va < s->site + s->size)
             return frame[at] == s->original[va - s->site];
     }
     return false;
@@ -205,14 +211,15 @@ static bool copy_matches(const struct copy *c)
     return true;
 }
 
-static struct copy *copy_new(mfn_t frame, gva_t va)
+/* One of the first `limit`. */
+static struct copy *copy_new(mfn_t frame, gva_t va, unsigned int limit)
 {
     struct copy *c = NULL;
 
-    for (unsigned int i = 0; i < nr_copies && !c; i++)
+    for (unsigned int i = 0; i < limit && !c; i++)
         if (!copies[i].used)
             c = &copies[i];
-    for (unsigned int i = 0; i < nr_copies && !c; i++)
+    for (unsigned int i = 0; i < limit && !c; i++)
         if (!copies[i].refs)
             c = &copies[i];
     if (!c)
@@ -223,6 +230,13 @@ static struct copy *copy_new(mfn_t frame, gva_t va)
     index_stale = true;
     memcpy(copy_bytes(c), ram_linear(frame), PAGE_SIZE);
     return c;
+}
+
+bool patch_wants_windows(mfn_t frame, gva_t va)
+{
+    const struct copy *c = copy_find(frame, va & PAGE_MASK);
+
+    return !c || !is_in_place(c);
 }
 
 bool patch_ref(mfn_t frame, gva_t va, uint64_t *ret_offset)
@@ -323,7 +337,7 @@ static void site_write(const struct copy *c, const struct slot *s)
     uint32_t pointer = (uint32_t)(PATCH_TABLE + (s - slots) * 8);
 
     memcpy(jump + 3, &pointer, 4);
-    memcpy(copy_bytes(c) + (s->site - c->va), jump, form_size(s));
+    memcpy(copy_bytes(c) + (s->site - c->va), jump, s->size);
 }
 
 /* Which form is there around the syscall instruction at page[at]; *ret_start where it starts. */
@@ -351,7 +365,7 @@ static enum form form_at(const uint8_t *page, unsigned int at, uint64_t nr, unsi
 static bool overlaps(const struct copy *c, gva_t site, unsigned int size)
 {
     for (unsigned int i = c->slots; i; i = slots[i - 1].next)
-        if (site < slots[i - 1].site + form_size(&slots[i - 1]) && slots[i - 1].site < site + size)
+        if (site < slots[i - 1].site + slots[i - 1].size && slots[i - 1].site < site + size)
             return true;
     return false;
 }
@@ -373,13 +387,15 @@ static bool site_patch(struct space *sp, gva_t page, unsigned int at, uint64_t n
     if (!s)
         return false;
     c = copy_find(frame, page);
-    if (c ? overlaps(c, page + start, FORM_B_SIZE) : user_tlb_frame_is_writable(frame))
+    if (c ? is_in_place(c) || overlaps(c, page + start, FORM_B_SIZE)
+          : user_tlb_frame_is_writable(frame))
         return false;
-    if (!c && !(c = copy_new(frame, page)))
+    if (!c && !(c = copy_new(frame, page, nr_copies - KEPT_COPIES)))
         return false;
     s->site = page + start;
     s->form = (uint8_t)form;
-    memcpy(s->original, (const uint8_t *)ram_linear(frame) + start, form_size(s));
+    s->size = form == FORM_A ? FORM_A_SIZE : FORM_B_SIZE;
+    memcpy(s->original, (const uint8_t *)ram_linear(frame) + start, s->size);
     form_b_in_use += form == FORM_B;
     trampoline_write(s);
     s->next = c->slots;
@@ -410,6 +426,78 @@ void patch_note_trap(struct space *sp, gva_t rip, uint64_t nr)
     hits[i].rip = 0;
     user_tlb_drop_page(sp, site);
     user_tlb_fill(sp, site, ACCESS_EXEC, &error);
+}
+
+/* ---- what is replaced in place ---- */
+
+/* Two bytes each, which trap; user.c sees what is there in truth. Of Linux: selector 0x7b, whose
+ * limit tells the CPU's number. */
+static const struct known_site {
+    uint8_t skip; /* what is replaced begins there */
+    uint8_t trap[2];
+    uint8_t bytes[KNOWN_SIZE];
+} known_sites[] = {
+    /* mov eax, 0x7b; lsl eax, eax */
+    {5, {0x0f, 0x0b}, {0xb8, 0x7b, 0, 0, 0, 0x0f, 0x03, 0xc0}},
+    /* the same; rdpid rax, of which the last byte is a prefix of what follows then */
+    {5, {0x0f, 0x0b}, {0xb8, 0x7b, 0, 0, 0, 0xf3, 0x0f, 0xc7}},
+    /* 32-bit code: push ecx; push edx; push ebp; mov ebp, ecx; syscall; int 0x80 */
+    {5, {0xcd, 0x80}, {0x51, 0x52, 0x55, 0x89, 0xcd, 0x0f, 0x05, 0xcd}},
+    /* ... mov ebp, esp; sysenter; int 0x80 */
+    {5, {0xcd, 0x80}, {0x51, 0x52, 0x55, 0x89, 0xe5, 0x0f, 0x34, 0xcd}},
+};
+
+static const struct known_site *known_at(const uint8_t *p)
+{
+    for (unsigned int i = 0; i < ARRAY_SIZE(known_sites); i++) {
+        const uint8_t *bytes = known_sites[i].bytes;
+        unsigned int n = 0;
+
+        while (n < KNOWN_SIZE && p[n] == bytes[n])
+            n++;
+        if (n == KNOWN_SIZE)
+            return &known_sites[i];
+    }
+    return NULL;
+}
+
+/* Offset of the first one from `at` on, or PAGE_SIZE. */
+static unsigned int known_find(const uint8_t *page, unsigned int at)
+{
+    for (; at + KNOWN_SIZE <= PAGE_SIZE; at++)
+        if ((page[at] == 0xb8 || page[at] == 0x51) && known_at(page + at))
+            return at;
+    return PAGE_SIZE;
+}
+
+static void known_replace(struct copy *c, unsigned int at, struct slot *s)
+{
+    uint8_t *code = copy_bytes(c) + at;
+    const struct known_site *k = known_at(code);
+
+    *s = (struct slot){
+        .site = c->va + at + k->skip, .form = FORM_IN_PLACE, .size = 2, .next = c->slots};
+    memcpy(s->original, code + k->skip, s->size);
+    c->slots = (uint16_t)(s - slots + 1);
+    memcpy(code + k->skip, k->trap, s->size);
+}
+
+void patch_look_at(mfn_t frame, gva_t va)
+{
+    const uint8_t *page = ram_linear(frame);
+    unsigned int at = known_find(page, 0);
+    struct slot *s;
+    struct copy *c;
+
+    if (at == PAGE_SIZE) {
+        vcpu_frame_flags[frame] |= FRAME_LOOKED_AT;
+        return;
+    }
+    if (!nr_copies || copy_find(frame, va & PAGE_MASK) || user_tlb_frame_is_writable(frame))
+        return;
+    c = copy_new(frame, va & PAGE_MASK, nr_copies);
+    for (; c && at < PAGE_SIZE && (s = slot_new()); at = known_find(copy_bytes(c), at + 1))
+        known_replace(c, at, s);
 }
 
 /* ---- rip ---- */

@@ -21,6 +21,13 @@ void patch_init(uint32_t vcpu_id);
 /* System call nr trapped; rip is after the instruction. May patch the site. */
 void patch_note_trap(struct space *sp, gva_t rip, uint64_t nr);
 
+/* A stub is about to execute from a frame that has no FRAME_LOOKED_AT: make a copy of it if it has
+ * code in it that shows programs what is the host's (see patch.c). */
+void patch_look_at(mfn_t frame, gva_t va);
+
+/* Does the patched copy need trampolines and table to be mapped? */
+bool patch_wants_windows(mfn_t frame, gva_t va);
+
 /* Is there a patched copy of `frame` for page va that still matches it? Then it is in use
  * once more, and *ret_offset is where it is in guest memory. */
 bool patch_ref(mfn_t frame, gva_t va, uint64_t *ret_offset);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * program.c - see program.h. Each address space has a choice (choice.h) of its own.
+ * program.c - see program.h. Each address space has a choice (choice.h) of its own, but for those
+ * that have something where a stub is: no stub can run them.
  */
 #include "engine/soft/vcpu/program.h"
 
@@ -8,9 +9,12 @@
 #include "engine/soft/vcpu/local.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/step.h"
 #include "engine/soft/vcpu/stubs.h"
+#include "engine/soft/vcpu/user_tlb.h"
 
 #define CHOOSERS 64
+#define STEPS 256 /* between two looks at events */
 
 static struct chooser {
     mfn_t root;
@@ -58,6 +62,23 @@ static enum user_stop run_here(struct vcpu *v, struct fault *ret_fault, enum cho
     return user_run(v, ret_fault);
 }
 
+/* The CPU itself does only what nobody else can: 32-bit code, and see is_for_stub() in step.c. */
+static enum user_stop run_apart(struct vcpu *v, struct fault *ret_fault)
+{
+    bool translate = shared->programs != PROGRAMS_IN_STUBS;
+    int stop = LOCAL_NOT_HERE;
+
+    if (translate && local_can_run(v)) {
+        user_leave();
+        stop = local_run(v, ret_fault);
+    }
+    if (stop != LOCAL_NOT_HERE && stop != LOCAL_COLD)
+        return (enum user_stop)stop;
+    if (step_user_apart(v, translate ? 1 : STEPS))
+        return USER_EVENT;
+    return user_run(v, ret_fault);
+}
+
 enum user_stop program_run(struct vcpu *v, struct fault *ret_fault)
 {
     uint64_t start = rt_rdtsc(), now;
@@ -65,6 +86,8 @@ enum user_stop program_run(struct vcpu *v, struct fault *ret_fault)
     enum user_stop stop;
     struct choice *c;
 
+    if (user_tlb_maps_low(v->cr3_user))
+        return run_apart(v, ret_fault);
     if (shared->programs == PROGRAMS_IN_STUBS || !local_can_run(v))
         return user_run(v, ret_fault);
     if (shared->programs == PROGRAMS_TRANSLATED)

@@ -9,6 +9,7 @@
  */
 #include "engine/soft/vcpu/step.h"
 
+#include "cpu/creg.h"
 #include "cpu/pv/abi.h"
 #include "cpu/pv/pv.h"
 #include "cpu/pv/segment.h"
@@ -19,6 +20,7 @@
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/translate.h"
 #include "engine/soft/vcpu/user.h"
+#include "engine/soft/vcpu/user_regs.h"
 #include "engine/soft/vcpu/vtlb.h"
 
 #define STEPS 256 /* between two looks at events and kicks */
@@ -75,8 +77,10 @@ static bool shadows_traps(const struct insn *in)
 
 /* Instructions that programs may have, though the guest kernel is told that they are not there:
  * the CPU's own answer counts, or its layout of save areas. */
-static bool is_for_stub(const struct insn *in)
+static bool is_for_stub(const struct vcpu *v, const struct insn *in)
 {
+    if (!v->user_mode || user_in_stub(v->rip))
+        return false;
     switch (in->cls) {
     case INSN_UD:
         return in->map != 1 || (in->opcode != 0x0b && in->opcode != 0xb9 && in->opcode != 0xff);
@@ -99,8 +103,8 @@ static bool step_in_stub(struct vcpu *v, uint64_t cause, uint64_t resume)
     v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | trap_flag;
     if (stop == USER_EVENT) {
         v->rflags |= resume;
-    } else if (stop == USER_SYSCALL) {
-        pv_user_syscall(v);
+    } else if (stop != USER_FAULT) {
+        loop_system_call(v, stop);
     } else if (f.vector != VEC_DB) {
         loop_fault(v, &f);
     } else {
@@ -111,10 +115,41 @@ static bool step_in_stub(struct vcpu *v, uint64_t cause, uint64_t resume)
     return false;
 }
 
+/* Watchpoints that a load of ss has met are raised behind the next instruction, at `rip`, and not
+ * at all if that one goes elsewhere. */
+static struct {
+    gva_t rip;
+    uint64_t cause;
+} deferred;
+
+static uint64_t take_deferred(const struct vcpu *v)
+{
+    uint64_t cause = deferred.rip == v->rip ? deferred.cause : 0;
+
+    deferred.cause = 0;
+    return cause;
+}
+
+static void defer(const struct vcpu *v, uint64_t cause)
+{
+    deferred.rip = v->rip;
+    deferred.cause = cause & ~(uint64_t)DR6_BS;
+}
+
+/* rdtsc and rdtscp of a program that may not have them. */
+static bool is_forbidden(const struct vcpu *v, const uint8_t *bytes)
+{
+    while (*bytes == 0x66 || *bytes == 0x67 ||
+           (*bytes & 0xf0) == 0x40) /* they mean nothing there */
+        bytes++;
+    return v->user_mode && (v->cr4 & CR4_TSD) && bytes[0] == 0x0f &&
+           (bytes[1] == 0x31 || (bytes[1] == 0x01 && bytes[2] == 0xf9));
+}
+
 /* The instruction is decoded and no breakpoint is on it. */
 static bool step_decoded(struct vcpu *v, const struct insn *in, const uint8_t *bytes)
 {
-    uint64_t cause = v->rflags & EFLAGS_TF ? DR6_BS : 0, start = v->rip;
+    uint64_t cause = (v->rflags & EFLAGS_TF ? DR6_BS : 0) | take_deferred(v), start = v->rip;
     uint64_t resume = v->rflags & EFLAGS_RF;
     bool by_rounds = cause && is_repeated(in);
     enum emulate_result r;
@@ -125,8 +160,14 @@ static bool step_decoded(struct vcpu *v, const struct insn *in, const uint8_t *b
         system_call(v, in);
         return false;
     }
-    if (v->user_mode && is_for_stub(in))
+    if (is_for_stub(v, in))
         return step_in_stub(v, cause, resume);
+    if (is_forbidden(v, bytes)) {
+        f = (struct fault){.vector = VEC_GP, .has_error = true};
+        v->rflags |= EFLAGS_RF;
+        loop_fault(v, &f);
+        return false;
+    }
     if (breakpoints_enabled(v)) {
         cause |= breakpoints_accessed(v, in);
         by_rounds |= is_repeated(in) && breakpoints_in_string(v, in);
@@ -138,7 +179,11 @@ static bool step_decoded(struct vcpu *v, const struct insn *in, const uint8_t *b
         loop_fault(v, &f);
         return false;
     }
-    if (!cause || shadows_traps(in))
+    if (shadows_traps(in)) {
+        defer(v, cause);
+        return true;
+    }
+    if (!cause)
         return true;
     debug_exception(v, cause);
     return false;
@@ -160,7 +205,7 @@ bool step_once(struct vcpu *v)
         }
     }
     len = pv_canonical(v->rip) ? fetch_decode(v, v->rip, &in, bytes, &f) : 0;
-    if (len < 0 && v->user_mode)
+    if (len < 0 && v->user_mode && !user_in_stub(v->rip))
         return step_in_stub(v, v->rflags & EFLAGS_TF ? DR6_BS : 0, v->rflags & EFLAGS_RF);
     if (len < 0)
         f = (struct fault){.vector = VEC_UD};
@@ -188,22 +233,25 @@ void step_kernel(struct vcpu *v)
             return;
 }
 
-/* The decoder is for 64-bit code. */
-static bool is_64bit_code(struct vcpu *v)
+/* pushf shows a flag that is there only for the step. */
+static bool is_pushf(const uint8_t op[2])
 {
-    uint64_t desc;
-
-    return pv_descriptor_read(v, v->cs, &desc) || (desc & DESC_L);
+    return op[0] == 0x9c || (op[0] == 0x66 && op[1] == 0x9c);
 }
 
-/* pushf shows a flag that is there only for the step. */
-static bool is_pushf(struct vcpu *v)
+static bool is_load_of_ss(const uint8_t op[2])
 {
-    uint8_t op[2];
-    struct fault ignored;
+    return op[0] == 0x17 || (op[0] == 0x8e && (op[1] >> 3 & 7) == 2);
+}
 
-    return !env_read(v, v->rip, op, 2, &ignored) &&
-           (op[0] == 0x9c || (op[0] == 0x66 && op[1] == 0x9c));
+/* These leave a stub without telling where they were. */
+static bool fast_system_call(struct vcpu *v, const uint8_t op[2])
+{
+    if (op[0] != 0x0f || (op[1] != 0x05 && op[1] != 0x34))
+        return false;
+    v->rip += 2;
+    loop_system_call(v, op[1] == 0x05 ? USER_SYSCALL32 : USER_SYSENTER);
+    return true;
 }
 
 static void hide_pushed_flag(struct vcpu *v)
@@ -224,27 +272,35 @@ static bool step_once_32bit(struct vcpu *v)
 {
     uint64_t traced = v->rflags & EFLAGS_TF, resume = v->rflags & EFLAGS_RF;
     uint32_t hits = resume ? 0 : breakpoints_at_rip(v);
+    uint64_t cause = take_deferred(v);
     struct watched_bytes before;
-    bool pushf, done;
+    struct fault ignored;
+    uint8_t op[2];
+    bool done;
 
     if (hits) {
         debug_exception(v, hits);
         return false;
     }
     v->rflags &= ~(uint64_t)EFLAGS_RF;
+    if (env_read(v, v->rip, op, 2, &ignored))
+        op[0] = op[1] = 0x90;
+    if (fast_system_call(v, op))
+        return false;
     breakpoints_save(v, &before);
-    pushf = is_pushf(v);
     done = step_in_stub(v, 0, resume);
-    hits = breakpoints_seen(v, &before);
+    cause |= breakpoints_seen(v, &before) | (traced ? DR6_BS : 0);
     if (!done)
         return false;
-    if (pushf && !traced)
+    if (is_pushf(op) && !traced)
         hide_pushed_flag(v);
-    if (hits || traced) {
-        debug_exception(v, hits | (traced ? DR6_BS : 0));
-        return false;
+    if (is_load_of_ss(op)) {
+        defer(v, cause);
+        return true;
     }
-    return true;
+    if (cause)
+        debug_exception(v, cause);
+    return !cause;
 }
 
 bool step_user_needed(struct vcpu *v)
@@ -255,8 +311,17 @@ bool step_user_needed(struct vcpu *v)
 void step_user(struct vcpu *v)
 {
     for (unsigned int left = STEPS; left && !soft.kicked; left--)
-        if (!(is_64bit_code(v) ? step_once(v) : step_once_32bit(v)) || !step_user_needed(v))
+        if (!(segment_is_64bit_code(v) ? step_once(v) : step_once_32bit(v)) || !step_user_needed(v))
             return;
+}
+
+bool step_user_apart(struct vcpu *v, unsigned int instructions)
+{
+    if (!segment_is_64bit_code(v))
+        return false;
+    while (instructions-- && !soft.kicked && step_once(v))
+        continue;
+    return true;
 }
 
 /* Does the program's own root lead there? If not, the fault says why. */
@@ -276,7 +341,7 @@ static bool is_reachable(const struct vcpu *v, struct fault *f)
 
 bool step_user_high(struct vcpu *v, struct fault *f)
 {
-    if (f->cr2 < STUB_USER_END || !is_64bit_code(v) || !is_reachable(v, f))
+    if (f->cr2 < STUB_USER_END || !segment_is_64bit_code(v) || !is_reachable(v, f))
         return false;
     for (unsigned int left = STEPS; left && !soft.kicked; left--)
         if (!step_once(v) || v->rip < STUB_USER_END)
@@ -284,8 +349,8 @@ bool step_user_high(struct vcpu *v, struct fault *f)
     return true;
 }
 
-/* Ports, cli and sti by IOPL; cpuid, where the host has the CPU fault it; and what begins as
- * Xen's own form of it does. */
+/* Ports, cli and sti by IOPL; cpuid, where the host has the CPU fault it; what begins as Xen's own
+ * form of it does; lsl and rdpid where patch.c made them trap. */
 static bool is_emulated_for_user(const struct insn *in)
 {
     if (in->cls == INSN_UD)
@@ -293,7 +358,7 @@ static bool is_emulated_for_user(const struct insn *in)
     if (in->cls != INSN_EMULATE)
         return false;
     if (in->map)
-        return in->map == 1 && in->opcode == 0xa2;
+        return in->map == 1 && (in->opcode == 0xa2 || in->opcode == 0x03 || in->opcode == 0xc7);
     switch (in->opcode) {
     case 0x6c ... 0x6f:
     case 0xe4 ... 0xe7:
@@ -314,7 +379,7 @@ bool step_user_refused(struct vcpu *v)
     if (fetch_decode(v, v->rip, &in, bytes, &ignored) <= 0 || !is_emulated_for_user(&in))
         return false;
     /* 32-bit code has the same encodings, apart from REX and the size of rsi and rdi. */
-    if (!is_64bit_code(v) && (in.rex || in.opcode < 0x70))
+    if (!segment_is_64bit_code(v) && (in.rex || in.opcode < 0x70))
         return false;
     step_decoded(v, &in, bytes);
     return true;

@@ -23,6 +23,10 @@ void step_kernel(struct vcpu *v);
 bool step_user_needed(struct vcpu *v);
 void step_user(struct vcpu *v);
 
+/* User code that no stub can run: some instructions, at most until something has to be looked at.
+ * False: it is not 64-bit code. */
+bool step_user_apart(struct vcpu *v, unsigned int instructions);
+
 /* The CPU refused an instruction of user code with #GP(0) or #UD. If it is one that is emulated
  * for user mode: execute it, or deliver what it raises. False: it is not. */
 bool step_user_refused(struct vcpu *v);

@@ -31,7 +31,7 @@ static void take_back(struct stub *s, uint64_t va, uint64_t len)
 
 static struct stub_op *op_new(struct stub *s)
 {
-    if (s->nops == Q_MAX_OPS && stub_sync(s, false))
+    if (s->nops == STUB_QUEUE && stub_sync(s, false))
         s->failed = true;
     return &s->ops[s->nops++];
 }
@@ -103,7 +103,6 @@ void stub_unmap_all(struct stub *s)
     s->failed = false;
     for (unsigned int i = 0; i < STUB_TLS_ENTRIES; i++)
         s->tls[i] = s->tls[i] ? ~0ull : 0; /* what was queued is lost: like no descriptor */
-    stub_unmap(s, 0, STUB_BASE);
     stub_unmap(s, STUB_END, STUB_USER_END - STUB_END);
 }
 

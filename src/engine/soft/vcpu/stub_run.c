@@ -291,10 +291,16 @@ static bool release(struct stub *s, uint32_t nops, uint32_t stay)
     return true;
 }
 
-/* Copy the queue to Q. The stub is parked. Returns the number of operations. */
+static bool tsc_is_wrong(const struct stub *s)
+{
+    return (s->q->tsc == STUB_TSC_TRAP) != s->tsc_traps;
+}
+
+/* Copy the queue to Q. The stub is parked, but may look at the time still, before it sleeps.
+ * Returns the number of operations. */
 static uint32_t ops_give(struct stub *s)
 {
-    uint32_t n = s->nops;
+    uint32_t n = s->nops, first = tsc_is_wrong(s);
 
     s->unmap_ns = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -302,11 +308,14 @@ static uint32_t ops_give(struct stub *s)
             s->unmap_ns += s->ops[i].len / PAGE_SIZE < UNMAP_MAX_NS / UNMAP_PAGE_NS
                                ? s->ops[i].len / PAGE_SIZE * UNMAP_PAGE_NS
                                : UNMAP_MAX_NS;
-    memcpy(s->q->ops, s->ops, n * sizeof(s->ops[0]));
+    s->q->blind |= s->tsc_traps;
+    s->q->tsc = s->tsc_traps ? STUB_TSC_TRAP : STUB_TSC_READ;
+    s->q->ops[0] = (struct stub_op){.op = STUB_OP_TSC}; /* unless another is the first */
+    memcpy(s->q->ops + first, s->ops, n * sizeof(s->ops[0]));
     s->nops = s->maps = 0;
     user_stats.batches++;
     user_stats.ops += n;
-    return n;
+    return n + first;
 }
 
 /* The host likes to wake a process where its waker runs: right if that goes to sleep, wrong if
@@ -357,7 +366,9 @@ enum stub_outcome stub_run(struct stub *s)
 
     if ((handover.budget && s->x->sleep) || s->beside == STUB_MISPLACED)
         choose_cpus(s);
-    if (s->nops) {
+    if (s->q->blind && s->q->tsc != STUB_TSC_TRAP)
+        s->q->blind = 0;
+    if (s->nops || tsc_is_wrong(s)) {
         if (stub_park(s))
             return STUB_DIED_BEFORE;
         n = ops_give(s);

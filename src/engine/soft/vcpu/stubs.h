@@ -21,6 +21,7 @@ enum stub_state {
     STUB_BOUND,
 };
 
+#define STUB_QUEUE (Q_MAX_OPS - 1) /* one more may come before them, for tsc_traps */
 #define STUB_MISPLACED 0xffff /* it may run where it must not any more */
 
 enum stub_outcome {
@@ -37,6 +38,7 @@ struct stub {
     volatile bool kicked;       /* a kick was sent since it was last released */
     bool failed;                /* operations were lost: its memory is in an unknown state */
     bool rolled_back;           /* it may have stopped before it had loaded the selectors in X */
+    bool tsc_traps;             /* its program may not read the counter, from the next release on */
     bool cleaning;              /* DIRTY, and the unmapping has been ordered */
     uint16_t beside;            /* it keeps off this CPU; + 1, 0 = none, or STUB_MISPLACED */
     int fd;                     /* pidfd */
@@ -45,7 +47,7 @@ struct stub {
     uint64_t unmap_ns;              /* CPU time that its last orders may take */
     uint64_t dirty_since;           /* order in which stubs became dirty */
     uint64_t tls[STUB_TLS_ENTRIES]; /* descriptors that it has, 0 = none; user_segment.c */
-    struct stub_op ops[Q_MAX_OPS];
+    struct stub_op ops[STUB_QUEUE];
 };
 
 extern struct stub stubs[STUB_MAX];

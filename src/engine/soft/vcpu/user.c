@@ -229,17 +229,26 @@ static enum user_stop on_software_int(struct vcpu *v, uint8_t n, struct fault *f
     return USER_FAULT;
 }
 
-/* A 32-bit system call. Only `int 0x80` gets a vector; `sysenter` and AMD's compat `syscall`
- * are #UD, as where the CPU lacks them: rip behind them is not to be had. */
+/* A 32-bit system call. The stub has `int 0x80` where the guest's vDSO has `syscall` or `sysenter`
+ * (patch.c). The CPU's own are #UD, as where it lacks them: rip behind them is not to be had. */
 static enum user_stop on_i386(struct vcpu *v, struct fault *f)
 {
-    uint8_t op[2];
+    uint16_t op;
     struct fault ignored;
 
-    if (env_read(v, v->rip - 2, op, 2, &ignored) || op[0] != 0xcd || op[1] != 0x80)
+    if (env_read(v, v->rip - 2, &op, 2, &ignored))
+        op = 0;
+    switch (op) {
+    case 0x050f:
+        return USER_SYSCALL32;
+    case 0x340f:
+        return USER_SYSENTER;
+    case 0x80cd:
+        v->rip -= 2;
+        return on_software_int(v, 0x80, f);
+    default:
         return fault_stop(f, VEC_UD, false, 0);
-    v->rip -= 2;
-    return on_software_int(v, 0x80, f);
+    }
 }
 
 static enum user_stop on_sigsys(struct vcpu *v, struct space *sp, uint64_t addr, uint32_t arch,
@@ -297,6 +306,16 @@ static void note_watched(gva_t va, enum access access)
         }
 }
 
+/* At an address of the stub's there is nothing of the program's: those that have something there
+ * do not come here (program.c), but for 32-bit code. */
+static enum user_stop stub_place_stop(const struct space *sp, gva_t va, uint32_t claim,
+                                      struct fault *f)
+{
+    if (user_tlb_maps_low(sp->root))
+        return fault_stop(f, VEC_GP, true, 0);
+    return page_fault_stop(f, va, claim & (PF_W | PF_I));
+}
+
 /* Returns USER_EVENT when the page is mapped now. */
 static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, uint32_t claim,
                                     struct fault *f)
@@ -311,7 +330,7 @@ static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, 
         return page_fault_stop(f, va, claim & (PF_W | PF_I));
     }
     if (user_in_stub(va))
-        return fault_stop(f, VEC_GP, true, 0);
+        return stub_place_stop(sp, va, claim, f);
     if (in_patch_windows(sp, va, access)) {
         space_restart(sp); /* it has unmapped them, which is its own loss */
         return USER_EVENT;
@@ -350,7 +369,9 @@ static enum user_stop on_protection(struct vcpu *v, uint32_t trapno, uint64_t er
         op[1] == err >> 3)
         return on_software_int(v, op[1], f);
     vector = user_segment_load(v, (uint16_t)err);
-    return vector ? fault_stop(f, vector, true, (uint16_t)err) : USER_EVENT;
+    if (vector)
+        return fault_stop(f, vector, true, (uint16_t)err);
+    return v->rflags & EFLAGS_TF ? fault_stop(f, VEC_DB, false, 0) : USER_EVENT;
 }
 
 static enum user_stop on_fpe(uint32_t trapno, struct fault *f)

@@ -12,9 +12,11 @@
 #include "cpu/env.h"
 
 enum user_stop {
-    USER_SYSCALL, /* 64-bit `syscall`: rcx = rip = next instruction, r11 = rflags */
-    USER_FAULT,   /* *ret_fault is to be delivered to the guest kernel; rip is set */
-    USER_EVENT,   /* kicked: an event, a timer or a request of D may be pending */
+    USER_SYSCALL,   /* 64-bit `syscall`: rcx = rip = next instruction, r11 = rflags */
+    USER_SYSCALL32, /* `syscall` of 32-bit code; rip is behind it */
+    USER_SYSENTER,  /* the same */
+    USER_FAULT,     /* *ret_fault is to be delivered to the guest kernel; rip is set */
+    USER_EVENT,     /* kicked: an event, a timer or a request of D may be pending */
 };
 
 /* Take over the zygote's pool. Called once, before the jail closes. */

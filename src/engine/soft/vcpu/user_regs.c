@@ -9,6 +9,7 @@
  */
 #include "engine/soft/vcpu/user_regs.h"
 
+#include "cpu/creg.h"
 #include "cpu/pv/pv.h"
 #include "cpu/pv/segment.h"
 #include "engine/soft/vcpu/patch.h"
@@ -49,11 +50,11 @@ static uint64_t canonical(uint64_t va)
     return (uint64_t)((int64_t)(va << 16) >> 16);
 }
 
-static bool rip_is_possible(gva_t rip, struct fault *f)
+static bool rip_is_possible(gva_t rip, const struct space *sp, struct fault *f)
 {
     if (rip < STUB_USER_END && !user_in_stub(rip))
         return true;
-    if (rip != canonical(rip) || user_in_stub(rip))
+    if (rip != canonical(rip) || (user_in_stub(rip) && user_tlb_maps_low(sp->root)))
         *f = (struct fault){.vector = VEC_GP, .has_error = true};
     else
         *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = PF_U | PF_I, .cr2 = rip};
@@ -67,9 +68,10 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
     uint16_t ds, es, fs, gs, cs = host_cs(v);
     uint32_t mode = 0;
 
-    if (!rip_is_possible(v->rip, f))
+    if (!rip_is_possible(v->rip, sp, f))
         return false;
     user_segment_mirror(v, sp->stub, cs == HOST_CS32);
+    sp->stub->tsc_traps = v->cr4 & CR4_TSD;
     ds = host_data(sp->stub, v->ds);
     es = host_data(sp->stub, v->es);
     fs = host_data(sp->stub, v->fs);

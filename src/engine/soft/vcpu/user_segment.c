@@ -14,6 +14,7 @@
 #define OP_MOV_SREG 0x8e
 #define PREFIX_OPSIZE 0x66
 #define REX_B 1
+#define HOST_CS32 0x23
 
 enum { SREG_ES, SREG_CS, SREG_SS, SREG_DS, SREG_FS, SREG_GS };
 
@@ -79,10 +80,13 @@ bool user_segment_is_mirrored(const struct stub *s, uint16_t sel)
     return i < STUB_TLS_ENTRIES && (sel & 7) == 3 && s->tls[i] && ~s->tls[i];
 }
 
-/* `mov sreg, reg` at v->rip: the only form compilers and libraries use. Returns its length, 0 if
- * it is something else. */
-static unsigned int decode(struct vcpu *v, unsigned int *ret_sreg, unsigned int *ret_gpr)
+/* `mov sreg, reg` or `mov sreg, [reg]` at v->rip: the forms that there are in practice. Returns its
+ * length, 0 if it is something else. */
+static unsigned int decode(struct vcpu *v, unsigned int *ret_sreg, uint16_t *ret_sel)
 {
+    bool is_64bit = v->cs != HOST_CS32 && segment_is_64bit_code(v);
+    unsigned int gpr;
+    gva_t va;
     uint8_t bytes[4], rex = 0;
     unsigned int at = 0;
     struct fault f;
@@ -91,32 +95,40 @@ static unsigned int decode(struct vcpu *v, unsigned int *ret_sreg, unsigned int 
         return 0;
     if (bytes[at] == PREFIX_OPSIZE)
         at++;
-    if (v->cs != 0x23 && (bytes[at] & 0xf0) == 0x40)
+    if (is_64bit && (bytes[at] & 0xf0) == 0x40)
         rex = bytes[at++];
-    if (bytes[at] != OP_MOV_SREG || bytes[at + 1] < 0xc0)
+    if (bytes[at] != OP_MOV_SREG)
         return 0;
     *ret_sreg = bytes[at + 1] >> 3 & 7;
-    *ret_gpr = (bytes[at + 1] & 7u) | (rex & REX_B) << 3;
+    gpr = (bytes[at + 1] & 7u) | (rex & REX_B) << 3;
+    *ret_sel = (uint16_t)v->gpr[gpr];
+    if (bytes[at + 1] >= 0xc0)
+        return at + 2;
+    va = is_64bit ? v->gpr[gpr] : (uint32_t)v->gpr[gpr];
+    if (bytes[at + 1] >= 0x40 || (gpr & 7) == RSP || (gpr & 7) == RBP ||
+        env_read(v, va, ret_sel, sizeof(*ret_sel), &f))
+        return 0;
     return at + 2;
 }
 
 uint8_t user_segment_load(struct vcpu *v, uint32_t error)
 {
-    unsigned int sreg, gpr, len, vector;
-    uint64_t desc;
+    unsigned int sreg, len, vector;
+    uint64_t desc = 0;
     uint16_t sel;
 
-    if (!(error & 0xfffc) || (error & 3) || !(len = decode(v, &sreg, &gpr)))
+    if (!(error & 0xfffc) || (error & 3) || !(len = decode(v, &sreg, &sel)) ||
+        (sel & 0xfffc) != error)
         return VEC_GP;
-    sel = (uint16_t)v->gpr[gpr];
-    if ((sel & 0xfffc) != error)
-        return VEC_GP;
-    vector = segment_data_fault(v, sel, &desc);
+    vector = sreg == SREG_SS ? segment_stack_fault(v, sel) : segment_data_fault(v, sel, &desc);
     if (vector)
         return (uint8_t)vector;
     switch (sreg) {
     case SREG_ES:
         v->es = sel;
+        break;
+    case SREG_SS:
+        v->ss = sel;
         break;
     case SREG_DS:
         v->ds = sel;

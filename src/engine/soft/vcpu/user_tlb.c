@@ -229,8 +229,10 @@ static void entry_make(struct space *sp, struct node *n, gva_t va, uint64_t pte,
     entry_clear(n, page);
     if ((prot & PROT_W) && frame_is_watched(frame))
         env_frame_written(frame);
-    if ((prot & PROT_X) && (vcpu_frame_flags[frame] & FRAME_PATCHED) && windows_map(sp) &&
-        patch_ref(frame, va, &offset))
+    if ((prot & PROT_X) && !(vcpu_frame_flags[frame] & FRAME_LOOKED_AT))
+        patch_look_at(frame, va);
+    if ((prot & PROT_X) && (vcpu_frame_flags[frame] & FRAME_PATCHED) &&
+        (!patch_wants_windows(frame, va) || windows_map(sp)) && patch_ref(frame, va, &offset))
         n->patched |= bit;
     n->pte[page] = pte;
     n->mapped |= bit;
@@ -261,7 +263,7 @@ static void fill_around(struct space *sp, const struct leaf_table *t, gva_t va)
             continue;
         if (!is_it && (n->mapped & 1ull << page_in_node(at)))
             continue;
-        if (at >= STUB_BASE && at < STUB_END)
+        if (at < STUB_END)
             continue;
         if (!pte_set_bits(entry, &e, PTE_A))
             continue;
@@ -271,6 +273,18 @@ static void fill_around(struct space *sp, const struct leaf_table *t, gva_t va)
             prot |= PROT_X;
         entry_make(sp, n, at, e, prot);
     }
+}
+
+bool user_tlb_maps_low(mfn_t root)
+{
+    struct leaf_table t;
+    uint64_t any = 0;
+
+    if (!leaf_table_find(root, 0, &t))
+        return false;
+    for (unsigned int i = 0; i < STUB_END >> PAGE_SHIFT; i++)
+        any |= __atomic_load_n(&t.entries[i], __ATOMIC_RELAXED);
+    return any & PTE_P;
 }
 
 bool user_tlb_fill(struct space *sp, gva_t va, enum access access, uint32_t *error)

@@ -27,6 +27,9 @@ extern struct space spaces[STUB_MAX];
  * code without PF_U. va must be a user address outside the stub area. */
 bool user_tlb_fill(struct space *sp, gva_t va, enum access access, uint32_t *error);
 
+/* Do the page tables map anything where a stub is? Then a stub cannot run that program. */
+bool user_tlb_maps_low(mfn_t root);
+
 /* Queue the removal of entries whose page-table entry changed since. Returns their number. */
 unsigned int user_tlb_revalidate(struct space *sp);
 /* Same for one page. */

@@ -25,6 +25,7 @@
 #define FRAME_TABLE 16  /* level-1 table of vTLB entries, not written since they were compared */
 #define FRAME_UPPER 32  /* the same for levels 2 and 3 */
 #define FRAME_SEALED 64 /* a table that V has no writable mapping of, so that stores are seen */
+#define FRAME_LOOKED_AT 128 /* there is nothing in it for patch_look_at() */
 extern uint8_t *vcpu_frame_flags;
 
 /* What all vCPUs know of a frame; shared_frames[mfn], changed by atomic operations. Besides, the
