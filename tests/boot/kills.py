@@ -18,7 +18,7 @@ import subprocess
 import threading
 
 from guestkit import XM
-from guestkit.family import family, prefix
+from guestkit.family import family, prefix, read_proc
 from guestkit.machine import Machine
 
 MODULES = ("xen-blkfront", "crc32c_generic", "crc32c-intel", "ext4")
@@ -139,23 +139,26 @@ class Round:
         self._killed = False
 
     def _kill(self):
-        """All at once, as far as there is such a thing; and who was born meanwhile."""
-        while pids := [pid for pid in family(self._nonce) if pid != os.getpid()]:
-            for pid in pids:
+        """All at once, as far as there is such a thing; and who was born meanwhile. One that is on
+        its way out is in no family any more, but may have its files."""
+        dying = set()
+        while pids := {pid for pid in family(self._nonce) if pid != os.getpid()} | dying:
+            for pid in pids - dying:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
                     pass
-            if all(self._is_dead(pid) for pid in pids):
-                return
+            dying = {pid for pid in pids if not self._is_dead(pid)}
 
     @staticmethod
     def _is_dead(pid):
+        """With all of its threads: the first may be a zombie while others still hold its files."""
         try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
-                return stream.read().rpartition(")")[2].split()[0] in "ZX"
+            threads = os.listdir(f"/proc/{pid}/task")
         except OSError:
             return True
+        states = [read_proc(f"{pid}/task/{thread}", "stat").rpartition(")")[2].split() for thread in threads]
+        return all(not fields or fields[0] in "ZX" for fields in states)
 
     def _kill_now(self):
         self._killed = True

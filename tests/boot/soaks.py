@@ -99,7 +99,7 @@ def devices(seconds, vcpus=2, memory=512):
         raise GuestkitError("iperf3 is not there; run: apt-get install iperf3")
     with Guest(debian.system(), free_port(), memory=memory, vcpus=vcpus) as guest:
         guest.start()
-        guest.wait()
+        guest.wait(3600)
         done = guest.ssh(INSTALL, 3600)
         if done.returncode:
             raise GuestkitError(f"the guest could not install fio and iperf3:\n"
