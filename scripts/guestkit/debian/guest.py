@@ -1,31 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Debian guest on its own copy of a finished system's disk, reached by ssh."""
 
+import fcntl
 import os
 import shlex
 import socket
 import subprocess
 import time
 
-from . import HOST_NAME, copy_disk, quietly, scratch, tool
+from . import HOST_NAME, copy_disk, quietly, scratch, tool, user_cache
 from .. import XM, GuestkitError
 from ..machine import Machine
 
 FIRST, LAST = 2222, 2321  # where ports for ssh are looked for
-_given = set()
+_given = {}  # port: the lock that keeps it ours
+
+
+def _lock_port(port):
+    """An open file; None: another process of this user's has a guest there, or is about to."""
+    path = os.path.join(user_cache(), "guests", f".port-{port}")
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    stream = open(path, "w", encoding="ascii")  # pylint: disable=consider-using-with
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return stream
+    except BlockingIOError:
+        stream.close()
+        return None
 
 
 def free_port():
     """A TCP port of the loopback that nobody listens on just now; each one once, as a guest
     that is being started does not listen yet."""
-    for port in sorted(set(range(FIRST, LAST + 1)) - _given):
+    for port in sorted(set(range(FIRST, LAST + 1)) - set(_given)):
+        lock = _lock_port(port)
+        if not lock:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                lock.close()
                 continue
-        _given.add(port)
+        _given[port] = lock
         return port
     raise GuestkitError(f"no port from {FIRST} to {LAST} is free for ssh")
 
