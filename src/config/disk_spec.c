@@ -31,6 +31,7 @@ struct spec {
     const char *script; /* that makes it of the target */
     char prefix[32], prefix_script[40];
     bool cdrom, no_discard, prefixed;
+    bool words_only; /* nothing of the host is looked at */
 };
 
 /* The list's own copy of a word, NULL if it is not there. */
@@ -138,7 +139,7 @@ static int take_script(struct spec *s, const char *word, struct err *err)
         strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(word)) {
         snprintf(s->prefix, sizeof(s->prefix), "%s", word);
         snprintf(s->prefix_script, sizeof(s->prefix_script), "block-%s", word);
-        if (paths_script(path, s->prefix_script, NULL) == 0) {
+        if (s->words_only || paths_script(path, s->prefix_script, NULL) == 0) {
             s->type = s->prefix;
             return set_once(&s->script, s->prefix_script, "script", err);
         }
@@ -262,6 +263,10 @@ static int find_image(const struct spec *s, char **ret, struct err *err)
     }
     if (asprintf(&named, "%s%s", is_phy && s->target[0] != '/' ? "/dev/" : "", s->target) < 0)
         return err_set(err, ENOMEM, "out of memory");
+    if (s->words_only) {
+        *ret = STEAL_PTR(named);
+        return 0;
+    }
     *ret = realpath(named, NULL);
     if (!*ret || stat(*ret, &st) < 0)
         return err_set(err, ENOENT, "Disk image does not exist: %s", named);
@@ -270,10 +275,10 @@ static int find_image(const struct spec *s, char **ret, struct err *err)
     return 0;
 }
 
-int disk_spec_parse(const char *text, json_t **ret, struct err *err)
+static int parse(const char *text, bool words_only, json_t **ret, struct err *err)
 {
     CLEANUP_FREE char *copy = strdup(text), *path = NULL;
-    struct spec s = {0};
+    struct spec s = {.words_only = words_only};
     const char *mode = "", *format;
     char name[64];
     unsigned int devid = 0;
@@ -304,6 +309,11 @@ int disk_spec_parse(const char *text, json_t **ret, struct err *err)
     return *ret ? 0 : err_set(err, EINVAL, "its path is not valid UTF-8 text");
 }
 
+int disk_spec_parse(const char *text, json_t **ret, struct err *err)
+{
+    return parse(text, false, ret, err);
+}
+
 /* The same name, or the same image, twice in one domain is a mistake. */
 static int check_against(const json_t *disks, const json_t *disk, struct err *err)
 {
@@ -322,7 +332,7 @@ static int check_against(const json_t *disks, const json_t *disk, struct err *er
     return 0;
 }
 
-int disk_spec_add_all(const struct config *c, json_t *doc, struct err *err)
+static int add_all(const struct config *c, bool words_only, json_t *doc, struct err *err)
 {
     json_t *disks = json_array();
 
@@ -331,7 +341,7 @@ int disk_spec_add_all(const struct config *c, json_t *doc, struct err *err)
     for (size_t i = 0; i < config_list_count(c, "disk"); i++) {
         const char *text = config_list_item(c, "disk", i);
         json_t *disk = NULL;
-        int rc = disk_spec_parse(text, &disk, err);
+        int rc = parse(text, words_only, &disk, err);
 
         if (rc == 0)
             rc = check_against(disks, disk, err);
@@ -342,4 +352,18 @@ int disk_spec_add_all(const struct config *c, json_t *doc, struct err *err)
             return err_wrap(err, "%s: disk '%s'", config_place(c, "disk"), text);
     }
     return 0;
+}
+
+int disk_spec_add_all(const struct config *c, json_t *doc, struct err *err)
+{
+    return add_all(c, false, doc, err);
+}
+
+int disk_spec_check_all(const struct config *c, struct err *err)
+{
+    json_t *doc = json_object();
+    int rc = add_all(c, true, doc, err);
+
+    json_decref(doc);
+    return rc;
 }

@@ -17,3 +17,5 @@ int disk_spec_parse(const char *text, json_t **ret, struct err *err) MUST_CHECK;
 
 /* "disks" of a domain's document, from the option `disk`. 0, or -errno with place. */
 int disk_spec_add_all(const struct config *c, json_t *doc, struct err *err) MUST_CHECK;
+/* Is each entry of `disk` well said? Nothing of the host is looked at. 0, or -errno with place. */
+int disk_spec_check_all(const struct config *c, struct err *err) MUST_CHECK;

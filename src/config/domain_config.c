@@ -338,6 +338,19 @@ int domain_config_check(struct config *c, json_t **ret, struct err *err)
     return 0;
 }
 
+int domain_config_check_devices(struct config *c, struct err *err)
+{
+    json_t *doc = json_object();
+    int rc = doc ? disk_spec_check_all(c, err) : err_set(err, ENOMEM, "out of memory");
+
+    if (rc == 0)
+        rc = vif_spec_add_all(c, doc, err);
+    if (rc == 0 && !domain_config_is_hvm(c))
+        rc = vfb_spec_add(c, doc, err);
+    json_decref(doc);
+    return rc;
+}
+
 int domain_config_make(struct config *c, bool saved, json_t **ret, struct err *err)
 {
     json_t *doc = NULL;

@@ -18,6 +18,9 @@
  * and its place. */
 int domain_config_check(struct config *c, json_t **ret, struct err *err) MUST_CHECK;
 
+/* The same of disks, interfaces and display: is each well said? 0, or -errno as above. */
+int domain_config_check_devices(struct config *c, struct err *err) MUST_CHECK;
+
 /* The whole document: *ret is a new reference without what the caller has to add, domid and
  * the paths of logs and sockets. Options without effect yet become warnings of the config.
  * `saved`: of a guest that runs already, so that its kernel may have gone. 0, or -errno as above.

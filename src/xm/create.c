@@ -42,6 +42,8 @@ static int print_config(struct config *c, bool console, struct err *err)
     int rc = domain_config_check(c, &doc, err);
 
     if (rc == 0)
+        rc = domain_config_check_devices(c, err);
+    if (rc == 0)
         rc = domain_sxp_make(c, json_get_string(doc, "name", ""), json_get_string(doc, "uuid", ""),
                              console, &vm, err);
     if (rc == 0)

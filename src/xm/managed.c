@@ -40,6 +40,8 @@ static int define(struct config *c, struct err *err)
         rc = make_absolute(c, "ramdisk", err);
     if (rc == 0)
         rc = domain_config_check(c, &doc, err);
+    if (rc == 0)
+        rc = domain_config_check_devices(c, err);
     if (rc == 0) {
         const char *name = json_get_string(doc, "name", "");
         const char *uuid = json_get_string(doc, "uuid", "");

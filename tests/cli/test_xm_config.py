@@ -168,6 +168,34 @@ def test_help_config(create):
     assert re.search(r"^acpi=0\|1\n.* For HVM guests\.$", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize("line,words", [
+    ("disk = ['file:/x,xvda,q']", "mode 'q' is none of r, w, w!"),
+    ("disk = ['file:/x,xvda,w,0,foo,bar']", "there are too many commas"),
+    ("disk = ['file:/x,xvda,w', 'file:/y,xvda,w']", "xvda is already defined"),
+    ("disk = ['file:/x,xvda,w', 'file:/x,xvdb,w']", "/x is already used by xvda"),
+    ("disk = ['file:/x,nonsense,w']", "'nonsense' is no name of a virtual disk"),
+    ("vif = ['colour=red']", "Invalid vif option: colour"),
+    ("vif = ['mac=1']", "six pairs of hexadecimal digits are needed"),
+    ("vif = ['rate=fast']", "rate=fast"),
+    ("vfb = ['colour=red']", "'colour' is no key of a vfb"),
+    ("vfb = ['vnc=1', 'vnc=1']", "one framebuffer at most"),
+])
+def test_devices_are_checked(create, tmp_path, line, words):
+    """In a dry run, too, with nothing of the host looked at."""
+    (tmp_path / "f").write_text(f"kernel = '/nonexistent'\n{line}\n")
+    done = create("-qn", "f")
+    assert done.returncode == 1 and words in done.stderr and "/f:2: " in done.stderr, done.stderr
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+
+
+def test_devices_need_not_be_there(create, tmp_path):
+    (tmp_path / "f").write_text("kernel = '/nonexistent'\nvif = ['']\n"
+                                "disk = ['phy:sda1,sda1,w', 'drbd:r0,xvdb,w', ',hdc:cdrom,r']\n")
+    done = create("-qn", "f")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "    (device (vbd (uname drbd:r0) (dev xvdb) (mode w)))" in done.stdout.splitlines()
+
+
 HOSTILE = {
     "loop": "while 1: pass\n",
     "string": "a = 'x'\nwhile 1: a += a\n",
