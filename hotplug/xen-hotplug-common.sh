@@ -40,6 +40,13 @@ fatal()
     exit 1
 }
 
+# The device works, but not as its owner will expect: xm tells who starts the domain.
+warn()
+{
+    xenstore_write "$XENBUS_PATH/hotplug-warning" "$*"
+    log warning "$@"
+}
+
 success()
 {
     xenstore_write "$XENBUS_PATH/hotplug-status" connected

@@ -83,6 +83,18 @@ static int bring_online(struct xs_client *store, const struct device *d, const j
     return device_answer(store, d, rc, err);
 }
 
+/* What the script had to say although it did its work; for xm to tell. */
+static int keep_warning(struct undo_list *u, struct xs_client *store, const struct device *d,
+                        json_t *entry, struct err *err)
+{
+    CLEANUP_FREE char *text = device_read(store, d, "hotplug-warning");
+
+    if (!text || !text[0])
+        return 0;
+    json_object_set_new(entry, "warning", json_string(text));
+    return undo_save(u, err);
+}
+
 /* What is written down of one before anything is done. New; NULL when out of memory. */
 static json_t *make_entry(domid_t domid, const json_t *vif, const char *domain_name)
 {
@@ -135,7 +147,9 @@ int vif_online(struct undo_list *u, struct xs_client *store, const json_t *vif,
     rc = undo_save(u, err);
     if (rc == 0)
         rc = tap_make(ifname, err);
-    return rc < 0 ? rc : bring_online(store, &d, entry, err);
+    if (rc == 0)
+        rc = bring_online(store, &d, entry, err);
+    return rc < 0 ? rc : keep_warning(u, store, &d, entry, err);
 }
 
 void vif_offline(struct xs_client *store, domid_t domid, const json_t *vif)

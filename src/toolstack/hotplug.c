@@ -120,12 +120,41 @@ int hotplug_detach(domid_t domid, const char *class, unsigned int devid, struct 
     return run(arguments, NULL, err);
 }
 
-bool hotplug_has_any(domid_t domid)
+#define LIST_MAX 1048576
+
+/* The list of a domain's devices that xenolith-hotplug keeps. */
+static bool list_path(domid_t domid, char list[static PATHS_MAX + 32])
 {
-    char dir[PATHS_MAX], list[PATHS_MAX + 32];
+    char dir[PATHS_MAX];
 
     if (paths_run_dir(dir, NULL) < 0)
         return false;
-    snprintf(list, sizeof(list), "%s/hotplug/%u.json", dir, domid);
-    return access(list, F_OK) == 0;
+    snprintf(list, PATHS_MAX + 32, "%s/hotplug/%u.json", dir, domid);
+    return true;
+}
+
+bool hotplug_has_any(domid_t domid)
+{
+    char list[PATHS_MAX + 32];
+
+    return list_path(domid, list) && access(list, F_OK) == 0;
+}
+
+void hotplug_print_warnings(domid_t domid, int devid)
+{
+    char list[PATHS_MAX + 32];
+    CLEANUP_FREE char *text = NULL;
+    json_t *doc = NULL, *device;
+    size_t len = 0, i;
+
+    if (!list_path(domid, list) || io_read_file(list, LIST_MAX, &text, &len, NULL) < 0 ||
+        json_parse_object(text, len, &doc, NULL) < 0)
+        return;
+    json_array_foreach(json_object_get(doc, "devices"), i, device)
+    {
+        if (json_object_get(device, "warning") &&
+            (devid == HOTPLUG_ALL || json_get_int(device, "devid", -1) == devid))
+            fprintf(stderr, "Warning: %s\n", json_get_string(device, "warning", ""));
+    }
+    json_decref(doc);
 }

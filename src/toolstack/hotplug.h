@@ -20,5 +20,9 @@ int hotplug_attach(const struct registry_entry *domain, json_t *device, struct e
  * 0 or -errno. */
 int hotplug_detach(domid_t domid, const char *class, unsigned int devid,
                    struct err *err) MUST_CHECK;
+/* On standard error: what the scripts of a domain's interfaces, or of one, had to say although they
+ * did their work. */
+#define HOTPLUG_ALL (-1)
+void hotplug_print_warnings(domid_t domid, int devid);
 /* Scripts have run for devices that this domain has. */
 bool hotplug_has_any(domid_t domid);

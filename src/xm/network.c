@@ -122,6 +122,8 @@ static int attach(const struct amend_target *t, const char *spec, json_t *vif)
     snprintf(number, sizeof(number), "%u", domid);
     rc = devices_request(number, json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif));
     if (rc == XM_OK)
+        hotplug_print_warnings(domid, (int)amendment.devid);
+    if (rc == XM_OK)
         amend_after(t, amend_device, &amendment);
     else if (on_host && hotplug_detach(domid, "vif", amendment.devid, &err) < 0)
         fprintf(stderr, "Warning: %s\n", err.msg);

@@ -19,6 +19,7 @@
 #include "config/domain_sxp.h"
 #include "toolstack/client.h"
 #include "toolstack/defaults.h"
+#include "toolstack/hotplug.h"
 #include "toolstack/managed.h"
 #include "toolstack/start.h"
 #include "toolstack/xend_client.h"
@@ -288,6 +289,7 @@ int session_start(struct config *c, const struct session_options *o)
     }
     if (rc == 0) {
         xend_client_wake();
+        hotplug_print_warnings(domid, HOTPLUG_ALL);
         start_viewer(c, o, domid);
     }
     if (rc < 0)

@@ -158,6 +158,10 @@ def test_nat_without_a_way_out(host, guests):
     host.configure("(vif-script 'vif-nat dhcp=no')\n")
     (one,) = guests("")
     domid = one.domid()
+    done = host.xm("network-attach", one.name, "script=vif-nat dhcp=no")
+    assert done.stdout == ("Warning: this host has no default route: "
+                           f"vif{domid}.1 reaches the host and its own networks, nothing beyond\n")
+    assert host.xm("network-detach", one.name, "1", "-f").returncode == 0
     one.address(f"10.0.{domid}.1/16")
     assert one.pings(f"10.0.{domid}.128")
     assert re.search(r"WARNING .*vif-nat: warning: this host has no default route: "
