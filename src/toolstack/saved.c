@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/fdpass.h"
 #include "base/io.h"
+#include "config/domain_sxp.h"
 #include "toolstack/client.h"
 #include "toolstack/domains.h"
 
@@ -118,8 +119,16 @@ static int request(int sock, const char *verb, struct err *err)
     return rc;
 }
 
+/* What becomes of a guest whose file is complete. */
+struct ending {
+    bool checkpoint;
+    saved_agree_fn *agree; /* may be NULL */
+    void *arg;
+    bool left; /* it may have ended */
+};
+
 static int save_to(const struct registry_entry *entry, int fd, const char *partial,
-                   const char *path, bool checkpoint, struct err *err)
+                   const char *path, struct ending *e, struct err *err)
 {
     CLEANUP_CLOSE int sock = registry_connect(entry->domid, err);
     json_t *doc = NULL;
@@ -136,12 +145,17 @@ static int save_to(const struct registry_entry *entry, int fd, const char *parti
         rc = err_set(err, errno, "cannot rename %s: %s", partial, strerror(errno));
     if (rc == 0)
         rc = sync_directory(path, err);
+    if (rc == 0 && e->agree)
+        rc = e->agree(e->arg, path, err);
     /* Should this connection end, the guest goes on. */
-    return rc == 0 && !checkpoint ? request(sock, "save-end", err) : rc;
+    if (rc < 0 || e->checkpoint)
+        return rc;
+    e->left = true;
+    return request(sock, "save-end", err);
 }
 
-int saved_make(const struct registry_entry *entry, const char *path, bool checkpoint,
-               struct err *err)
+static int make(const struct registry_entry *entry, const char *path, struct ending *e,
+                struct err *err)
 {
     CLEANUP_FREE char *partial = NULL;
     CLEANUP_CLOSE int fd = -1;
@@ -156,10 +170,45 @@ int saved_make(const struct registry_entry *entry, const char *path, bool checkp
     fd = open(partial, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(err, errno, "cannot write %s: %s", partial, strerror(errno));
-    rc = save_to(entry, fd, partial, path, checkpoint, err);
+    rc = save_to(entry, fd, partial, path, e, err);
     if (rc < 0)
         (void)unlink(partial);
     return rc;
+}
+
+int saved_make(const struct registry_entry *entry, const char *path, bool checkpoint,
+               struct err *err)
+{
+    struct ending e = {.checkpoint = checkpoint};
+
+    return make(entry, path, &e, err);
+}
+
+int saved_hand_over(const struct registry_entry *entry, const char *path, saved_agree_fn *agree,
+                    void *arg, bool *ret_left, struct err *err)
+{
+    struct ending e = {.agree = agree, .arg = arg};
+    int rc = make(entry, path, &e, err);
+
+    if (rc < 0 && !e.left)
+        (void)unlink(path);
+    *ret_left = e.left;
+    return rc;
+}
+
+int saved_may_leave(const struct registry_entry *entry, struct err *err)
+{
+    json_t *record = registry_record(entry->domid);
+    const char *sxp = json_get_string(record, "sxp", "");
+    struct config *c = config_new();
+    bool no = domain_sxp_load_text(c, entry->name, sxp, strlen(sxp), NULL) == 0 &&
+              config_int(c, "nomigrate", 0) != 0;
+
+    config_free(c);
+    json_decref(record);
+    return no ? err_set(err, EPERM, "Migration not permitted: the config of '%s' has nomigrate = 1",
+                        entry->name)
+              : 0;
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -210,6 +259,17 @@ static int read_head(int fd, const char *path, json_t **ret, struct err *err)
     return 0;
 }
 
+int saved_read(int fd, const char *path, json_t **ret, struct err *err)
+{
+    int rc = read_head(fd, path, ret, err);
+
+    if (rc == 0 && (!json_get_string(*ret, "sxp", NULL) || !json_get_string(*ret, "name", NULL))) {
+        json_decref(*ret);
+        rc = no_image(path, "it does not say which domain it is", err);
+    }
+    return rc;
+}
+
 int saved_open(const char *path, json_t **ret, struct err *err)
 {
     CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -220,10 +280,6 @@ int saved_open(const char *path, json_t **ret, struct err *err)
         return err_set(err, errno, "cannot read %s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return no_image(path, "it is no file", err);
-    rc = read_head(fd, path, ret, err);
-    if (rc == 0 && (!json_get_string(*ret, "sxp", NULL) || !json_get_string(*ret, "name", NULL))) {
-        json_decref(*ret);
-        rc = no_image(path, "it does not say which domain it is", err);
-    }
+    rc = saved_read(fd, path, ret, err);
     return rc < 0 ? rc : STEAL_FD(fd);
 }

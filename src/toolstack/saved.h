@@ -15,7 +15,20 @@
 int saved_make(const struct registry_entry *entry, const char *path, bool checkpoint,
                struct err *err) MUST_CHECK;
 
+/* May this domain be saved? 0, or -EPERM with a sentence if its config has nomigrate. */
+int saved_may_leave(const struct registry_entry *entry, struct err *err) MUST_CHECK;
+
+/* Asked when the file is complete and the guest still stands still: is somebody else to go on with
+ * it? If not (-errno with a sentence) the guest goes on here. */
+typedef int saved_agree_fn(void *arg, const char *path, struct err *err);
+/* As saved_make() without checkpoint, with that question. *ret_left says whether the guest may have
+ * ended here, also if this fails then: `path` is what there is of it. Else nothing is left of it. */
+int saved_hand_over(const struct registry_entry *entry, const char *path, saved_agree_fn *agree,
+                    void *arg, bool *ret_left, struct err *err) MUST_CHECK;
+
 /* Open such a file. *ret is its head, a new object with the members of the domain's record
  * (record.h) and `memory`, `maxmem` (MiB) as they were. Returns a descriptor that stands at the
  * guest, or -errno with a sentence. */
 int saved_open(const char *path, json_t **ret, struct err *err) MUST_CHECK;
+/* The same of a file that is open and stands at its start; `path` is for sentences. 0 or -errno. */
+int saved_read(int fd, const char *path, json_t **ret, struct err *err) MUST_CHECK;

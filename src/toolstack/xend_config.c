@@ -141,6 +141,20 @@ static int take(struct xend_config *c, const char *file, const struct sxp *item,
     return 0;
 }
 
+/* What is unsafe is there for those who ask for it, and they are told. */
+static void warn_of_open_doors(struct xend_config *c, const char *file)
+{
+    const char *allowed = xend_config_string(c, "xend-relocation-hosts-allow");
+
+    if (xend_config_bool(c, "xend-relocation-server"))
+        warn(c, arena_printf(&c->arena,
+                             "%s: xend-relocation-server lets %s start domains here, without a "
+                             "password and unencrypted; 'xl migrate' goes by ssh",
+                             file,
+                             allowed[0] ? "whoever connects from the hosts that are allowed"
+                                        : "everybody who can connect"));
+}
+
 int xend_config_load_text(struct xend_config **ret, const char *file, const char *text, size_t len,
                           struct err *err)
 {
@@ -152,6 +166,8 @@ int xend_config_load_text(struct xend_config **ret, const char *file, const char
     for (const struct sxp *item = rc == 0 ? all->first : NULL; item && rc == 0; item = item->next)
         if (!item->atom)
             rc = take(c, file, item, err);
+    if (rc == 0)
+        warn_of_open_doors(c, file);
     if (rc < 0)
         xend_config_free(c);
     else

@@ -93,9 +93,10 @@ static int on_end(sd_event_source *s, const siginfo_t *si, void *arg)
     return 0;
 }
 
-static _Noreturn void run(const char *program, const char *const *argv, int words, pid_t parent)
+static _Noreturn void run(const char *program, const char *const *argv, int sock, int words,
+                          pid_t parent)
 {
-    int null = open("/dev/null", O_RDWR);
+    int null = sock >= 0 ? sock : open("/dev/null", O_RDWR);
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() == parent && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 &&
@@ -116,6 +117,12 @@ static int watch(struct child *c, pid_t pid)
 int child_start(struct xend *x, const char *program, const char *const *argv, child_fn *done,
                 void *arg, struct err *err)
 {
+    return child_start_on(x, -1, program, argv, done, arg, err);
+}
+
+int child_start_on(struct xend *x, int sock, const char *program, const char *const *argv,
+                   child_fn *done, void *arg, struct err *err)
+{
     char path[PATHS_MAX];
     struct child *c;
     int fds[2], r = paths_helper(path, program, err);
@@ -132,7 +139,7 @@ int child_start(struct xend *x, const char *program, const char *const *argv, ch
     pid = fork();
     if (pid == 0) {
         io_set_nonblock(fds[1], false);
-        run(path, argv, fds[1], parent);
+        run(path, argv, sock, fds[1], parent);
     }
     r = pid < 0 ? -errno : watch(c, pid);
     close(fds[1]);

@@ -13,3 +13,6 @@ typedef void child_fn(struct xend *x, void *arg, int result, const struct err *e
  * end. `done` is called once, with `arg`, unless this fails. The child dies with xend. */
 int child_start(struct xend *x, const char *program, const char *const *argv, child_fn *done,
                 void *arg, struct err *err) MUST_CHECK;
+/* The same with `sock` as its standard input and output, which are /dev/null otherwise. */
+int child_start_on(struct xend *x, int sock, const char *program, const char *const *argv,
+                   child_fn *done, void *arg, struct err *err) MUST_CHECK;

@@ -26,6 +26,7 @@
 #include "toolstack/xend_log.h"
 #include "xend/child.h"
 #include "xend/instance.h"
+#include "xend/relocation.h"
 #include "xend/server.h"
 #include "xend/succession.h"
 #include "xend/table.h"
@@ -109,6 +110,7 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void
     xend_config_reread();
     xend_log(XEND_INFO, "xend has read its configuration again");
     check_config();
+    relocation_open(arg);
     return 0;
 }
 
@@ -148,6 +150,7 @@ static void begin(struct xend *x)
 
     if (x->on_demand)
         return;
+    relocation_open(x);
     if (geteuid() != 0 || !script[0])
         table_autostart(x->table);
     else if (child_start(x, argv[0], argv, network_done, NULL, &err) < 0)
@@ -194,6 +197,7 @@ static int serve(struct xend *x, int ready_fd, struct err *err)
         xend_log(XEND_INFO, "xend ends");
         instance_remove_socket();
     }
+    relocation_close(x);
     succession_drop_all(x);
     table_destroy(x->table);
     server_destroy(x->server);

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "toolstack/xend_log.h"
+#include "xend/relocation.h"
 #include "xend/table.h"
 
 #define REQUEST_MAX 4096
@@ -104,6 +105,7 @@ static void verb_stay(struct client *c, const json_t *request)
     if (x->on_demand) {
         x->on_demand = false;
         xend_log(XEND_INFO, "xend stays");
+        relocation_open(x);
         table_autostart(x->table);
     }
     send_result(c, 0, NULL);

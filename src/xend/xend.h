@@ -19,6 +19,8 @@ struct server;
 struct succession;
 struct table;
 
+#define XEND_MAX_LISTENERS 8
+
 struct xend {
     sd_event *event;
     struct server *server;
@@ -28,6 +30,8 @@ struct xend {
     bool on_demand;                 /* ends by itself when there is nothing to look after */
     bool stopping;
     sd_event_source *idle_timer;
+    sd_event_source *listeners[XEND_MAX_LISTENERS]; /* of the relocation server */
+    unsigned int nr_listeners, arrivals;
 };
 
 /* Something has gone: look in a while whether anybody still needs us. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NO_MIGRATION "domains do not move between hosts; 'xm save' and 'xm restore' take files"
 #define NO_PASSTHROUGH "devices of the host are not passed through to guests"
 #define NO_HOTPLUG                                                                                 \
     "vfb= in a config gives a guest its display, keyboard and pointer; there is no sound"
@@ -19,8 +18,7 @@
 #define NO_XEN_API "the Xen-API is not served"
 
 const struct refused_verb refused_verbs[] = {
-    {"migrate", NO_MIGRATION},
-    {"remus", NO_MIGRATION},
+    {"remus", "a domain runs on one host; 'xm migrate' lets it go on on another"},
     {"debug-keys", "there is no hypervisor with keys; 'xm dmesg' and 'xm log' tell what happened"},
     {"sched-sedf", "there is one scheduler, the host's; 'xm sched-credit' sets shares"},
     {"sched-credit2", "there is one scheduler, the host's; 'xm sched-credit' sets shares"},

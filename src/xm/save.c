@@ -15,22 +15,9 @@
 #include "toolstack/managed.h"
 #include "toolstack/saved.h"
 #include "toolstack/xend_log.h"
+#include "xm/restore.h"
 #include "xm/session.h"
 #include "xm/verbs.h"
-
-/* The config of the record forbids it? */
-static bool may_not_leave(const struct registry_entry *entry)
-{
-    json_t *record = registry_record(entry->domid);
-    const char *sxp = json_get_string(record, "sxp", "");
-    struct config *c = config_new();
-    bool no = domain_sxp_load_text(c, entry->name, sxp, strlen(sxp), NULL) == 0 &&
-              config_int(c, "nomigrate", 0) != 0;
-
-    config_free(c);
-    json_decref(record);
-    return no;
-}
 
 static int save(const char *domain, const char *file, bool checkpoint, struct err *err)
 {
@@ -40,9 +27,8 @@ static int save(const char *domain, const char *file, bool checkpoint, struct er
     if (domains_is_host(domain))
         return err_set(err, EPERM, "Cannot save domain 0, it is this host");
     rc = domains_find(domain, &entry, err);
-    if (rc == 0 && may_not_leave(&entry))
-        rc = err_set(err, EPERM, "Migration not permitted: the config of '%s' has nomigrate = 1",
-                     entry.name);
+    if (rc == 0)
+        rc = saved_may_leave(&entry, err);
     if (rc == 0)
         rc = saved_make(&entry, file, checkpoint, err);
     if (rc == 0)
@@ -74,29 +60,38 @@ static int run_save(const struct verb *self, int argc, char **argv)
     return save(words[0], words[1], checkpoint, &err) < 0 ? verb_error(&err) : XM_OK;
 }
 
-/* Returns the exit status. */
-static int restore(const char *file, bool paused)
+int restore_image(int fd, const json_t *head, const char *file, bool paused, struct err *failure)
 {
-    struct session_options o = {.quiet = true, .paused = paused};
-    struct session_image image = {.fd = -1};
+    const struct session_image image = {.fd = fd, .head = head};
+    const struct session_options o = {.quiet = true,
+                                      .paused = paused,
+                                      .image = &image,
+                                      .managed = json_get_bool(head, "managed", false),
+                                      .failure = failure};
+    const char *sxp = json_get_string(head, "sxp", "");
+    struct config *c = config_new();
+    struct err err = {0}, *why = failure ? failure : &err;
+    int status = XM_FAILED;
+
+    if (domain_sxp_load_text(c, file, sxp, strlen(sxp), why) == 0)
+        status = session_start(c, &o);
+    else if (!failure)
+        status = verb_error(&err);
+    config_free(c);
+    return status;
+}
+
+int restore_file(const char *file, bool paused)
+{
     CLEANUP_CLOSE int fd = -1;
     json_t *head = NULL;
     struct err err = {0};
-    struct config *c;
-    const char *sxp;
     int status;
 
     fd = saved_open(file, &head, &err);
     if (fd < 0)
         return verb_error(&err);
-    image = (struct session_image){.fd = fd, .head = head};
-    o.image = &image;
-    o.managed = json_get_bool(head, "managed", false);
-    sxp = json_get_string(head, "sxp", "");
-    c = config_new();
-    status = domain_sxp_load_text(c, file, sxp, strlen(sxp), &err) < 0 ? verb_error(&err)
-                                                                       : session_start(c, &o);
-    config_free(c);
+    status = restore_image(fd, head, file, paused, NULL);
     json_decref(head);
     return status;
 }
@@ -126,7 +121,7 @@ static int run_restore(const struct verb *self, int argc, char **argv)
     bool paused = false;
     int status = take_arguments(self, argc, argv, &paused, &file);
 
-    return status < 0 ? restore(file, paused) : status;
+    return status < 0 ? restore_file(file, paused) : status;
 }
 
 /* --- managed domains ---------------------------------------------------------------------- */
@@ -189,7 +184,7 @@ static int resume(const char *path, bool paused)
             err_set(&err, errno, "cannot rename %s: %s", path, strerror(errno));
         return verb_error(&err);
     }
-    status = restore(other, paused);
+    status = restore_file(other, paused);
     if (status == XM_OK)
         (void)unlink(other);
     else if (rename(other, path) < 0)

@@ -292,7 +292,10 @@ int session_start(struct config *c, const struct session_options *o)
         hotplug_print_warnings(domid, HOTPLUG_ALL);
         start_viewer(c, o, domid);
     }
-    if (rc < 0)
+    if (rc < 0 && o->failure) {
+        *o->failure = err;
+        status = XM_FAILED;
+    } else if (rc < 0)
         status = verb_error(&err);
     else if (o->console)
         status = stay(&s, o->quiet);

@@ -23,6 +23,7 @@ struct session_options {
     bool managed;                      /* one of the managed domains */
     bool foreground;                   /* so, too, but not on its console */
     bool viewer;                       /* start a VNC viewer, as the config may wish, too */
+    struct err *failure;               /* not NULL: why it does not start, instead of stderr */
     const struct session_image *image; /* NULL: the domain begins anew */
 };
 

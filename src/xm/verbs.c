@@ -33,6 +33,8 @@ const struct verb *const verbs[] = {
     &verb_dump_core,
     &verb_save,
     &verb_restore,
+    &verb_migrate,
+    &verb_migrate_receive,
     &verb_suspend,
     &verb_resume,
     &verb_vcpu_list,

@@ -17,6 +17,7 @@ import time
 import pexpect
 import pytest
 
+from guestkit.debian.guest import free_port
 from guestkit.machine import Machine
 from conftest import MACHINE, TOP
 
@@ -324,6 +325,30 @@ def test_managed(xm, kernels, tmp_path):
         one.call("suspend", one.name)
         one.call("delete", one.name)
         assert one.name not in one.call("list")
+
+
+def test_migrate_to_itself(guest, build_dir, tmp_path, monkeypatch):
+    """Through a xend's relocation server (tests/cli/test_migrate.py has what can go wrong)."""
+    run_dir = tempfile.mkdtemp(prefix="xenolith-save-")
+    monkeypatch.setenv("XENOLITH_RUN_DIR", run_dir)
+    port = free_port()
+    (tmp_path / "config").write_text("(xend-relocation-server yes)\n"
+                                     f"(xend-relocation-port {port})\n")
+    monkeypatch.setenv("XEND_CONFIG", str(tmp_path / "config"))
+    xend = os.path.join(build_dir, "xend")
+    subprocess.run([xend, "start"], stderr=subprocess.DEVNULL, check=True)
+    try:
+        one = guest()
+        one.do(COUNT)
+        before, number = one.count(), one.call("domid", one.name)
+        one.call("migrate", "-p", port, one.name, "localhost")
+        assert one.call("domid", one.name) != number
+        one.attach()
+        check_alive(one, before)
+        one.machine.destroy_domain()
+    finally:
+        subprocess.run([xend, "stop"], check=False)
+        shutil.rmtree(run_dir, ignore_errors=True)
 
 
 def test_xend_and_its_domains(xm, build_dir, kernels, monkeypatch):

@@ -248,9 +248,9 @@ def test_log_and_domstate(instance):
 
 
 def test_what_is_not_there_says_why(instance):
-    done = call(instance.xm, "migrate", "one", "elsewhere")
+    done = call(instance.xm, "remus", "one", "elsewhere")
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: 'xm migrate' is not supported: ")
+    assert done.stderr.startswith("Error: 'xm remus' is not supported: ")
     done = call(instance.xm, "frobnicate")
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Subcommand frobnicate not found!\nUsage: xm <subcommand>")

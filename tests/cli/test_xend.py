@@ -220,11 +220,11 @@ def test_config(instance):
     """Warnings where somebody reads them; what is wrong stops the start."""
     path = os.environ["XEND_CONFIG"]
     with open(path, "w", encoding="utf-8") as stream:
-        stream.write("(xend-relocation-server yes)\n(loglevel WARNING)\n"
+        stream.write("(xend-relocation-ssl yes)\n(loglevel WARNING)\n"
                      f"(logfile {instance.log}/other.log)\n(dom0-min-mem 1000000000)\n")
     done = instance.xend("start")
     assert done.returncode == 0
-    assert f"Warning: {path}: xend-relocation-server is ignored" in done.stderr
+    assert f"Warning: {path}: xend-relocation-ssl is ignored" in done.stderr
     assert "relocation" in (instance.log / "other.log").read_text()
     assert not (instance.log / "xend.log").exists()
     done = call(instance.xm, "create", "-q", instance.config, "name=one")

@@ -133,7 +133,7 @@ def test_bash_completion(instance):
         return done.stdout.split()
 
     assert complete("cre") == ["create"]
-    assert "shutdown" in complete("s") and "migrate" not in complete("m")
+    assert "shutdown" in complete("s") and "remus" not in complete("r")
     assert complete("destroy", "al") == ["alpha"]
     assert "--state" in complete("list", "--")
 

@@ -42,13 +42,32 @@ static void test_values(void **state)
 
 static void test_warnings(void **state)
 {
-    struct xend_config *c = load("(xend-relocation-server yes)\n(xend-http-server no)\n"
+    struct xend_config *c = load("(xend-relocation-ssl yes)\n(xend-http-server no)\n"
                                  "(xend-prot 8000)\n(xen-api-server ((9363 none)))\n");
 
     assert_int_equal(xend_config_warning_count(c), 3);
-    assert_non_null(strstr(xend_config_warning(c, 0), "file: xend-relocation-server is ignored: "));
+    assert_non_null(strstr(xend_config_warning(c, 0), "file: xend-relocation-ssl is ignored: "));
     assert_string_equal(xend_config_warning(c, 1), "file: unknown option 'xend-prot' is ignored");
     assert_non_null(strstr(xend_config_warning(c, 2), "xen-api-server is ignored"));
+    xend_config_free(c);
+}
+
+/* They are off unless asked for, and say so when asked. */
+static void test_open_doors(void **state)
+{
+    struct xend_config *c = load("");
+
+    assert_false(xend_config_bool(c, "xend-relocation-server"));
+    assert_int_equal(xend_config_warning_count(c), 0);
+    xend_config_free(c);
+    c = load("(xend-relocation-server yes)");
+    assert_int_equal(xend_config_warning_count(c), 1);
+    assert_non_null(strstr(xend_config_warning(c, 0), "lets whoever connects from the hosts that"));
+    assert_string_equal(xend_config_string(c, "xend-relocation-hosts-allow"),
+                        "^localhost$ ^localhost\\.localdomain$");
+    xend_config_free(c);
+    c = load("(xend-relocation-server yes)(xend-relocation-hosts-allow '')");
+    assert_non_null(strstr(xend_config_warning(c, 0), "lets everybody who can connect"));
     xend_config_free(c);
 }
 
@@ -94,9 +113,8 @@ static void test_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_values),     cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_open_doors), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_table),
     };
 
