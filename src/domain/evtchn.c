@@ -219,6 +219,11 @@ void evtchn_notify(struct domain *d, port_t port)
         raise_port(d, port);
 }
 
+bool evtchn_is_awaited(const struct domain *d, port_t port)
+{
+    return port <= MAX_PORT && engine_vcpu_sleeps(d->engine, d->evtchn->port[port].vcpu);
+}
+
 void evtchn_raise_virq(struct domain *d, unsigned int vcpu, unsigned int virq)
 {
     if (vcpu < d->nr_vcpus && virq < NR_GUEST_VIRQS && d->evtchn->virq[vcpu][virq])

@@ -30,6 +30,9 @@ int evtchn_set_handler(struct domain *d, port_t port, evtchn_handler *fn, void *
  * not connected to domain 0 any more. */
 void evtchn_notify(struct domain *d, port_t port);
 
+/* Does the vCPU that a guest's port interrupts sleep, so that what comes is awaited? */
+bool evtchn_is_awaited(const struct domain *d, port_t port);
+
 /* Raise a virtual interrupt (VIRQ_TIMER...) on a vCPU, if the guest bound it. */
 void evtchn_raise_virq(struct domain *d, unsigned int vcpu, unsigned int virq);
 

@@ -26,6 +26,11 @@ void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
 {
 }
 
+bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)
+{
+    return true;
+}
+
 struct run *engine_run_page(struct engine *e, unsigned int vcpu)
 {
     return &run_page;

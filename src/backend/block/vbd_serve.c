@@ -307,14 +307,15 @@ static void push_answers(struct vbd *v)
             evtchn_notify(v->d, v->queue[i].port);
 }
 
-/* While the disk is idle a small read is over before the guest's hypercall is: two changes of
- * threads are more than a page costs. */
+/* While the disk is idle a small read is over before the guest has thought of it again: two changes
+ * of threads are more than a page costs. A guest that goes on instead of sleeping will have more to
+ * ask, and interrupting it for each page costs it more than that. */
 void vbd_serve_event(struct vbd_queue *q)
 {
     struct vbd *v = q->vbd;
     bool more = true;
 
-    if (!v->in_flight) {
+    if (!v->in_flight && evtchn_is_awaited(v->d, q->port)) {
         v->at_once = MAX_AT_ONCE;
         more = take_requests(v, q);
         v->at_once = 0;

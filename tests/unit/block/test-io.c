@@ -3,6 +3,7 @@
  * test-io.c - which way an operation takes: through the host's page cache or past it.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +23,7 @@
 #define ALIGN 512u
 #define LARGE (128u << 10)
 #define SIZE (4u << 20)
+#define MANY 16u
 
 /* Two files stand for the two ways: what is found in one of them went that way. */
 static struct {
@@ -162,6 +164,41 @@ static void test_uring(void **state)
     drive(BLK_IO_URING);
 }
 
+/* Many are under way and one ends, or somebody wakes us: we do not wait for the others. */
+static void test_uring_one_of_many(void **state)
+{
+    static struct iovec iov[MANY];
+    static struct blk_op op[MANY];
+    static const uint8_t data[PAGE_SIZE];
+    struct blk_op *ended;
+    struct err err = {0};
+    int pipes[2];
+    unsigned int left = MANY - 1;
+
+    assert_int_equal(pipe(pipes), 0);
+    if (blk_io_create(&t.io, BLK_IO_URING, &(struct blk_file){pipes[0], -1, 0}, &err) < 0)
+        skip();
+    for (unsigned int i = 0; i < MANY; i++) {
+        iov[i] = (struct iovec){t.buffer, PAGE_SIZE};
+        op[i] = (struct blk_op){.kind = BLK_READ, .iov = &iov[i], .nr_iov = 1, .length = PAGE_SIZE};
+        blk_io_submit(t.io, &op[i]);
+    }
+    assert_null(blk_io_turn(t.io, false));
+    assert_int_equal(write(pipes[1], data, PAGE_SIZE), PAGE_SIZE);
+    ended = blk_io_turn(t.io, true);
+    assert_non_null(ended);
+    assert_null(ended->next);
+    assert_int_equal(ended->result, 0);
+    blk_io_wake(t.io);
+    assert_null(blk_io_turn(t.io, true));
+    close(pipes[1]);
+    while (left)
+        for (ended = blk_io_turn(t.io, true); ended; ended = ended->next, left--)
+            assert_int_equal(ended->result, -EIO);
+    blk_io_destroy(t.io);
+    close(pipes[0]);
+}
+
 static void test_threads(void **state)
 {
     drive(BLK_IO_THREADS);
@@ -205,9 +242,7 @@ static void test_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_uring),
-        TEST(test_threads),
-        TEST(test_cache_only),
+        TEST(test_uring), TEST(test_uring_one_of_many), TEST(test_threads), TEST(test_cache_only),
         TEST(test_open),
     };
 

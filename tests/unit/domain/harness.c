@@ -31,6 +31,12 @@ void engine_frame_written(struct engine *e, mfn_t mfn)
     fix->written[mfn]++;
 }
 
+bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)
+{
+    assert_ptr_equal(e, fix);
+    return vcpu < fix->d.nr_vcpus && !fix->awake[vcpu];
+}
+
 struct run *engine_run_page(struct engine *e, unsigned int vcpu)
 {
     assert_in_range(vcpu, 0, fix->d.nr_vcpus - 1);
