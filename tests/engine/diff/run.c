@@ -379,12 +379,19 @@ static void guest_step(bool one_by_one)
         loop_fault(&vcpu, &f);
 }
 
-static void guest_prepare(const struct start *s, const struct stress *how)
+/* The next translation but one, at the latest, throws everything away. */
+static void fill_cache(void)
 {
     uint8_t *nearly_full = (uint8_t *)(V_CACHE + V_CACHE_SIZE - (258ull << 10));
 
-    if (how->flush_cache && emit_at < nearly_full)
+    if (emit_at < nearly_full)
         emit_at = nearly_full;
+}
+
+static void guest_prepare(const struct start *s, const struct stress *how)
+{
+    if (how->flush_cache)
+        fill_cache();
     if (how->flush_tlb)
         memory_flush_tlb();
     memory_set_marks(how->marked);
@@ -457,6 +464,8 @@ static void machine_run(const struct start *s, const struct stress *how, struct 
         soft.running = 0;
     } else {
         while (!guest_stopped) {
+            if (how->flush_cache)
+                fill_cache();
             if (program)
                 program_step();
             else

@@ -320,7 +320,7 @@ void cache_drop_alone(void)
 {
     const struct cache_block *b = &blocks[nr_blocks ? nr_blocks - 1 : 0];
 
-    if (!nr_blocks || !b->alone)
+    if (!nr_blocks || !b->alone || emit_at != host_ptr(b->end))
         return;
     emit_at = host_ptr(b->host);
     nr_insns = b->first_insn;

@@ -81,7 +81,7 @@ struct cache_block *cache_block_begin(uint64_t pc, mfn_t frame);
 struct cache_block *cache_block_begin_local(uint64_t pc, mfn_t frame);
 /* One for a single instruction at any pc, which is run once and never found again. */
 struct cache_block *cache_block_alone(uint64_t pc);
-/* It has run; if nothing was translated since, its place is free again. */
+/* It has run; if nothing was emitted since, its place is free again. */
 void cache_drop_alone(void);
 void cache_block_frame(struct cache_block *b, mfn_t frame); /* its second frame */
 struct cache_insn *cache_insn_add(struct cache_block *b, uint64_t pc);

@@ -530,6 +530,8 @@ int local_run(struct vcpu *v, struct fault *f)
     while (stop == USER_EVENT) {
         if (soft.kicked)
             return USER_EVENT;
+        if (generation != cache_generation())
+            space_enter(v);
         if (soft.budget <= 1)
             return LOCAL_COLD;
         if (v->rip >= STUB_USER_END)
