@@ -215,6 +215,19 @@ static bool region_goes_on(struct region *r, bool falls_through, enum insn_class
     return false;
 }
 
+/* A jump to what comes later in the page, and is not translated yet: the block goes on there. */
+static bool region_follows(struct region *r, const struct insn *in)
+{
+    gva_t target = r->pc + in->len + (uint64_t)in->imm;
+
+    if (in->cls != INSN_JMP || in->prefix_66 || in->imm < 0 || ((target ^ r->pc) & PAGE_MASK) ||
+        r->count >= REGION_INSNS || cache_lookup_local(target, r->frame))
+        return false;
+    cache_insn_add(r->block, r->pc);
+    r->pc = target;
+    return true;
+}
+
 void local_translate(gva_t pc, mfn_t frame)
 {
     static struct region r;
@@ -238,6 +251,8 @@ void local_translate(gva_t pc, mfn_t frame)
             r.pc++;
             break;
         }
+        if (region_follows(&r, &in))
+            continue;
         __builtin_memcpy(bytes, r.page + (r.pc & ~PAGE_MASK), (size_t)len);
         more = translate_insn(&r, &in, bytes);
         r.pc += (unsigned int)len;

@@ -3,10 +3,10 @@
  * translate.c - the translator's driver: fetch, decode, blocks, control flow. Instructions
  * without control flow are rewritten in rewrite.c.
  *
- * One call translates a region: straight-line code through conditional branches and past
- * calls, until an unconditional jump, code that is translated already, or a size limit. A
- * block never spans more than its first page plus the tail of its last instruction, so that
- * a frame's blocks are found when the frame is written.
+ * One call translates a region: straight-line code through conditional branches, along jumps
+ * forward in the page and past calls, until another jump, code that is translated already, or a
+ * size limit. A block never spans more than its first page plus the tail of its last
+ * instruction, so that a frame's blocks are found when the frame is written.
  */
 #include "engine/soft/vcpu/translate.h"
 
@@ -412,6 +412,19 @@ static bool region_goes_on(struct region *r, enum flow flow)
     return true;
 }
 
+/* A jump to what comes later in the page, and is not translated yet: the block goes on there. */
+static bool region_follows(struct region *r, const struct insn *in)
+{
+    uint64_t next = r->pc + in->len, target = next + (uint64_t)in->imm;
+
+    if (in->cls != INSN_JMP || in->imm < 0 || ((target ^ r->pc) & PAGE_MASK) ||
+        r->count >= REGION_INSNS || cache_lookup(target))
+        return false;
+    cache_insn_add(r->block, r->pc);
+    r->pc = target;
+    return true;
+}
+
 /* Decode at r->pc. Length, 0 with *f if it can't be fetched, -1 if it is undefined or its
  * tail is unmapped: the emulator raises that fault. */
 static int region_decode(struct region *r, struct insn *in, uint8_t *bytes, mfn_t frame[2],
@@ -453,6 +466,8 @@ static bool translate_region(struct vcpu *v, uint64_t pc, struct fault *f)
             emit_exit(r.pc, SOFT_EMULATE);
             break;
         }
+        if (region_follows(&r, &in))
+            continue;
         flow = region_insn(&r, &in, bytes);
         r.pc += (unsigned int)len;
         if (!region_goes_on(&r, flow))
