@@ -464,7 +464,7 @@ static void machine_run(const struct start *s, const struct stress *how, struct 
         soft.running = 0;
     } else {
         while (!guest_stopped) {
-            if (how->flush_cache)
+            if (how->flush_cache && program)
                 fill_cache();
             if (program)
                 program_step();

@@ -215,7 +215,8 @@ static bool region_goes_on(struct region *r, bool falls_through, enum insn_class
     return false;
 }
 
-/* A jump to what comes later in the page, and is not translated yet: the block goes on there. */
+/* A jump to what comes later in the page, and is not translated yet: the block goes on there. The
+ * jump has a byte of its own, for when its block is dead somebody may stand on that. */
 static bool region_follows(struct region *r, const struct insn *in)
 {
     gva_t target = r->pc + in->len + (uint64_t)in->imm;
@@ -224,6 +225,7 @@ static bool region_follows(struct region *r, const struct insn *in)
         r->count >= REGION_INSNS || cache_lookup_local(target, r->frame))
         return false;
     cache_insn_add(r->block, r->pc);
+    emit_8(0x90);
     r->pc = target;
     return true;
 }

@@ -412,7 +412,8 @@ static bool region_goes_on(struct region *r, enum flow flow)
     return true;
 }
 
-/* A jump to what comes later in the page, and is not translated yet: the block goes on there. */
+/* A jump to what comes later in the page, and is not translated yet: the block goes on there. The
+ * jump has a byte of its own, for when its block is dead somebody may stand on that. */
 static bool region_follows(struct region *r, const struct insn *in)
 {
     uint64_t next = r->pc + in->len, target = next + (uint64_t)in->imm;
@@ -421,6 +422,7 @@ static bool region_follows(struct region *r, const struct insn *in)
         r->count >= REGION_INSNS || cache_lookup(target))
         return false;
     cache_insn_add(r->block, r->pc);
+    emit_8(0x90);
     r->pc = target;
     return true;
 }
