@@ -252,6 +252,35 @@ echo "{answer}" >$out
     assert secret.exists()
 
 
+def check_lists(env):
+    """`xm list` and `xm list -l` of the sample in its third life."""
+    def xm_list(*options):
+        return subprocess.run([*shlex.split(XM), "list", *options], env=env, check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
+    heading, row = xm_list("kcentos5").splitlines()
+    assert heading == "%-40s %5s %5s %5s %10s %9s" % ("Name", "ID", "Mem", "VCPUs", "State",
+                                                      "Time(s)")
+    fields = row.split()
+    assert row == "%-40s %5s %5d %5d %10s %8.1f" % ("kcentos5", fields[1], 512, 1, fields[4],
+                                                    float(fields[5]))
+    assert re.fullmatch("(r-|-b|--)----", fields[4]), row
+    text = xm_list("-l", "kcentos5")
+    assert text.startswith(f"(domain\n    (domid {fields[1]})\n"), text
+    words = " ".join(text.split())
+    for part in ("(name kcentos5)", "(uuid 734f2dbb-934e-ba83-d45d-ef656ecfbefc)", "(vcpus 1)",
+                 "(memory 512)", "(on_reboot restart)", "(on_crash restart)",
+                 "(bootloader /usr/bin/pygrub)", "(status 2)", "(image (linux"):
+        assert part in words.replace("( ", "("), (part, text)
+    for device in (("vif", "mac 00:16:3e:11:b6:ec", "bridge xenbr0"),
+                   ("tap", "uname tap:aio:/opt/xen/kcentos5/kcentos5_master.img", "dev xvda:disk",
+                    "mode w", "bootable 1"),
+                   ("tap", "uname tap:aio:/opt/xen/kcentos5/kcentos5_slave.img", "dev xvdb:disk",
+                    "mode w", "bootable 0")):
+        assert [found for found in re.findall(r"\(device (.*?\)) \)", words)
+                if f"({device[0]} " in found and all(f"({key})" in found for key in device[1:])], \
+            (device, text)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount namespace with the sample's "
                     "absolute paths")
 def test_sample(bootable, machine, tmp_path):
@@ -262,7 +291,7 @@ def test_sample(bootable, machine, tmp_path):
         ls /dev/xvdb
         modprobe xen-netfront; ip link set eth0 up; cat /sys/class/net/eth0/address
         cat /proc/cmdline
-        grep -q choice=third /proc/cmdline && exit 0
+        grep -q choice=third /proc/cmdline && read line </dev/console && exit 0
         sed -i 's/^default 1/default 2/; s/^default 0/default 1/' /mnt/boot/grub/menu.lst
         umount /mnt; sync
         grep -q choice=first /proc/cmdline && reboot -f
@@ -295,6 +324,8 @@ def test_sample(bootable, machine, tmp_path):
             child.expect("/dev/xvdb")
             child.expect("00:16:3e:11:b6:ec")
             child.expect(f"choice={life}")
+        check_lists(env)
+        child.send("\n")
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 0
