@@ -38,21 +38,36 @@ static void convert_state(const char *list, char to[static 7])
     to[6] = '\0';
 }
 
-/* A counter of a network interface of the host in KiB; 0 where there is none. */
-static long long link_kib(domid_t domid, long long n, const char *counter)
+/* A counter of a network interface of the host; 0 where there is none. */
+static long long link_counter(domid_t domid, long long n, const char *counter)
 {
-    unsigned long long bytes = 0;
+    unsigned long long value = 0;
     char path[128];
     FILE *f;
 
     snprintf(path, sizeof(path), "/sys/class/net/vif%u.%lld/statistics/%s", domid, n, counter);
     f = fopen(path, "re");
     if (f) {
-        if (fscanf(f, "%llu", &bytes) != 1)
-            bytes = 0;
+        if (fscanf(f, "%llu", &value) != 1)
+            value = 0;
         fclose(f);
     }
-    return (long long)(bytes / 1024);
+    return (long long)value;
+}
+
+/* What the host receives, the guest has sent. */
+void top_read_net(domid_t domid, long long number, struct top_net *ret)
+{
+    *ret = (struct top_net){
+        .rx_bytes = link_counter(domid, number, "tx_bytes"),
+        .rx_packets = link_counter(domid, number, "tx_packets"),
+        .rx_errors = link_counter(domid, number, "tx_errors"),
+        .rx_dropped = link_counter(domid, number, "tx_dropped"),
+        .tx_bytes = link_counter(domid, number, "rx_bytes"),
+        .tx_packets = link_counter(domid, number, "rx_packets"),
+        .tx_errors = link_counter(domid, number, "rx_errors"),
+        .tx_dropped = link_counter(domid, number, "rx_dropped"),
+    };
 }
 
 static long long count_devices(struct xs_client *xs, domid_t domid, const char *class)
@@ -67,16 +82,24 @@ static long long count_devices(struct xs_client *xs, domid_t domid, const char *
     return (long long)count;
 }
 
-/* What its disks have done. A domain that does not answer at once has none this time. */
-static void take_disks(struct top_domain *d)
+/* A list that the domain's process gives; NULL if it does not answer at once. */
+static json_t *ask(domid_t domid, const char *verb, const char *member)
 {
-    json_t *answer = NULL, *disk;
+    json_t *answer = NULL, *list;
+
+    if (client_call(domid, json_pack("{s:s}", "verb", verb), TIMEOUT_MS, &answer, NULL) < 0)
+        return NULL;
+    list = json_incref(json_object_get(answer, member));
+    json_decref(answer);
+    return list;
+}
+
+static void count_disks(struct top_domain *d)
+{
+    json_t *disk;
     size_t i;
 
-    if (client_call(d->domid, json_pack("{s:s}", "verb", "block-list"), TIMEOUT_MS, &answer, NULL) <
-        0)
-        return;
-    json_array_foreach(json_object_get(answer, "disks"), i, disk)
+    json_array_foreach(d->disks, i, disk)
     {
         d->vbd_oo += json_get_int(disk, "waits", 0);
         d->vbd_rd += json_get_int(disk, "reads", 0);
@@ -84,22 +107,35 @@ static void take_disks(struct top_domain *d)
         d->vbd_rsect += json_get_int(disk, "read_sectors", 0);
         d->vbd_wsect += json_get_int(disk, "written_sectors", 0);
     }
-    json_decref(answer);
 }
 
-static void take_devices(struct top_domain *d, struct xs_client *xs)
+static void take_devices(struct top_domain *d, struct xs_client *xs, bool want_vcpus)
 {
     if (d->domid == 0)
         return;
     d->vbds = count_devices(xs, d->domid, "vbd");
     d->nets = count_devices(xs, d->domid, "vif");
     if (d->vbds > 0)
-        take_disks(d);
+        d->disks = ask(d->domid, "block-list", "disks");
+    if (want_vcpus)
+        d->virtual_cpus = ask(d->domid, "vcpu-list", "vcpus");
+    count_disks(d);
     for (long long n = 0; n < d->nets; n++) {
-        /* What the host receives, the guest has sent. */
-        d->net_tx_kib += link_kib(d->domid, n, "rx_bytes");
-        d->net_rx_kib += link_kib(d->domid, n, "tx_bytes");
+        struct top_net net;
+
+        top_read_net(d->domid, n, &net);
+        d->net_tx_kib += net.tx_bytes / 1024;
+        d->net_rx_kib += net.rx_bytes / 1024;
     }
+}
+
+static void free_domains(struct top *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        json_decref(t->domains[i].disks);
+        json_decref(t->domains[i].virtual_cpus);
+    }
+    free(t->domains);
 }
 
 static void take(struct top_domain *d, const json_t *info, const struct top *before, double at)
@@ -124,7 +160,7 @@ static void take(struct top_domain *d, const json_t *info, const struct top *bef
         d->cpu_percent = 0;
 }
 
-int top_update(struct top *t, struct err *err)
+int top_update(struct top *t, bool want_vcpus, struct err *err)
 {
     struct xs_client *xs = NULL;
     struct top_domain *domains;
@@ -144,11 +180,11 @@ int top_update(struct top *t, struct err *err)
         if (!domains)
             break;
         take(&domains[i], info, t, at);
-        take_devices(&domains[i], xs);
+        take_devices(&domains[i], xs, want_vcpus);
     }
     if (xs)
         xs_close(xs);
-    free(t->domains);
+    free_domains(t);
     t->domains = domains;
     t->count = domains ? json_array_size(list) : 0;
     t->at = at;
@@ -158,6 +194,6 @@ int top_update(struct top *t, struct err *err)
 
 void top_done(struct top *t)
 {
-    free(t->domains);
+    free_domains(t);
     memset(t, 0, sizeof(*t));
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/types.h"
 
 struct top_domain {
@@ -16,7 +17,14 @@ struct top_domain {
     long long memory_kib, maxmem_kib; /* maxmem -1: no limit */
     double memory_percent, maxmem_percent;
     long long vcpus, nets, net_tx_kib, net_rx_kib, vbds;
+    json_t *disks, *virtual_cpus; /* as its process lists them; NULL: not known */
     long long vbd_oo, vbd_rd, vbd_wr, vbd_rsect, vbd_wsect; /* of its disks together */
+};
+
+/* What one of its interfaces has done, as the guest sees it. All 0 where the host has none. */
+struct top_net {
+    long long rx_bytes, rx_packets, rx_errors, rx_dropped;
+    long long tx_bytes, tx_packets, tx_errors, tx_dropped;
 };
 
 struct top {
@@ -26,7 +34,9 @@ struct top {
     long long total_kib;
 };
 
-/* Look again; the percentages are of the time since the last call with the same object (zeroed
+/* Look again, at virtual CPUs only if they are wanted; the percentages are of the time since the last call with the same object (zeroed
  * at first). 0 or -errno. */
-int top_update(struct top *t, struct err *err) MUST_CHECK;
+int top_update(struct top *t, bool want_vcpus, struct err *err) MUST_CHECK;
 void top_done(struct top *t);
+
+void top_read_net(domid_t domid, long long number, struct top_net *ret);

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""xm top: what a guest's disks have done."""
+"""xm top: xentop's lines and keys, and what a guest's disks have done."""
 
+import re
+
+import pexpect
 import pytest
 
 from guestkit.machine import Machine
 from test_managed import call
+from test_xend import instance  # noqa: F401  pylint: disable=unused-import
 
 COMMAND = """
 for module in xen-blkfront; do modprobe $module; done
@@ -44,3 +48,51 @@ def test_disks(xm, machine):
     assert (int(row["VBD_WR"]), int(row["VBD_WSECT"])) == (10, 80)
     host = dict(zip(heading, next(words for words in rows if words[0] == "Domain-0")))
     assert int(host["VBD_RD"]) == 0
+
+
+DETAILS = {
+    "x": r"VBD BlkBack 51712 \[ca:00\]  OO: +\d+   RD: +\d+   WR: +\d+  RSECT: +\d+  WSECT: +\d+",
+    "v": r"VCPUs\(sec\):   0: +\ds  1: +\ds",
+    "n": r"Net0 RX: +\d+bytes +\d+pkts +\d+err +\d+drop  TX: +\d+bytes +\d+pkts +\d+err +\d+drop",
+}
+
+
+@pytest.fixture
+def counted(instance, tmp_path):
+    """A guest with one of each."""
+    (tmp_path / "image").write_bytes(b"\0" * 1048576)
+    instance.create("one", "create", "extra=wait", "vcpus=2", "vif=type=user",
+                    f"disk=file:{tmp_path}/image,xvda,w")
+    return instance
+
+
+@pytest.mark.parametrize("letter", DETAILS)
+def test_details(counted, letter):
+    lines = call(counted.xm, "top", "-b", "-i", "1", f"-{letter}").stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["NAME", "Domain-0", "one"]
+    assert len(lines) == 4 and re.fullmatch(DETAILS[letter], lines[3]), lines
+
+
+def test_repeated_headings(counted):
+    lines = call(counted.xm, "top", "-b", "-i", "1", "-r").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["NAME", "Domain-0", "NAME", "one"]
+
+
+def test_keys(counted):
+    """On a terminal: the summary; what is shown besides, by keys."""
+    child = pexpect.spawn(counted.xm, ["top", "-d", "1"], dimensions=(40, 200), encoding="utf-8",
+                          timeout=30, env={"TERM": "vt100", "PATH": "/usr/bin",
+                                           "XENOLITH_RUN_DIR": str(counted.run),
+                                           "XENOLITH_LOG_DIR": str(counted.log)})
+    try:
+        child.expect(r"xentop - \d\d:\d\d:\d\d   Xen 4\.")
+        child.expect("2 domains: 1 running, ")
+        child.expect(r"Mem: \d+k total, 8192k used, \d+k free    CPUs: \d+ @ \d+MHz")
+        for key, words in (("x", "VBD BlkBack 51712"), ("v", r"VCPUs\(sec\)"), ("n", "Net0 RX")):
+            child.send(key)
+            child.expect(words)
+        child.send("q")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close()
+    assert child.exitstatus == 0
