@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from guestkit import TOP
 from guestkit.debian.guest import free_port
 from test_xend import Instance, call, instance  # noqa: F401  pylint: disable=unused-import
 
@@ -275,3 +276,20 @@ def test_the_sender_is_killed(instance, host):
         before = count(here)
         if here is other:
             return
+
+
+def test_xendomains(instance, host, tmp_path, monkeypatch):
+    """At the host's end: who can goes to another one, who cannot is saved."""
+    other, before = host(), begin(instance)
+    instance.create("two", "create", "extra=suspend", "nomigrate=1")
+    options, saved = tmp_path / "options", tmp_path / "save"
+    options.write_text(f"XENDOMAINS_MIGRATE='localhost -p {other.port}'\nXENDOMAINS_SAVE={saved}\n"
+                       f"XENDOMAINS_AUTO={tmp_path}/auto\nXENDOMAINS_SHUTDOWN=\n"
+                       "XENDOMAINS_SHUTDOWN_ALL=\nXENDOMAINS_STOP_MAXWAIT=60\n")
+    monkeypatch.setenv("XENDOMAINS_CONFIG", str(options))
+    monkeypatch.setenv("XM", instance.xm)
+    done = call(os.path.join(TOP, "packaging", "xendomains"), "stop")
+    assert done.stdout == "Shutting down Xen domains: one(migrate) two(migrate)(save)\n", done.stdout
+    assert "nomigrate" in done.stderr and set(instance.domains()) == {"two"}
+    assert other.names() == ["one"]
+    check_goes_on(other, before)
