@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,6 +26,8 @@
 #include "config/vfb_spec.h"
 #include "config/vif_spec.h"
 #include "config/vm_nodes.h"
+
+#define MAX_TIME_OFFSET (200ll * 366 * 86400)
 
 static int add_string(json_t *doc, const char *key, const char *text, struct err *err)
 {
@@ -338,6 +341,24 @@ int domain_config_check(struct config *c, json_t **ret, struct err *err)
     return 0;
 }
 
+/* The guest's wallclock beside the host's. Local time is what it is now: a change of it reaches the
+ * guest at its next start. */
+static int add_time_offset(const struct config *c, json_t *doc, struct err *err)
+{
+    int64_t offset = config_int(c, "rtc_timeoffset", 0);
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (offset < -MAX_TIME_OFFSET || offset > MAX_TIME_OFFSET)
+        return err_set(err, EINVAL, "%s: rtc_timeoffset = %lld is more than 200 years",
+                       config_place(c, "rtc_timeoffset"), (long long)offset);
+    if (config_int(c, "localtime", 0) && localtime_r(&now, &tm))
+        offset += tm.tm_gmtoff;
+    if (offset)
+        json_object_set_new(doc, "time_offset", json_integer(offset));
+    return 0;
+}
+
 int domain_config_check_devices(struct config *c, struct err *err)
 {
     json_t *doc = json_object();
@@ -372,6 +393,8 @@ int domain_config_make(struct config *c, bool saved, json_t **ret, struct err *e
         rc = console_spec_add(c, doc, err);
     if (rc == 0 && !domain_config_is_hvm(c))
         rc = vfb_spec_add(c, doc, err);
+    if (rc == 0 && !domain_config_is_hvm(c))
+        rc = add_time_offset(c, doc, err);
     if (rc == 0)
         rc = vm_nodes_add(c, doc, err);
     if (rc < 0) {

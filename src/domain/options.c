@@ -12,6 +12,7 @@
 #include "domain/shares.h"
 
 #define PAGES_PER_MIB 256
+#define MAX_TIME_OFFSET (200ll * 366 * 86400) /* seconds */
 /* What the config language has as defaults, too. */
 #define CONSOLE_LOG_SIZE (8 << 20)
 #define CONSOLE_LOG_FILES 3
@@ -163,6 +164,10 @@ static int take_numbers(struct domain_options *o, const json_t *doc, struct err 
     o->memory_pages = (uint64_t)memory * PAGES_PER_MIB;
     o->maxmem_pages = (uint64_t)maxmem * PAGES_PER_MIB;
     o->paused = json_get_bool(doc, "paused", false);
+    o->time_offset = json_get_int(doc, "time_offset", 0);
+    if (o->time_offset < -MAX_TIME_OFFSET || o->time_offset > MAX_TIME_OFFSET)
+        return err_set(err, EINVAL, "time_offset: %lld seconds are too many",
+                       (long long)o->time_offset);
     return 0;
 }
 

@@ -31,6 +31,7 @@ struct domain_options {
     unsigned int cpu_weight, cpu_cap; /* shares.h */
     cpu_set_t cpus[DOMAIN_MAX_VCPUS]; /* of the host, that each may use; all = any */
     enum programs programs;           /* where they run */
+    int64_t time_offset;              /* of the guest's wallclock, seconds */
     bool paused;                      /* the first life begins with a pause */
     char *kernel;                     /* path; with a boot loader each life's own */
     char *ramdisk;                    /* path, "" = none */

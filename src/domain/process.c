@@ -137,6 +137,7 @@ int process_init(struct process *p, int listen_fd, struct err *err)
     d->domid = p->options.domid;
     memcpy(d->uuid, p->options.uuid, sizeof(d->uuid));
     d->vm = p->options.vm;
+    d->wallclock_offset = p->options.time_offset;
     strncpy(d->name, p->options.name, sizeof(d->name) - 1);
     d->state = DOMAIN_PAUSED;
     d->reason = SHUTDOWN_NONE;

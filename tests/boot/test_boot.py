@@ -129,6 +129,14 @@ def test_time_runs(guest):
 
 
 @needs_xm
+def test_time_is_ahead(guest):
+    """Of the host's: rtc_timeoffset, or local time."""
+    before = int(time.time())
+    seen = int(guest("date +%s", config="rtc_timeoffset = 7200\n").output)
+    assert before + 7195 <= seen <= time.time() + 7205
+
+
+@needs_xm
 def test_console_without_input(kernels, xm, tmp_path):
     """Stdin at end of file must not end the guest or eat the host's CPU."""
     with Machine("xm", kernels()) as machine:

@@ -161,6 +161,23 @@ def test_dry_run_json(create, tmp_path):
     assert done.returncode == 1 and "Kernel image does not exist: /nowhere" in done.stderr
 
 
+def test_clocks(create, tmp_path, monkeypatch):
+    """The offset of a guest's clock: local time, and what is chosen besides."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    (tmp_path / "vmlinuz").write_text("kernel")
+
+    def offset(*words):
+        done = create("-qn", "--json", "/dev/null", "name=one", "kernel=vmlinuz", *words)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout).get("time_offset")
+    assert offset() is None
+    assert offset("localtime=1") == 19800
+    assert offset("localtime=1", "rtc_timeoffset=-3600") == 16200
+    assert offset("rtc_timeoffset=60") == 60
+    done = create("-qn", "--json", "/dev/null", "kernel=vmlinuz", "rtc_timeoffset=9999999999")
+    assert done.returncode == 1 and "200 years" in done.stderr
+
+
 def test_help_config(create):
     done = create("--help_config")
     assert done.returncode == 0
