@@ -68,6 +68,34 @@ def test_enable_dump(instance, tmp_path, monkeypatch):
     assert "dump" in log, log
 
 
+ENDS = {"poweroff": "---s--", "reboot": "---s--", "crash": "---sc-"}
+
+
+@pytest.mark.parametrize("action", ["destroy", "restart", "preserve", "rename-restart",
+                                    "coredump-destroy", "coredump-restart"])
+@pytest.mark.parametrize("end", ENDS)
+def test_every_action(instance, end, action, tmp_path, monkeypatch):
+    """After every end of a life."""
+    monkeypatch.setenv("XENOLITH_STATE_DIR", str(tmp_path / "state"))
+    create(instance, "one", end, **{f"on_{end}": action})
+    log = instance.log / "one.log"
+    if action in ("restart", "coredump-restart"):
+        instance.wait_until(lambda: restarts(instance, "one") >= 1, "it was not started again")
+    elif action == "preserve":
+        instance.wait_until(lambda: row(instance, "one")[4] == ENDS[end], "it is not preserved")
+        assert restarts(instance, "one") == 0
+    elif action == "rename-restart":
+        instance.wait_until(lambda: len(renamed(instance)) >= 2, "nothing was started again")
+        assert instance.domains()[renamed(instance)[0]]["state"] == ENDS[end]
+    else:
+        instance.wait_until(lambda: row(instance, "one") is None, "it does not go")
+    cores = re.findall(r"core written: (\S+)", log.read_text())
+    assert bool(cores) == action.startswith("coredump-"), log.read_text()
+    for core in cores:
+        if os.path.exists(core):
+            os.unlink(core)
+
+
 def renamed(instance):
     return [name for name in instance.domains() if re.fullmatch(r"Domain-[0-9a-f-]{36}", name)]
 
