@@ -27,6 +27,7 @@
 #define VERSION 1
 #define HEAD_MAX (1u << 20)
 #define SUFFIX "-incomplete"
+#define PAUSE_MS 10000
 
 struct head {
     char magic[24];
@@ -176,10 +177,24 @@ static int make(const struct registry_entry *entry, const char *path, struct end
     return rc;
 }
 
-int saved_make(const struct registry_entry *entry, const char *path, bool checkpoint,
+/* As 'xm pause', before the guest can do anything more. */
+static int stand_still(void *arg, const char *path, struct err *err)
+{
+    const struct registry_entry *entry = arg;
+    json_t *answer = NULL;
+    int rc = client_call(entry->domid, json_pack("{s:s}", "verb", "pause"), PAUSE_MS, &answer, err);
+
+    json_decref(answer);
+    return rc;
+}
+
+int saved_make(const struct registry_entry *entry, const char *path, enum saved_then then,
                struct err *err)
 {
-    struct ending e = {.checkpoint = checkpoint};
+    struct registry_entry copy = *entry;
+    struct ending e = {.checkpoint = then != SAVED_ENDS,
+                       .agree = then == SAVED_STANDS ? stand_still : NULL,
+                       .arg = &copy};
 
     return make(entry, path, &e, err);
 }

@@ -59,8 +59,8 @@ static int parse(const struct verb *self, int argc, char **argv, struct argument
                 return verb_usage_error(self, "there is only console 0");
         } else if (strcmp(word, "-t") == 0) {
             value = option_value(argc, argv, &i);
-            if (!value || strcmp(value, "pv") != 0)
-                return verb_usage_error(self, "there are only consoles of type pv");
+            if (!value || (strcmp(value, "pv") != 0 && strcmp(value, "serial") != 0))
+                return verb_usage_error(self, "a console's type is pv or serial");
         } else if (word[0] == '-' || a->name) {
             return verb_usage_error(self, "unexpected argument '%s'", word);
         } else {
@@ -95,6 +95,7 @@ const struct verb verb_console = {
     .summary = "Join a domain's console; Ctrl-] leaves it.",
     .details = "  -q, --quiet   no messages of our own; just fail if there is no such domain\n"
                "  -e ESCAPE     what leaves it: ^X for Ctrl-X, or one character\n"
-               "  -n 0, -t pv   which console: there is only this one\n",
+               "  -n 0          which console: there is only this one\n"
+               "  -t TYPE       the same: pv, or serial for a fully virtualized guest\n",
     .run = run_console,
 };

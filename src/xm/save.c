@@ -19,7 +19,7 @@
 #include "xm/session.h"
 #include "xm/verbs.h"
 
-static int save(const char *domain, const char *file, bool checkpoint, struct err *err)
+static int save(const char *domain, const char *file, enum saved_then then, struct err *err)
 {
     struct registry_entry entry;
     int rc;
@@ -30,17 +30,17 @@ static int save(const char *domain, const char *file, bool checkpoint, struct er
     if (rc == 0)
         rc = saved_may_leave(&entry, err);
     if (rc == 0)
-        rc = saved_make(&entry, file, checkpoint, err);
+        rc = saved_make(&entry, file, then, err);
     if (rc == 0)
         xend_log(XEND_INFO, "domain '%s' (%u) saved to %s%s", entry.name, entry.domid, file,
-                 checkpoint ? "; it goes on" : "");
+                 then == SAVED_ENDS ? "" : "; it goes on");
     return rc;
 }
 
 static int run_save(const struct verb *self, int argc, char **argv)
 {
     const char *words[2] = {NULL, NULL};
-    bool checkpoint = false;
+    enum saved_then then = SAVED_ENDS;
     struct err err = {0};
     size_t n = 0;
     int rc = verb_check_arguments(self, argc, argv, 2, 3);
@@ -49,7 +49,9 @@ static int run_save(const struct verb *self, int argc, char **argv)
         return rc;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--checkpoint") == 0)
-            checkpoint = true;
+            then = SAVED_GOES_ON;
+        else if (strcmp(argv[i], "-p") == 0 || strcmp(argv[i], "--paused") == 0)
+            then = SAVED_STANDS;
         else if (argv[i][0] == '-' || n == ARRAY_SIZE(words))
             return verb_usage_error(self, "unexpected argument '%s'", argv[i]);
         else
@@ -57,7 +59,7 @@ static int run_save(const struct verb *self, int argc, char **argv)
     }
     if (n < ARRAY_SIZE(words))
         return verb_usage_error(self, "a domain and a file are needed");
-    return save(words[0], words[1], checkpoint, &err) < 0 ? verb_error(&err) : XM_OK;
+    return save(words[0], words[1], then, &err) < 0 ? verb_error(&err) : XM_OK;
 }
 
 int restore_image(int fd, const json_t *head, const char *file, bool paused, struct err *failure)
@@ -161,7 +163,7 @@ static int run_suspend(const struct verb *self, int argc, char **argv)
     if (domain && domains_find(json_get_string(domain, "uuid", ""), &entry, NULL) < 0)
         rc = err_set(&err, EINVAL, "Domain is not running");
     if (rc == 0)
-        rc = saved_make(&entry, path, false, &err);
+        rc = saved_make(&entry, path, SAVED_ENDS, &err);
     if (rc == 0)
         xend_log(XEND_INFO, "managed domain '%s' (%u) suspended", entry.name, entry.domid);
     json_decref(domain);
@@ -214,9 +216,10 @@ static int run_resume(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_save = {
     .name = "save",
-    .arguments = "[-c|--checkpoint] <Domain> <File>",
+    .arguments = "[-c|-p] <Domain> <File>",
     .summary = "Save a domain to a file, from which it can go on.",
-    .details = "  -c, --checkpoint  let it go on here, too\n",
+    .details = "  -c, --checkpoint  let it go on here, too\n"
+               "  -p, --paused      the same, when it is told to by 'xm unpause'\n",
     .run = run_save,
 };
 

@@ -46,6 +46,8 @@ static int take_arguments(struct shutdown *s, const struct verb *self, int argc,
             halt = true;
         else if (strcmp(arg, "-R") == 0 || strcmp(arg, "--reboot") == 0)
             reboot = true;
+        else if (verb_is_xl() && strcmp(arg, "-F") == 0)
+            continue; /* a guest without drivers of Xen gets its power button pressed in any case */
         else if (arg[0] == '-')
             return verb_usage_error(self, "unknown option '%s'", arg);
         else if (s->name)

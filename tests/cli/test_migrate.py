@@ -293,3 +293,22 @@ def test_xendomains(instance, host, tmp_path, monkeypatch):
     assert "nomigrate" in done.stderr and set(instance.domains()) == {"two"}
     assert other.names() == ["one"]
     check_goes_on(other, before)
+
+
+def test_save_and_leave_it_paused(instance, tmp_path):
+    """`save -p`: it has done nothing since; `-c`: it goes on."""
+    begin(instance)
+    assert call(instance.xm, "save", "-p", "one", str(tmp_path / "saved")).returncode == 0
+    assert instance.domains()["one"]["state"] == "--p---"
+    seen = len(lines(instance))
+    time.sleep(0.5)
+    assert len(lines(instance)) == seen and not lines(instance)[-1].startswith("cancelled")
+    assert call(instance.xm, "unpause", "one").returncode == 0
+    instance.wait_until(lambda: any(line.startswith("cancelled at ") for line in lines(instance)),
+                        "it does not go on")
+    before = count(instance)
+    assert call(instance.xm, "save", "-c", "one", str(tmp_path / "saved")).returncode == 0
+    check_goes_on(instance, before)
+    assert call(instance.xm, "destroy", "one").returncode == 0
+    assert call(instance.xm, "restore", str(tmp_path / "saved")).returncode == 0
+    check_goes_on(instance, before)

@@ -114,3 +114,11 @@ def test_a_crash_destroys(xl, instance, tmp_path):
     assert call(xl, "create", "-q", str(tmp_path / "crashing")).returncode == 0
     time.sleep(0.5)
     instance.wait_until(lambda: row(instance, "crashing") is None, "it was started again")
+
+
+def test_letters_of_other_commands(xl, instance):
+    create(instance, "one", "wait")
+    assert call(xl, "shutdown", "-F", "one").returncode == 0
+    done = call(xl, "console", "-t", "vuart", "one")
+    assert done.returncode == 1 and "pv or serial" in done.stderr
+    assert call(instance.xm, "shutdown", "-F", "one").returncode == 1
