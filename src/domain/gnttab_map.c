@@ -132,6 +132,8 @@ int16_t gnttab_map(const struct hypercall *h, struct maptrack **maps,
     op->status = gnttab_check_self(h, op->dom);
     if (op->dom == 0) /* it is there, and grants nothing */
         op->status = GNTST_general_error;
+    else if (op->dom == DOMID_SELF) /* that is no number */
+        op->status = GNTST_bad_domain;
     if (op->status != GNTST_okay)
         return op->status;
     if (!(op->flags & MAP_KINDS))

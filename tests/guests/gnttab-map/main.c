@@ -25,10 +25,12 @@ static void grant(uint32_t ref, uint16_t flags, domid_t domid, const void *va)
     table[ref].flags = flags;
 }
 
+static domid_t self;
+
 static struct gnttab_map_grant_ref map_grant(uint32_t ref, uint32_t flags, uint64_t at)
 {
     struct gnttab_map_grant_ref op = {
-        .host_addr = at, .flags = flags, .ref = ref, .dom = DOMID_SELF, .status = 99};
+        .host_addr = at, .flags = flags, .ref = ref, .dom = self, .status = 99};
 
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &op, 1), 0, "map_grant_ref");
     return op;
@@ -47,8 +49,8 @@ static void set_up(void)
 {
     static uint64_t list[1];
     struct gnttab_setup_table arg = {.dom = DOMID_SELF, .nr_frames = 1};
-    domid_t self = own_domid();
 
+    self = own_domid();
     set_xen_guest_handle(arg.frame_list, list);
     if (grant_table_op(GNTTABOP_setup_table, &arg, 1) || arg.status ||
         map(TABLE, list[0], PTE_P | PTE_RW))
@@ -214,9 +216,9 @@ static void check_in_use(void)
 static void check_arrays(void)
 {
     struct gnttab_map_grant_ref op[3] = {
-        {.host_addr = WINDOW, .flags = GNTMAP_host_map, .ref = REF, .dom = DOMID_SELF},
-        {.host_addr = WINDOW, .flags = GNTMAP_host_map, .ref = 100, .dom = DOMID_SELF},
-        {.host_addr = WINDOW + PAGE_SIZE, .flags = 6, .ref = RO_REF, .dom = DOMID_SELF},
+        {.host_addr = WINDOW, .flags = GNTMAP_host_map, .ref = REF, .dom = self},
+        {.host_addr = WINDOW, .flags = GNTMAP_host_map, .ref = 100, .dom = self},
+        {.host_addr = WINDOW + PAGE_SIZE, .flags = 6, .ref = RO_REF, .dom = self},
     };
 
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, op, 3), 0, "three at once");

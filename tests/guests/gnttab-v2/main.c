@@ -86,24 +86,12 @@ static void grant(uint32_t ref, uint16_t flags)
     v2[ref].hdr.flags = flags;
 }
 
-static void find_own_domid(void)
-{
-    struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
-    struct evtchn_status state = {.dom = DOMID_SELF};
-
-    event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
-    state.port = alloc.port;
-    if (event_channel_op(EVTCHNOP_status, &state))
-        error("status of an unbound port");
-    self = state.u.unbound.dom;
-}
-
 static void check_use(void)
 {
     struct gnttab_map_grant_ref op = {.host_addr = WINDOW, .flags = GNTMAP_host_map, .ref = REF};
     struct gnttab_unmap_grant_ref undo = {.host_addr = WINDOW};
 
-    op.dom = DOMID_SELF;
+    op.dom = self;
     grant(REF, GTF_permit_access);
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &op, 1), 0, "map");
     CHECK_EQ(op.status, GNTST_okay, "its status");
@@ -133,7 +121,7 @@ static void check_sub_page(void)
 {
     struct gnttab_map_grant_ref op = {.host_addr = WINDOW, .flags = GNTMAP_host_map, .ref = 30};
 
-    op.dom = DOMID_SELF;
+    op.dom = self;
     memcpy(page + 64, "part", 5);
     v2[30].sub_page.page_off = 64;
     v2[30].sub_page.length = 16;
@@ -169,7 +157,7 @@ void test_main(void)
 {
     set_up();
     check_change();
-    find_own_domid();
+    self = own_domid();
     check_use();
     check_sub_page();
     check_back();

@@ -67,7 +67,7 @@ static void one_round(unsigned int round)
     struct gnttab_map_grant_ref op = {.host_addr = WINDOW, .flags = GNTMAP_host_map, .ref = REF};
     unsigned long before = written, last;
 
-    op.dom = DOMID_SELF;
+    op.dom = own_domid();
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &op, 1), 0, "map_grant_ref");
     CHECK_EQ(op.status, 0, "its status in round %u", round);
     CHECK(wait_for(&written, before + 3, 5 * SECOND), "the other vCPU writes nothing");

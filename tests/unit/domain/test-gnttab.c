@@ -362,7 +362,7 @@ static uint64_t *map_entry(void)
 static int16_t map(uint32_t ref, uint32_t flags, grant_handle_t *ret)
 {
     struct gnttab_map_grant_ref op = {
-        .dom = DOMID_SELF, .ref = ref, .flags = flags, .host_addr = MAP_VA};
+        .dom = DOMID, .ref = ref, .flags = flags, .host_addr = MAP_VA};
 
     assert_int_equal(OP(map_grant_ref, &op), 0);
     *ret = op.handle;
