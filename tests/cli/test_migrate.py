@@ -278,6 +278,31 @@ def test_the_sender_is_killed(instance, host):
             return
 
 
+def test_the_receiver_is_killed(instance, host):
+    """With its xend, at some moments: one goes on, or who called is told that it is not known."""
+    other = host()
+    before = begin(instance)
+    for ms in (20, 60, 120, 250, 400):
+        with subprocess.Popen([instance.xm, "migrate", "-p", other.port, "one", "localhost"],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as sender:
+            time.sleep(ms / 1000)
+            os.kill(int(re.search(r"process (\d+)", other.xend("status").stdout).group(1)), signal.SIGKILL)
+            error = sender.communicate(timeout=60)[1]
+        assert other.xend("start").returncode == 0
+        if not instance.domains() and not other.names():
+            assert "It is not known" in error and left_files(instance) == ["one"], error
+            assert call(instance.xm, "restore", instance.run / "state/migration/one").returncode == 0
+            (instance.run / "state/migration/one").unlink()
+        assert len(instance.domains()) + len(other.names()) == 1
+        if other.names():
+            other.wait_until(lambda: "'one'" in (other.log / "xend.log").read_text(), "it is not known")
+            check_goes_on(other, before)
+            return
+        assert sender.returncode == 1 or "not known" in error
+        check_goes_on(instance, before)
+        before = count(instance)
+
+
 def test_xendomains(instance, host, tmp_path, monkeypatch):
     """At the host's end: who can goes to another one, who cannot is saved."""
     other, before = host(), begin(instance)
