@@ -138,7 +138,7 @@ static int conclude(const struct migration *m, const char *name, const char *pat
     }
     if (rc < 0 && err.code == EREMOTEIO) {
         verb_error(&err);
-        if (restore_file(path, false) == XM_OK) {
+        if (restore_file(path, &(struct restore_options){0}) == XM_OK) {
             (void)unlink(path);
             fprintf(stderr, "Domain '%s' goes on here.\n", name);
         } else {

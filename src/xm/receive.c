@@ -95,7 +95,8 @@ static int start(const struct relocation *r, int fd, json_t *head, bool paused, 
     if (rc < 0)
         return rc;
     set_managed(head);
-    if (restore_image(fd, head, "saved domain", paused, err) != XM_OK)
+    if (restore_image(fd, head, "saved domain",
+                      &(struct restore_options){.paused = paused, .failure = err}) != XM_OK)
         return -(err->code ? err->code : EIO);
     xend_log(XEND_INFO, "domain '%s' came from %s", json_get_string(head, "name", ""), r->peer);
     return relocation_say(r, err, "(started)");

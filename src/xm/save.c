@@ -62,28 +62,41 @@ static int run_save(const struct verb *self, int argc, char **argv)
     return save(words[0], words[1], then, &err) < 0 ? verb_error(&err) : XM_OK;
 }
 
-int restore_image(int fd, const json_t *head, const char *file, bool paused, struct err *failure)
+/* The config that it goes on with: its own, or another one, but it stays the domain that it is. */
+static int load(struct config *c, const json_t *head, const char *file, const char *other,
+                struct err *err)
+{
+    const char *sxp = json_get_string(head, "sxp", ""), *uuid = json_get_string(head, "uuid", "");
+    int rc =
+        other ? config_load(c, other, err) : domain_sxp_load_text(c, file, sxp, strlen(sxp), err);
+
+    if (rc == 0 && other && !config_is_set(c, "uuid"))
+        rc = config_set(c, "uuid", value_string(config_arena(c), uuid, strlen(uuid)), file, err);
+    return rc;
+}
+
+int restore_image(int fd, const json_t *head, const char *file, const struct restore_options *o)
 {
     const struct session_image image = {.fd = fd, .head = head};
-    const struct session_options o = {.quiet = true,
-                                      .paused = paused,
-                                      .image = &image,
-                                      .managed = json_get_bool(head, "managed", false),
-                                      .failure = failure};
-    const char *sxp = json_get_string(head, "sxp", "");
+    const struct session_options session = {.quiet = true,
+                                            .paused = o->paused,
+                                            .image = &image,
+                                            .managed =
+                                                !o->config && json_get_bool(head, "managed", false),
+                                            .failure = o->failure};
     struct config *c = config_new();
-    struct err err = {0}, *why = failure ? failure : &err;
+    struct err err = {0}, *why = o->failure ? o->failure : &err;
     int status = XM_FAILED;
 
-    if (domain_sxp_load_text(c, file, sxp, strlen(sxp), why) == 0)
-        status = session_start(c, &o);
-    else if (!failure)
+    if (load(c, head, file, o->config, why) == 0)
+        status = session_start(c, &session);
+    else if (!o->failure)
         status = verb_error(&err);
     config_free(c);
     return status;
 }
 
-int restore_file(const char *file, bool paused)
+int restore_file(const char *file, const struct restore_options *o)
 {
     CLEANUP_CLOSE int fd = -1;
     json_t *head = NULL;
@@ -93,7 +106,7 @@ int restore_file(const char *file, bool paused)
     fd = saved_open(file, &head, &err);
     if (fd < 0)
         return verb_error(&err);
-    status = restore_image(fd, head, file, paused, NULL);
+    status = restore_image(fd, head, file, o);
     json_decref(head);
     return status;
 }
@@ -117,13 +130,32 @@ static int take_arguments(const struct verb *self, int argc, char **argv, bool *
     return status;
 }
 
+/* xl takes a config before the file. */
 static int run_restore(const struct verb *self, int argc, char **argv)
 {
-    const char *file = NULL;
-    bool paused = false;
-    int status = take_arguments(self, argc, argv, &paused, &file);
+    const char *words[2] = {NULL, NULL};
+    const size_t most = verb_is_xl() ? 2 : 1;
+    struct restore_options o = {0};
+    size_t n = 0;
+    int status = verb_check_arguments(self, argc, argv, 1, 4);
 
-    return status < 0 ? restore_file(file, paused) : status;
+    for (int i = 1; i < argc && status < 0; i++) {
+        if (strcmp(argv[i], "-p") == 0 || strcmp(argv[i], "--paused") == 0)
+            o.paused = true;
+        else if (verb_is_xl() && strcmp(argv[i], "-e") == 0)
+            continue; /* nobody waits here */
+        else if (argv[i][0] == '-' || n == most)
+            status = verb_usage_error(self, "unexpected argument '%s'", argv[i]);
+        else
+            words[n++] = argv[i];
+    }
+    if (status < 0 && n == 0)
+        status = verb_usage_error(self, "an argument is missing");
+    if (status >= 0)
+        return status;
+    if (n == 2)
+        o.config = words[0];
+    return restore_file(words[n - 1], &o);
 }
 
 /* --- managed domains ---------------------------------------------------------------------- */
@@ -186,7 +218,7 @@ static int resume(const char *path, bool paused)
             err_set(&err, errno, "cannot rename %s: %s", path, strerror(errno));
         return verb_error(&err);
     }
-    status = restore_file(other, paused);
+    status = restore_file(other, &(struct restore_options){.paused = paused});
     if (status == XM_OK)
         (void)unlink(other);
     else if (rename(other, path) < 0)
@@ -227,7 +259,8 @@ const struct verb verb_restore = {
     .name = "restore",
     .arguments = "[-p|--paused] <File>",
     .summary = "Let a saved domain go on.",
-    .details = "  -p, --paused  let it wait for 'xm unpause'\n",
+    .details = "  -p, --paused  let it wait for 'xm unpause'\n"
+               "\nxl's: [-p] [-e] [<ConfigFile>] <File>: with another config than its own\n",
     .run = run_restore,
 };
 

@@ -337,3 +337,19 @@ def test_save_and_leave_it_paused(instance, tmp_path):
     assert call(instance.xm, "destroy", "one").returncode == 0
     assert call(instance.xm, "restore", str(tmp_path / "saved")).returncode == 0
     check_goes_on(instance, before)
+
+
+def test_restore_with_another_config(instance, tmp_path):
+    """xl's: the disks of another place, say; the domain stays the one that it is."""
+    (tmp_path / "xl").symlink_to(instance.xm)
+    before = begin(instance, "uuid=00000000-0000-4000-8000-00000000000f")
+    assert call(instance.xm, "save", "one", str(tmp_path / "saved")).returncode == 0
+    with open(instance.config, encoding="utf-8") as stream:
+        (tmp_path / "other").write_text(stream.read() + "name = 'one'\ncpu_weight = 128\n")
+    words = ("restore", str(tmp_path / "other"), str(tmp_path / "saved"))
+    assert call(instance.xm, *words).returncode == 1
+    done = call(str(tmp_path / "xl"), *words)
+    assert done.returncode == 0, done.stderr
+    check_goes_on(instance, before)
+    text = call(instance.xm, "list", "-l", "one").stdout
+    assert "(cpu_weight 128)" in text and "(uuid 00000000-0000-4000-8000-00000000000f)" in text
