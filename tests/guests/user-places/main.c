@@ -4,7 +4,8 @@
  * half: in the first page, below 64 KiB, below 1 MiB, where kernels that are linked low are, at the
  * end. It can execute there, be interrupted, use several of these places in one instruction, make
  * system calls and get its own exceptions, with rights as its page tables say. A kernel that shares
- * its address space with its program (one root) can run it where it was linked.
+ * its address space with its program (one root) can run it where it was linked. A low one also sees
+ * all of rax at int 0x80, and its program what lar, lsl and verr say of the guest's descriptors.
  *
  * Blind spots: 32-bit code; several vCPUs; what a program finds where it has nothing.
  */
@@ -38,9 +39,12 @@ asm(".section .user, \"ax\"\n"
     "place_jump: jmp *%rsi\n"
     "place_spin: cmpq $0, (%rsi); je place_spin; syscall\n"
     "place_step: nop; nop; syscall\n"
+    "place_wide: int $0x80\n"
+    "place_lar: lar %esi, %eax; setz %bl; lsl %esi, %ecx; setz %bh; verr %si; setz %dl; syscall\n"
     ".text\n");
 extern char place_all[], place_end[], place_int[], place_int_end[], place_ud[], place_cli[],
-    place_read[], place_write[], place_jump[], place_spin[], place_step[];
+    place_read[], place_write[], place_jump[], place_spin[], place_step[], place_wide[],
+    place_lar[];
 
 static uint64_t code, stack, data_va, *data;
 
@@ -191,6 +195,28 @@ static void everywhere(void *code_page, void *stack_page)
         check_place(places[i], code_page, stack_page);
 }
 
+/* What only the guest's own tables and registers tell. */
+static void check_exact(void)
+{
+    struct trap_frame f = {.rip = at(place_wide),
+                           .cs = FLAT_USER_CS,
+                           .ss = FLAT_USER_SS,
+                           .rsp = stack + 2048,
+                           .rax = 0x1122334455667788,
+                           .rflags = 0x202};
+
+    run_user(&f);
+    CHECK_EQ(f.vector, 0x80, "0x%lx: int 0x80", code);
+    CHECK_EQ(f.rax, 0x1122334455667788, "0x%lx: all of rax at int 0x80", code);
+    f = run(place_lar, FLAT_USER_CS, 0);
+    CHECK_EQ(f.rbx & 0xffff, 0x0101, "0x%lx: lar and lsl of Xen's code segment", code);
+    CHECK_EQ(f.rax & 0xf0ff00, 0xa0fb00, "0x%lx: its rights", code);
+    CHECK_EQ(f.rdx & 0xff, 1, "0x%lx: verr of it", code);
+    f = run(place_lar, 0xf7, 0); /* of an LDT that there is not */
+    CHECK_EQ(f.rbx & 0xffff, 0, "0x%lx: lar and lsl of no segment", code);
+    CHECK_EQ(f.rdx & 0xff, 0, "0x%lx: verr of no segment", code);
+}
+
 /* Code and data where they were linked, the stack in this image, too. */
 static void in_place(void)
 {
@@ -203,6 +229,11 @@ static void in_place(void)
     check_work();
     check_traps();
     check_event();
+#ifdef LOW_GUEST /* where a stub may run the program, that is not so: docs/internals/stubs.md */
+    check_exact();
+#else
+    (void)check_exact;
+#endif
 }
 
 void test_main(void)

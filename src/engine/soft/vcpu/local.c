@@ -402,6 +402,15 @@ static enum emulate_result host_xgetbv(struct vcpu *v, const struct insn *in)
     return EMULATE_DONE;
 }
 
+/* lar lsl verr verw rdpid: a stub would tell of the host's descriptors and CPU. */
+static bool is_about_segments(const struct insn *in)
+{
+    if (in->cls != INSN_EMULATE || in->map != 1)
+        return false;
+    return in->opcode == 0x02 || in->opcode == 0x03 || in->opcode == 0xc7 ||
+           (in->opcode == 0x00 && (in->reg & 6) == 4);
+}
+
 static enum emulate_result do_here(struct vcpu *v, const struct insn *in, const uint8_t *bytes,
                                    struct fault *f)
 {
@@ -435,9 +444,10 @@ static bool is_done_here(const struct insn *in)
     case INSN_XLAT:
     case INSN_LEA:
     case INSN_NOP:
+    case INSN_INT:
         return true;
     case INSN_EMULATE:
-        return is_cpuid(in) || is_xgetbv(in);
+        return is_cpuid(in) || is_xgetbv(in) || is_about_segments(in);
     default:
         return false;
     }
