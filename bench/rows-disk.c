@@ -20,6 +20,9 @@
 #define BLOCK_SMALL 4096u
 #define DEPTH_LARGE 4u
 #define DEPTH_SMALL 32u
+/* Operations that count as one: so many that the depth is reached, and a flush does not decide. */
+#define TURN_LARGE 8u
+#define TURN_SMALL 256u
 
 static int disk = -1;
 static aio_context_t context;
@@ -107,33 +110,33 @@ static int run_io(uint64_t n, uint16_t op, uint32_t size, unsigned depth)
 
 static int run_seq_read(uint64_t n)
 {
-    return run_io(n, IOCB_CMD_PREAD, BLOCK_LARGE, DEPTH_LARGE);
+    return run_io(n * TURN_LARGE, IOCB_CMD_PREAD, BLOCK_LARGE, DEPTH_LARGE);
 }
 
 /* What was written counts when it is on the disk. */
 static int run_seq_write(uint64_t n)
 {
-    int rc = run_io(n, IOCB_CMD_PWRITE, BLOCK_LARGE, DEPTH_LARGE);
+    int rc = run_io(n * TURN_LARGE, IOCB_CMD_PWRITE, BLOCK_LARGE, DEPTH_LARGE);
 
     return rc ? rc : fdatasync(disk) ? row_errno() : 0;
 }
 
 static int run_random_read(uint64_t n)
 {
-    return run_io(n, IOCB_CMD_PREAD, BLOCK_SMALL, DEPTH_SMALL);
+    return run_io(n * TURN_SMALL, IOCB_CMD_PREAD, BLOCK_SMALL, DEPTH_SMALL);
 }
 
 static int run_random_write(uint64_t n)
 {
-    int rc = run_io(n, IOCB_CMD_PWRITE, BLOCK_SMALL, DEPTH_SMALL);
+    int rc = run_io(n * TURN_SMALL, IOCB_CMD_PWRITE, BLOCK_SMALL, DEPTH_SMALL);
 
     return rc ? rc : fdatasync(disk) ? row_errno() : 0;
 }
 
 const struct row disk_rows[] = {
-    {"disk-read", "MiB", 1, setup_disk, run_seq_read, done_disk},
-    {"disk-write", "MiB", 1, setup_disk, run_seq_write, done_disk},
-    {"disk-random-read", "4 KiB", 1, setup_disk, run_random_read, done_disk},
-    {"disk-random-write", "4 KiB", 1, setup_disk, run_random_write, done_disk},
+    {"disk-read", "MiB", TURN_LARGE, setup_disk, run_seq_read, done_disk},
+    {"disk-write", "MiB", TURN_LARGE, setup_disk, run_seq_write, done_disk},
+    {"disk-random-read", "4 KiB", TURN_SMALL, setup_disk, run_random_read, done_disk},
+    {"disk-random-write", "4 KiB", TURN_SMALL, setup_disk, run_random_write, done_disk},
     {0},
 };

@@ -133,7 +133,7 @@ static const struct bpf_rule domain_jail_policy[] = {
      SYS_ioctl,
      {BPF_ARG_EQ(1, TCFLSH)}},
     {"a disk past the page cache: may it be?", SYS_statx, {{0}}},
-    {"a disk: no more is read than what was asked for", SYS_fadvise64, {{0}}},
+    {"a disk: what is not to be in the page cache", SYS_fadvise64, {{0}}},
     {"a disk's geometry", SYS_ioctl, {BPF_ARG_EQ(1, BLKGETSIZE64)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKSSZGET)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKPBSZGET)}},

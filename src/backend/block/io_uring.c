@@ -37,6 +37,16 @@ struct uring {
     unsigned int in_ring; /* operations, without the wait for a wake-up */
 };
 
+/* A write past the host's cache has to wait for pages that are in there, clean as they may be, and
+ * a wait costs a change of threads. */
+static void forget_cached(const struct uring *u, const struct blk_op *op)
+{
+    uint64_t first = op->offset & PAGE_MASK;
+    uint64_t end = (op->offset + op->length + PAGE_SIZE - 1) & PAGE_MASK;
+
+    (void)posix_fadvise(u->io.file.fd, (off_t)first, (off_t)(end - first), POSIX_FADV_DONTNEED);
+}
+
 static void prepare(const struct uring *u, struct io_uring_sqe *sqe, struct blk_op *op)
 {
     int fd = blk_op_fd(&u->io.file, op);
@@ -46,6 +56,8 @@ static void prepare(const struct uring *u, struct io_uring_sqe *sqe, struct blk_
         io_uring_prep_readv(sqe, fd, op->iov, op->nr_iov, op->offset);
         break;
     case BLK_WRITE:
+        if (fd == u->io.file.direct_fd)
+            forget_cached(u, op);
         io_uring_prep_writev(sqe, fd, op->iov, op->nr_iov, op->offset);
         break;
     case BLK_FLUSH:
