@@ -4,8 +4,8 @@
  * other side).
  *
  * Release: X is filled, operations are copied to Q, X.turn = 0, Q.go changes. Stop: the stub
- * sets X.turn. A kick is sent at most one at a time, and repeated from here while the stub uses CPU
- * time and does not answer; one that goes on so is killed.
+ * sets X.turn. A kick is sent at most one at a time, and repeated from here while the stub runs
+ * code of its own and does not answer; one that goes on so is killed.
  */
 #include <asm/unistd.h>
 #include <linux/time_types.h>
@@ -27,7 +27,7 @@
 #define KICKED_NS (2 * MS)       /* same while a kick is unanswered */
 #define KICK_USER_NS (60 * MS)   /* CPU time that a kicked stub may spend in its own code ... */
 #define KICK_CPU_NS (500 * MS)   /* ... and in all without stopping, see docs */
-#define KICK_AGAIN_NS (1 * MS)   /* CPU time after which a kick has been taken, and had no effect */
+#define KICK_AGAIN_NS (20 * MS)  /* of the first, after which a kick was taken and had no effect */
 #define UNMAP_PAGE_NS 10000      /* and more, a page that it has been told to unmap ... */
 #define UNMAP_MAX_NS (1000 * MS) /* ... but not for ever */
 #define KICK_WALL_NS (2000 * MS) /* where its CPU time can't be read */
@@ -179,7 +179,7 @@ static bool spin_for_stop(struct stub *s, bool woken)
 struct patience {
     bool started, has_cpu;
     uint64_t wall, user, cpu;
-    uint64_t again; /* CPU time since the first kick after which there is another */
+    uint64_t again; /* time in its own code since the first kick after which there is another */
 };
 
 static bool cpu_read(const struct stub *s, uint64_t *ret_user, uint64_t *ret_cpu)
@@ -205,14 +205,15 @@ static bool give_up(const struct stub *s, uint64_t user, uint64_t cpu)
     return true;
 }
 
-/* One that had no CPU since the last kick has it still before it: its handler may have begun and
- * not executed an instruction, and another kick would only take more of the signal stack, until
- * none is left and the host kills it. */
-static void kick_again(struct stub *s, struct patience *p, uint64_t cpu)
+/* One that ran no code of its own since the last kick has it still before it: it may be about to
+ * execute its handler's first instruction. On a busy host it loses the CPU there, or while the
+ * host's kernel makes pages for the signal's frame; another kick puts one more frame on it, until
+ * the signal stack is full and the host kills the stub. */
+static void kick_again(struct stub *s, struct patience *p, uint64_t user)
 {
-    if (cpu < p->again)
+    if (user < p->again)
         return;
-    p->again = cpu + KICK_AGAIN_NS;
+    p->again = user + KICK_AGAIN_NS;
     user_stats.kicks++;
     stub_signal(s->fd, STUB_SIGUSR1);
 }
@@ -241,7 +242,7 @@ static bool is_lost(struct stub *s, struct patience *p)
     cpu -= p->cpu;
     if (user > KICK_USER_NS || cpu > KICK_CPU_NS + s->unmap_ns)
         return give_up(s, user, cpu);
-    kick_again(s, p, cpu);
+    kick_again(s, p, user);
     return false;
 }
 
