@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Disks: Debian's xen-blkfront on a raw image. The host looks at the image with e2fsprogs."""
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
+import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -362,6 +365,20 @@ def test_sharing(kernels, xm, image):
     with Machine("xm", kernels(), memory=128, config=disk(path)) as third:
         done = start_domain(third, "sleep 1000")
         assert done.returncode == 0, done.stderr
+
+
+def test_lock_that_goes(kernels, xm, image):
+    """Somebody who is on his way out still has the image for a moment."""
+    path, _ = image
+    writers = 0x7ffffffffffffff0
+    holder = open(path, "r+b")  # pylint: disable=consider-using-with
+    fcntl.fcntl(holder, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, writers, 1, 0))
+    timer = threading.Timer(0.3, holder.close)
+    timer.start()
+    with Machine("xm", kernels(), memory=128, config=disk(path)) as machine:
+        done = start_domain(machine, "sleep 1000")
+    timer.join()
+    assert done.returncode == 0, done.stderr
 
 
 def test_missing_image(kernels, xm):

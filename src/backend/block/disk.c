@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,8 @@
 
 #define LOCK_WRITERS 0x7ffffffffffffff0ll
 #define LOCK_READERS 0x7ffffffffffffff1ll
+#define LOCK_TRIES 20    /* for an image that is in use ... */
+#define LOCK_PAUSE_MS 50 /* ... and the time between two */
 #define FILE_DISCARD_GRANULARITY 4096
 
 const char *disk_mode_text(enum disk_mode mode)
@@ -114,7 +117,7 @@ static int look_for_others(int fd, long long where)
     return l.l_type == F_UNLCK ? 0 : -EBUSY;
 }
 
-static int lock_image(int fd, enum disk_mode mode)
+static int try_lock(int fd, enum disk_mode mode)
 {
     int rc;
 
@@ -127,6 +130,19 @@ static int lock_image(int fd, enum disk_mode mode)
         return rc;
     rc = look_for_others(fd, LOCK_WRITERS);
     return rc < 0 ? rc : look_for_others(fd, LOCK_READERS);
+}
+
+/* The files of a process that was killed may outlive it by a moment: its io_uring is taken apart
+ * by somebody else. */
+static int lock_image(int fd, enum disk_mode mode)
+{
+    int rc = try_lock(fd, mode);
+
+    for (int i = 0; rc == -EBUSY && i < LOCK_TRIES; i++) {
+        poll(NULL, 0, LOCK_PAUSE_MS);
+        rc = try_lock(fd, mode);
+    }
+    return rc;
 }
 
 static int describe_device(struct disk *disk)
