@@ -2,13 +2,13 @@
 """A guest whose processes somebody traces on the host is slow, and goes on: a signal then takes
 longer than an engine would like to wait between two."""
 
-import json
-import os
+import secrets
 import shutil
 import subprocess
 
 import pytest
 
+from guestkit.family import family, prefix, read_proc
 from guestkit.machine import Machine, explain
 from conftest import MACHINE
 
@@ -16,25 +16,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(MACHINE != "xm", reason="abou
               pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")]
 
 
-def children(pid):
-    found = []
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as stream:
-            found += [int(word) for word in stream.read().split()]
-    return found + [below for child in found for below in children(child)]
-
-
 class Tracer:
     """strace of all processes that run the guest's code, from the guest's word on."""
 
-    def __init__(self, xm, name):
-        self.xm, self.name, self.output, self.process = xm, name, b"", None
+    def __init__(self, nonce):
+        self.nonce, self.output, self.process = nonce, b"", None
 
     def hear(self, data):
         self.output += data
         if b"begin\n" in self.output and not self.process:
-            domains = json.loads(subprocess.check_output([self.xm, "list", "--json", self.name]))
-            pids = [f"--attach={pid}" for pid in children(domains[0]["pid"])]
+            pids = [f"--attach={pid}" for pid in family(self.nonce) if "memfd" in read_proc(pid, "stat")]
             assert len(pids) > 1
             # pylint: disable-next=consider-using-with
             self.process = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=none",
@@ -43,8 +34,10 @@ class Tracer:
 
 @pytest.mark.parametrize("vcpus", [1, 2])
 def test_traced(xm, kernels, vcpus):
-    with Machine("xm", kernels(), memory=192, vcpus=vcpus) as machine:
-        tracer = Tracer(xm, machine.name)
+    del xm
+    nonce = secrets.token_hex(8)
+    with Machine("xm", kernels(), memory=192, vcpus=vcpus, prefix=prefix(nonce)) as machine:
+        tracer = Tracer(nonce)
         result = machine.run("echo begin; sleep 2; for i in 1 2 3 4 5; do cat /proc/version; done | "
                              "grep -c Linux; sha256sum </dev/null | cut -c1-8; echo end; sleep 1",
                              timeout=300, sink=tracer.hear)
