@@ -69,6 +69,7 @@ def skeleton(cpio, init):
     cpio.file("init", init, 0o755)
     cpio.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
     cpio.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
+    cpio.file("etc/hosts", b"127.0.0.1 localhost\n::1 localhost ip6-localhost\n")
     # Process 1 is our script, which does not know busybox init's signals: ask the kernel.
     power = "".join(f"{verb}() {{ command {verb} -f; }}\n" for verb in POWER_VERBS)
     cpio.file("etc/profile", f"PS1='xenolith:\\w# '\n{power}".encode())
