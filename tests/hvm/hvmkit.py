@@ -180,6 +180,10 @@ class Domain:
     def wait_model_gone(self, pid, seconds=60):
         self.wait_until(lambda: not os.path.exists(f"/proc/{pid}/exe"), seconds)
 
+    def connect(self, port):
+        """To a port of the host it runs on."""
+        return socket.create_connection(("127.0.0.1", port), timeout=180)
+
     def vnc(self, password=None):
         found = [line for line in self.log().splitlines() if "VNC on" in line][-1].split()
         return Vnc(self, int(found[found.index("port") + 1].rstrip(",")), password)
@@ -231,7 +235,7 @@ class Vnc:
 
     def __init__(self, domain, port, password=None):
         self.domain, self.port = domain, port
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=180)
+        self.sock = domain.connect(port)
         self.read(12)
         self.sock.sendall(b"RFB 003.008\n")
         kinds = self.read(self.read(1)[0])

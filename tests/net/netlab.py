@@ -157,7 +157,7 @@ class Guest:
                                name=f"net-{secrets.token_hex(3)}", config=vifs + config)
         self.machine.prepare(files=files, modules=["xen-netfront", "xen-blkfront"])
         words = self.machine.arguments()
-        self.child = pexpect.spawn(words[0], words[1:], timeout=90, encoding="utf-8",
+        self.child = pexpect.spawn(words[0], words[1:], timeout=300, encoding="utf-8",
                                    codec_errors="replace", dimensions=(24, 200))
         self.name = self.machine.name
 
