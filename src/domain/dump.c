@@ -229,10 +229,12 @@ static void dump_machine(struct process *p)
     else if (rc < 0)
         on_last_done(path, rc, &err);
     while (hvm_dump_is_under_way(p->hvm)) {
+        int timeout = hvm_tick(p->hvm); /* which may be its end */
+
         if (p->destroy)
             hvm_dump_end(p->hvm);
-        else
-            loop_run_once(p->loop, -1);
+        else if (hvm_dump_is_under_way(p->hvm))
+            loop_run_once(p->loop, timeout);
     }
 }
 

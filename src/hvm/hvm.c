@@ -385,6 +385,10 @@ void hvm_end(struct hvm *h)
 
 int hvm_tick(struct hvm *h)
 {
+    /* Those that came while a command waited for its answer: nothing else would wake us for them.
+     */
+    if (h->qmp)
+        (void)qmp_dispatch(h->qmp);
     return hvm_serial_tick(h);
 }
 

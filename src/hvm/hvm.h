@@ -25,7 +25,8 @@ void hvm_destroy(struct hvm *h); /* NULL is fine */
 int hvm_start(struct hvm *h, struct err *err) MUST_CHECK;
 /* End it, whatever state it is in. */
 void hvm_end(struct hvm *h);
-/* Something moves on by time: call again after so many ms, -1 = never. */
+/* To be called before each wait: sees to events that are here, and to what moves on by time. Call
+ * again after so many ms, -1 = when something comes. */
 int hvm_tick(struct hvm *h);
 
 /* Called once, from the main loop or from hvm_dump_end(), when a core was written or not. */
