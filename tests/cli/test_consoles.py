@@ -194,7 +194,7 @@ def test_usage(xm, domain):
     assert "no domain given" in call(xm, "console", "-q").stderr
     assert "one character" in call(xm, "console", "-e", "ab", domain["name"]).stderr
     assert "only console 0" in call(xm, "console", "-n", "1", domain["name"]).stderr
-    assert "type pv" in call(xm, "console", "-t", "serial", domain["name"]).stderr
+    assert "pv or serial" in call(xm, "console", "-t", "vuart", domain["name"]).stderr
 
 
 def test_too_many(xm, domain):
