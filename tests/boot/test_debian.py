@@ -132,6 +132,35 @@ def test_grub(system, xm):
         shut_down(guest)
 
 
+OTHER_KERNEL = r"""
+export DEBIAN_FRONTEND=noninteractive
+apt-get update 2>&1 || exit 1
+image=$(apt-cache pkgnames linux-image-6.12 | grep -E '^linux-image-6\.12\.[^-]*-amd64$' | sort -V | tail -n 1)
+[ -n "$image" ] || { echo "apt has no kernel 6.12"; exit 3; }
+apt-get install -y --no-install-recommends $image 2>&1
+"""
+
+
+@needs_passt
+@pytest.mark.slow
+def test_other_kernel(system):
+    """A newer kernel, installed inside, is what pygrub finds on the disk."""
+    with Guest(system, free_port(), memory=384) as guest:
+        guest.start()
+        guest.wait()
+        done = guest.ssh(OTHER_KERNEL, 3600)
+        if done.returncode == 3:
+            pytest.skip(done.stdout.splitlines()[-1])
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        guest.shut_down()
+        guest.config += "bootloader = 'pygrub'\nbootargs = '-q'\nkernel = ramdisk = extra = ''\n"
+        guest.start()
+        guest.wait()
+        assert check_ssh(guest, "uname -r").startswith("6.12.")
+        assert "Call Trace" not in check_ssh(guest, "dmesg")
+        shut_down(guest)
+
+
 LOADS = """
 set -e
 export DEBIAN_FRONTEND=noninteractive
