@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ import urllib.request
 import pexpect
 import pytest
 
+import debian_mirror
 import disks
 from conftest import MACHINE
 from guestkit import XM
@@ -29,14 +31,14 @@ from guestkit.machine import Machine
 pytestmark = pytest.mark.skipif(MACHINE != "xm", reason="about xm install")
 PACKAGE = "debian-installer-12-netboot-amd64"
 NAME = "install-test"
+CACHE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), ".cache")
 SHORT = "text/debian-installer/amd64"  # where the package's tree has kernel and ramdisk
 
 
 @pytest.fixture(scope="session")
 def netboot():
     """Debian's installer, unpacked from its package into the cache."""
-    cache = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), ".cache",
-                         PACKAGE)
+    cache = os.path.join(CACHE, PACKAGE)
     tree = os.path.join(cache, "usr/lib/debian-installer/images/12/amd64")
     if not os.path.exists(os.path.join(tree, SHORT, "linux")):
         os.makedirs(cache, exist_ok=True)
@@ -343,58 +345,144 @@ d-i finish-install/reboot_in_progress note
 """
 
 
-def debian_mirror():
-    """The one that this host's apt uses for Debian 12, if it has what the installer loads."""
+def debian_site():
+    """The mirror that this host's apt uses for Debian 12."""
     done = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)",
                            "Created-By: Packages", "Release: bookworm", "Component: main"],
                           check=False, capture_output=True, text=True)
     sites = [site for site in done.stdout.split() if site.startswith("http://")]
     if not sites:
         pytest.skip("apt has no source of Debian 12 by http")
-    index = f"{sites[0].rstrip('/')}/dists/bookworm/main/debian-installer/binary-amd64/Packages.gz"
+    return sites[0].rstrip("/")
+
+
+def has_components(site):
+    """Whether a mirror has what the installer loads, and not only an index of it."""
+    index = f"{site}/dists/bookworm/main/debian-installer/binary-amd64/Packages.gz"
     try:
         with urllib.request.urlopen(index, timeout=30) as stream:
             text = gzip.decompress(stream.read()).decode()
         path = re.search(r"^Filename: (\S*/apt-setup-udeb_\S*)$", text, re.MULTILINE).group(1)
-        urllib.request.urlopen(f"{sites[0].rstrip('/')}/{path}", timeout=30).close()
-    except (OSError, AttributeError) as error:
-        pytest.skip(f"the Debian mirror of this host has no installer components: {error}")
-    return urllib.parse.urlparse(sites[0])
+        urllib.request.urlopen(f"{site}/{path}", timeout=30).close()
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+def gateway():
+    """Where a guest with the user-mode network finds this host's loopback."""
+    route = subprocess.run(["ip", "-4", "route", "show", "default"], check=True,
+                           capture_output=True, text=True).stdout
+    return re.search(r"via (\S+)", route).group(1)
+
+
+@contextlib.contextmanager
+def keep_log(path):
+    """What the installer's log says, which it can send (log_host=), into a file; its port."""
+    def receive():
+        with open(path, "wb", buffering=0) as out:
+            while line := listener.recv(1 << 16):
+                out.write(line.rstrip(b"\n") + b"\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=receive)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+                last.sendto(b"", listener.getsockname())
+            thread.join()
+
+
+def install_debian(env, directory, location, answers):
+    """Unattended, to its end."""
+    log = directory / "installer.log"
+    with keep_log(log) as port:
+        done = subprocess.run(
+            [*shlex.split(XM), "install", "-n", NAME, "-r", "1100", "-p", "-l", location, "--disk",
+             f"path={directory}/disk.img,size=3", "-w", "user", "--nographics", "--noautoconsole",
+             "--wait", "--noreboot", "-x", f"auto=true priority=critical url={answers} "
+             f"log_host={gateway()}:{port} DEBIAN_FRONTEND=text console=hvc0"],
+            env=env, check=False, capture_output=True, text=True, timeout=3600)
+    sys.stdout.write("".join(log.read_text("utf-8", "replace").splitlines(True)[-200:]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Guest installation complete" in done.stdout
+
+
+def log_in(env, config):
+    """Start what was installed, by pygrub, with a login on its console."""
+    command = [*shlex.split(XM), "create", "-c", str(config)]
+    child = pexpect.spawn(command[0], command[1:], env=env, timeout=900, encoding="utf-8",
+                          codec_errors="replace", dimensions=(24, 80))
+    child.logfile_read = sys.stdout
+    log_in_again(child)
+    return child
+
+
+def log_in_again(child):
+    child.expect("pyGRUB")
+    child.expect(r"\w+ login:")
+    child.send("root\r")
+    child.expect("Password:")
+    child.send("secret\r")
+    child.expect(r"root@\w+")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
 def test_debian_to_the_end(netboot, create, tmp_path):
-    """Debian 12, unattended, by http; then a login on what was installed."""
-    mirror = debian_mirror()
+    """Debian 12, unattended, by http, all of it Debian's; then a login on what was installed."""
+    site = debian_site()
+    if not has_components(site):
+        pytest.skip("the Debian mirror of this host has not all of the installer's components: "
+                    "see test_debian_with_stand_ins")
+    mirror = urllib.parse.urlparse(site)
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "netboot").symlink_to(os.path.join(netboot, "text"))
-    (tree / "preseed.cfg").write_text(PRESEED.format(host=mirror.netloc,
-                                                     directory=mirror.path.rstrip("/")))
-    route = subprocess.run(["ip", "-4", "route", "show", "default"], check=True,
-                           capture_output=True, text=True).stdout
-    gateway = re.search(r"via (\S+)", route).group(1)
+    (tree / "preseed.cfg").write_text(PRESEED.format(host=mirror.netloc, directory=mirror.path))
     with serve_http(tree) as url:
-        answers = f"http://{gateway}:{url.rsplit(':', 1)[1]}/preseed.cfg"
-        done = subprocess.run(
-            [*shlex.split(XM), "install", "-n", NAME, "-r", "1100", "-p", "-l", url, "--disk",
-             f"path={tmp_path}/disk.img,size=3", "-w", "user", "--nographics", "--noautoconsole",
-             "--wait", "--noreboot", "-x", f"auto=true priority=critical url={answers} "
-             "DEBIAN_FRONTEND=text console=hvc0"], env=create, check=False, capture_output=True,
-            text=True, timeout=3600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Guest installation complete" in done.stdout
-    command = [*shlex.split(XM), "create", "-c", str(tmp_path / "etc" / NAME)]
-    child = pexpect.spawn(command[0], command[1:], env=create, timeout=300, encoding="utf-8",
-                          codec_errors="replace", dimensions=(24, 80))
-    child.logfile_read = sys.stdout
-    child.expect("pyGRUB")
-    child.expect("installed login:")
-    child.send("root\r")
-    child.expect("Password:")
-    child.send("secret\r")
-    child.expect("root@installed")
+        install_debian(create, tmp_path, url,
+                       f"http://{gateway()}:{url.rsplit(':', 1)[1]}/preseed.cfg")
+    child = log_in(create, tmp_path / "etc" / NAME)
+    child.send("poweroff\r")
+    child.expect(pexpect.EOF)
+
+
+# The components that stand in for Debian's are a suite of their own with a key of their own.
+STAND_INS = """d-i mirror/udeb/suite string {suite}
+d-i preseed/early_command string cd /usr/share/keyrings; (cat debian-archive-keyring.gpg; \\
+    wget -q -O - http://{host}/dists/{suite}/key.gpg) >archive.gpg
+d-i base-installer/debootstrap_variant string minbase
+d-i base-installer/includes string init ifupdown isc-dhcp-client netbase debconf-i18n
+d-i base-installer/initramfs-tools/driver-policy select dep
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
+def test_debian_with_stand_ins(netboot, create, tmp_path):
+    """Debian 12, unattended, by http, where the mirror has no complete installer (debian_mirror.py):
+    its own kernel, menu, network set-up, downloads, base installation and packages; partitioning and
+    the menu's installation are stand-ins'. Then a login on what was installed, and the boot of a newer
+    kernel that is installed there."""
+    site = debian_site()
+    tree, cache = tmp_path / "tree", os.path.join(CACHE, "debian-mirror")
+    debian_mirror.make_suite(tree, cache, site, os.path.join(netboot, SHORT, "linux"))
+    (tree / "netboot").symlink_to(os.path.join(netboot, "text"))
+    with debian_mirror.serve(tree, cache, site) as (port, asked):
+        host = f"{gateway()}:{port}"
+        (tree / "preseed.cfg").write_text(
+            PRESEED.format(host=host, directory="/debian") +
+            STAND_INS.format(host=host, suite=debian_mirror.SUITE))
+        install_debian(create, tmp_path, f"http://127.0.0.1:{port}", f"http://{host}/preseed.cfg")
+        assert [path for path in asked if "/linux-image-6" in path], asked
+        child = log_in(create, tmp_path / "etc" / NAME)
+        child.send("apt-get -qy install linux-image-rt-amd64 && reboot\r")
+        log_in_again(child)
+        child.send("uname -r\r")
+        child.expect(r"\d-rt-amd64\r")
     child.send("poweroff\r")
     child.expect(pexpect.EOF)
 
