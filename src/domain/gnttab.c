@@ -474,6 +474,8 @@ static void copy_put(const struct hypercall *h, const struct copy_end *end, bool
 {
     if (end->is_grant)
         gnttab_put(h->d, end->ref, write);
+    else if (write)
+        ram_written(&h->d->ram, (mfn_t)(end->page - h->d->ram.base) >> PAGE_SHIFT);
 }
 
 static int16_t copy_one(const struct hypercall *h, void *arg)
@@ -487,7 +489,6 @@ static int16_t copy_one(const struct hypercall *h, void *arg)
     op->status = copy_get(h, &op->dest, op->flags & GNTCOPY_dest_gref, op->len, true, &to);
     if (op->status == GNTST_okay) {
         memmove(to.page + op->dest.offset, from.page + op->source.offset, op->len);
-        ram_written(&h->d->ram, (mfn_t)(to.page - h->d->ram.base) >> PAGE_SHIFT);
         copy_put(h, &to, true);
     }
     copy_put(h, &from, false);

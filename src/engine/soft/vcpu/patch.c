@@ -3,9 +3,8 @@
  * patch.c - see patch.h. Trampolines, pointer table and copies are frames of the engine's
  * private part of guest memory: nothing that the guest can name, mapped into stubs read-only.
  *
- * A copy is compared with its frame each time that a stub maps it: frames are reused, and not
- * every writer (block devices) tells. While it is mapped the frame is write-protected
- * (FRAME_PATCHED).
+ * A copy is compared with its frame each time that a stub maps it: frames are reused, and nobody
+ * tells of stores to one that is not watched. While it is mapped the frame is (FRAME_PATCHED).
  *
  * Besides there are a few sequences of Linux' vDSO that are made to trap before they are first
  * executed, for the CPU would give them what is the host's. Frames are searched for them once.

@@ -14,7 +14,6 @@
 #include "engine/soft/vcpu/user_tlb.h"
 
 #define CHOOSERS 64
-#define STEPS 256 /* between two looks at events */
 
 static struct chooser {
     mfn_t root;
@@ -45,14 +44,18 @@ static struct choice *choice_of(mfn_t root)
     return &last->choice;
 }
 
+static int run_translated(struct vcpu *v, struct fault *ret_fault)
+{
+    user_leave();
+    run->stats[STAT_LOCAL_RUNS]++;
+    return local_run(v, ret_fault);
+}
+
 /* Here, as far as that goes. */
 static enum user_stop run_here(struct vcpu *v, struct fault *ret_fault, enum choice_end *ret_end)
 {
-    int stop;
+    int stop = run_translated(v, ret_fault);
 
-    user_leave();
-    run->stats[STAT_LOCAL_RUNS]++;
-    stop = local_run(v, ret_fault);
     *ret_end = stop == LOCAL_NOT_HERE ? CHOICE_COMPUTES
                : stop == LOCAL_COLD   ? CHOICE_IS_COLD
                                       : CHOICE_STOPPED;
@@ -68,13 +71,11 @@ static enum user_stop run_apart(struct vcpu *v, struct fault *ret_fault)
     bool translate = shared->programs != PROGRAMS_IN_STUBS;
     int stop = LOCAL_NOT_HERE;
 
-    if (translate && local_can_run(v)) {
-        user_leave();
-        stop = local_run(v, ret_fault);
-    }
+    if (translate && local_can_run(v))
+        stop = run_translated(v, ret_fault);
     if (stop != LOCAL_NOT_HERE && stop != LOCAL_COLD)
         return (enum user_stop)stop;
-    if (step_user_apart(v, translate ? 1 : STEPS))
+    if (step_user_apart(v, translate ? 1 : STEP_MAX))
         return USER_EVENT;
     return user_run(v, ret_fault);
 }

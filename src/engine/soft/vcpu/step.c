@@ -23,7 +23,6 @@
 #include "engine/soft/vcpu/user_regs.h"
 #include "engine/soft/vcpu/vtlb.h"
 
-#define STEPS 256 /* between two looks at events and kicks */
 
 static void debug_exception(struct vcpu *v, uint64_t cause)
 {
@@ -228,7 +227,7 @@ bool step_needed(const struct vcpu *v)
 
 void step_kernel(struct vcpu *v)
 {
-    for (unsigned int left = STEPS; left && !soft.kicked; left--)
+    for (unsigned int left = STEP_MAX; left && !soft.kicked; left--)
         if (!step_once(v) || !step_needed(v))
             return;
 }
@@ -310,7 +309,7 @@ bool step_user_needed(struct vcpu *v)
 
 void step_user(struct vcpu *v)
 {
-    for (unsigned int left = STEPS; left && !soft.kicked; left--)
+    for (unsigned int left = STEP_MAX; left && !soft.kicked; left--)
         if (!(segment_is_64bit_code(v) ? step_once(v) : step_once_32bit(v)) || !step_user_needed(v))
             return;
 }
@@ -343,7 +342,7 @@ bool step_user_high(struct vcpu *v, struct fault *f)
 {
     if (f->cr2 < STUB_USER_END || !segment_is_64bit_code(v) || !is_reachable(v, f))
         return false;
-    for (unsigned int left = STEPS; left && !soft.kicked; left--)
+    for (unsigned int left = STEP_MAX; left && !soft.kicked; left--)
         if (!step_once(v) || v->rip < STUB_USER_END)
             break;
     return true;

@@ -9,6 +9,7 @@
 #include "engine/soft/vcpu/cache.h"
 
 #define DR6_BS 0x4000u /* single step */
+#define STEP_MAX 256   /* instructions between two looks at events and kicks */
 
 /* Execute the one instruction at v->rip, or deliver what it raises. True: it is done and nothing
  * was raised. */
