@@ -77,11 +77,7 @@ static void check_kernel(void)
 
 static void check_user(void)
 {
-    struct trap_frame f = {.cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS,
-                           .rip = EDGE - 2,
-                           .rsp = STACK + 2048,
-                           .rflags = 0x202};
+    struct trap_frame f = program_frame(EDGE - 2, STACK + 2048);
 
     put(2, "\x0f\x05", 2);
     run_user(&f);

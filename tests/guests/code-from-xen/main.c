@@ -37,11 +37,7 @@ static int copy_to(const uint8_t *page)
 
 static uint32_t run_code(void)
 {
-    struct trap_frame f = {.rip = CODE,
-                           .cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS,
-                           .rsp = STACK + 4000,
-                           .rflags = 0x202};
+    struct trap_frame f = program_frame(CODE, STACK + 4000);
 
     run_user(&f);
     return f.vector == TRAP_SYSCALL ? (uint32_t)f.rax : ~0u;

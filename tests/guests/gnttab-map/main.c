@@ -7,6 +7,7 @@
  *
  * Blind spots: grants of other domains, which ours never have; other vCPUs' stale translations.
  */
+#include "device.h"
 #include "guest.h"
 
 #define TABLE 0x70000000ul
@@ -29,20 +30,7 @@ static domid_t self;
 
 static struct gnttab_map_grant_ref map_grant(uint32_t ref, uint32_t flags, uint64_t at)
 {
-    struct gnttab_map_grant_ref op = {
-        .host_addr = at, .flags = flags, .ref = ref, .dom = self, .status = 99};
-
-    CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &op, 1), 0, "map_grant_ref");
-    return op;
-}
-
-static int16_t unmap_grant(grant_handle_t handle, uint64_t at, uint64_t bus)
-{
-    struct gnttab_unmap_grant_ref op = {
-        .host_addr = at, .dev_bus_addr = bus, .handle = handle, .status = 99};
-
-    CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &op, 1), 0, "unmap_grant_ref");
-    return op.status;
+    return grant_map(ref, flags, at, self);
 }
 
 static void set_up(void)
@@ -88,11 +76,11 @@ static void check_map(void)
     CHECK(!try_write((void *)(WINDOW + PAGE_SIZE), 1), "writing the read-only one");
     CHECK_EQ(last_trap.error & 3, 3, "error code of its fault");
 
-    CHECK_EQ(unmap_grant(op.handle, WINDOW, 0), GNTST_okay, "unmapping the first");
+    CHECK_EQ(grant_unmap(op.handle, WINDOW, 0), GNTST_okay, "unmapping the first");
     CHECK(!try_read((void *)WINDOW, &value), "it can still be read");
     CHECK_EQ(table[REF].flags, GTF_permit_access | GTF_reading, "flags with the other one left");
-    CHECK_EQ(unmap_grant(op.handle, WINDOW, 0), GNTST_bad_handle, "unmapping it twice");
-    CHECK_EQ(unmap_grant(ro.handle, WINDOW + PAGE_SIZE, 0), GNTST_okay, "unmapping the second");
+    CHECK_EQ(grant_unmap(op.handle, WINDOW, 0), GNTST_bad_handle, "unmapping it twice");
+    CHECK_EQ(grant_unmap(ro.handle, WINDOW + PAGE_SIZE, 0), GNTST_okay, "unmapping the second");
     CHECK_EQ(table[REF].flags, GTF_permit_access, "flags with none left");
 }
 
@@ -142,9 +130,9 @@ static void check_pte(void)
     op = map_grant(REF, flags, at);
     CHECK_EQ(op.status, GNTST_okay, "mapping by entry");
     CHECK(try_read((void *)WINDOW, &value), "reading it");
-    CHECK(unmap_grant(op.handle, at + 8, 0) < 0, "unmapping another entry");
+    CHECK(grant_unmap(op.handle, at + 8, 0) < 0, "unmapping another entry");
     CHECK_EQ(*pte & PTE_P, 1, "the entry after that");
-    CHECK_EQ(unmap_grant(op.handle, at, 0), GNTST_okay, "unmapping by entry");
+    CHECK_EQ(grant_unmap(op.handle, at, 0), GNTST_okay, "unmapping by entry");
     CHECK_EQ(*pte, 0, "the entry after that");
     CHECK(!try_read((void *)WINDOW, &value), "it can still be read");
 }
@@ -154,22 +142,22 @@ static void check_unmap(void)
     struct gnttab_map_grant_ref op = map_grant(REF, GNTMAP_host_map, WINDOW), both;
     uint64_t bus;
 
-    CHECK(unmap_grant(op.handle, WINDOW + PAGE_SIZE, 0) < 0, "unmapping at another address");
+    CHECK(grant_unmap(op.handle, WINDOW + PAGE_SIZE, 0) < 0, "unmapping at another address");
     CHECK_EQ(*pte_of(WINDOW, 1) & PTE_P, 1, "the entry after that");
-    CHECK_EQ(unmap_grant(op.handle, 0, 0), GNTST_okay, "unmapping nothing");
+    CHECK_EQ(grant_unmap(op.handle, 0, 0), GNTST_okay, "unmapping nothing");
     CHECK_EQ(table[REF].flags & GTF_writing, GTF_writing, "in use after that");
     map(WINDOW, va_to_mfn(other), PTE_P);
-    CHECK(unmap_grant(op.handle, WINDOW, 0) < 0, "unmapping when the entry was changed");
+    CHECK(grant_unmap(op.handle, WINDOW, 0) < 0, "unmapping when the entry was changed");
     map(WINDOW, va_to_mfn(page), PTE_P | PTE_RW);
-    CHECK_EQ(unmap_grant(op.handle, WINDOW, 0), GNTST_okay, "when it was changed back");
+    CHECK_EQ(grant_unmap(op.handle, WINDOW, 0), GNTST_okay, "when it was changed back");
 
     both = map_grant(REF, GNTMAP_device_map | GNTMAP_host_map, WINDOW);
     bus = both.dev_bus_addr;
     CHECK_EQ(both.status, GNTST_okay, "mapping for the device too");
-    CHECK(unmap_grant(both.handle, 0, bus + PAGE_SIZE) < 0, "a wrong bus address");
-    CHECK_EQ(unmap_grant(both.handle, 0, bus), GNTST_okay, "unmapping for the device");
+    CHECK(grant_unmap(both.handle, 0, bus + PAGE_SIZE) < 0, "a wrong bus address");
+    CHECK_EQ(grant_unmap(both.handle, 0, bus), GNTST_okay, "unmapping for the device");
     CHECK_EQ(table[REF].flags & GTF_writing, GTF_writing, "in use by the host's half");
-    CHECK_EQ(unmap_grant(both.handle, WINDOW, bus), GNTST_okay, "unmapping the host's half");
+    CHECK_EQ(grant_unmap(both.handle, WINDOW, bus), GNTST_okay, "unmapping the host's half");
     CHECK_EQ(table[REF].flags, GTF_permit_access, "flags after that");
 }
 
@@ -205,7 +193,7 @@ static void check_in_use(void)
     CHECK_EQ(version.version, 1, "version in force");
     CHECK_EQ(grant_table_op(GNTTABOP_swap_grant_ref, &swap, 1), 0, "swap");
     CHECK_EQ(swap.status, GNTST_eagain, "its status while one is mapped");
-    CHECK_EQ(unmap_grant(op.handle, 0, op.dev_bus_addr), GNTST_okay, "unmapping");
+    CHECK_EQ(grant_unmap(op.handle, 0, op.dev_bus_addr), GNTST_okay, "unmapping");
     CHECK_EQ(grant_table_op(GNTTABOP_swap_grant_ref, &swap, 1), 0, "swap");
     CHECK_EQ(swap.status, GNTST_okay, "its status");
     CHECK_EQ(table[20].flags, GTF_permit_access, "entry 20 after it");
@@ -224,8 +212,8 @@ static void check_arrays(void)
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, op, 3), 0, "three at once");
     CHECK(op[0].status == 0 && op[1].status < 0 && op[2].status == 0, "statuses %d, %d, %d",
           op[0].status, op[1].status, op[2].status);
-    unmap_grant(op[0].handle, WINDOW, 0);
-    unmap_grant(op[2].handle, WINDOW + PAGE_SIZE, 0);
+    grant_unmap(op[0].handle, WINDOW, 0);
+    grant_unmap(op[2].handle, WINDOW + PAGE_SIZE, 0);
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, op, 0), 0, "none at all");
     CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, (void *)0x1000, 1), -XEN_EFAULT,
              "at an address that is not mapped");

@@ -57,6 +57,24 @@ bool grant_is_idle(uint32_t ref)
     return !(grant_table()[ref].flags & (GTF_reading | GTF_writing));
 }
 
+struct gnttab_map_grant_ref grant_map(uint32_t ref, uint32_t flags, uint64_t at, domid_t dom)
+{
+    struct gnttab_map_grant_ref op = {
+        .host_addr = at, .flags = flags, .ref = ref, .dom = dom, .status = 99};
+
+    CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &op, 1), 0, "map_grant_ref");
+    return op;
+}
+
+int16_t grant_unmap(grant_handle_t handle, uint64_t at, uint64_t bus)
+{
+    struct gnttab_unmap_grant_ref op = {
+        .host_addr = at, .dev_bus_addr = bus, .handle = handle, .status = 99};
+
+    CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &op, 1), 0, "unmap_grant_ref");
+    return op.status;
+}
+
 long alloc_port(void)
 {
     struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = 0};

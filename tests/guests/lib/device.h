@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * device.h - what frontends share: grants to domain 0, ports, a device's directories.
+ * device.h - what frontends share: grants, ports, a device's directories.
  */
 #pragma once
 
@@ -12,6 +12,9 @@ uint32_t grant_page(const void *page, bool readonly); /* to domain 0; the refere
 void grant_again(uint32_t ref, const void *page);     /* an entry that was made before */
 /* Has domain 0 let go of it? */
 bool grant_is_idle(uint32_t ref);
+/* Map what domain `dom` grants, and unmap it; handle and status are in the answer. */
+struct gnttab_map_grant_ref grant_map(uint32_t ref, uint32_t flags, uint64_t at, domid_t dom);
+int16_t grant_unmap(grant_handle_t handle, uint64_t at, uint64_t bus);
 long alloc_port(void); /* for domain 0; masked. -errno */
 
 struct device {

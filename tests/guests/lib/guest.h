@@ -126,6 +126,13 @@ static inline void trap_reset(void)
 bool try_read(const volatile void *at, uint64_t *ret);
 bool try_write(volatile void *at, uint64_t value);
 
+/* Where 64-bit user code begins: flat segments, interrupts enabled, the other registers 0. */
+static inline struct trap_frame program_frame(uint64_t rip, uint64_t rsp)
+{
+    return (struct trap_frame){
+        .rip = rip, .cs = FLAT_USER_CS, .ss = FLAT_USER_SS, .rsp = rsp, .rflags = 0x202};
+}
+
 /* Run guest user code: enters with the frame's registers (CS RPL 3 is set for you), returns
  * when it traps in any way but an event; *frame is then the state at the trap, as the bounce
  * frame told it. */

@@ -9,6 +9,7 @@
  * Blind spots: writable mappings at other places than those of the builder; level-1 entries that
  * name tables.
  */
+#include "device.h"
 #include "guest.h"
 
 #define REF 8
@@ -76,25 +77,6 @@ static void grant(unsigned int ref, const void *page, domid_t domid)
     table[ref].flags = GTF_permit_access;
 }
 
-static struct gnttab_map_grant_ref map_grant(unsigned int ref, uint64_t at, unsigned int flags,
-                                             domid_t domid)
-{
-    struct gnttab_map_grant_ref op = {
-        .host_addr = at, .flags = flags, .ref = ref, .dom = domid, .status = 99};
-
-    CHECK_EQ(grant_table_op(GNTTABOP_map_grant_ref, &op, 1), 0, "the call that maps %u", ref);
-    return op;
-}
-
-static int unmap_grant(uint64_t at, uint64_t bus, grant_handle_t handle)
-{
-    struct gnttab_unmap_grant_ref op = {
-        .host_addr = at, .dev_bus_addr = bus, .handle = handle, .status = 99};
-
-    CHECK_EQ(grant_table_op(GNTTABOP_unmap_grant_ref, &op, 1), 0, "the call that unmaps");
-    return op.status;
-}
-
 /* Mapped writable for host and device, unmapped one after the other. */
 static void check_two_kinds(domid_t self)
 {
@@ -103,12 +85,12 @@ static void check_two_kinds(domid_t self)
 
     remap(page, PTE_P);
     grant(REF, page, self);
-    op = map_grant(REF, WINDOW, GNTMAP_host_map | GNTMAP_device_map, self);
+    op = grant_map(REF, GNTMAP_host_map | GNTMAP_device_map, WINDOW, self);
     CHECK_EQ(op.status, GNTST_okay, "host and device mapping");
     CHECK_EQ(pin(page), -XEN_EINVAL, "pin while both are there");
-    CHECK_EQ(unmap_grant(WINDOW, 0, op.handle), GNTST_okay, "the host's away");
+    CHECK_EQ(grant_unmap(op.handle, WINDOW, 0), GNTST_okay, "the host's away");
     CHECK_EQ(pin(page), -XEN_EINVAL, "pin while the device's is there");
-    CHECK_EQ(unmap_grant(0, va_to_maddr(page), op.handle), GNTST_okay, "the device's away");
+    CHECK_EQ(grant_unmap(op.handle, 0, va_to_maddr(page)), GNTST_okay, "the device's away");
     CHECK_EQ(pin(page), 0, "pin when both are gone");
     unpin(page);
 }
@@ -123,18 +105,18 @@ static void check_stolen(domid_t self)
     remap(first, PTE_P);
     grant(REF, first, self);
     grant(REF + 1, second, self);
-    one = map_grant(REF, WINDOW, GNTMAP_host_map, self);
-    two = map_grant(REF + 1, OTHER_WINDOW, GNTMAP_host_map | GNTMAP_readonly, self);
+    one = grant_map(REF, GNTMAP_host_map, WINDOW, self);
+    two = grant_map(REF + 1, GNTMAP_host_map | GNTMAP_readonly, OTHER_WINDOW, self);
     CHECK_EQ(one.status, GNTST_okay, "the writable mapping");
     CHECK_EQ(two.status, GNTST_okay, "the read-only mapping");
     steal.handle = two.handle;
     CHECK_EQ(grant_table_op(GNTTABOP_unmap_and_replace, &steal, 1), 0, "unmap_and_replace");
     CHECK_EQ(steal.status, GNTST_okay, "its status");
     update_va_mapping(WINDOW, pte(first, PTE_P | PTE_A | PTE_D), UVMF_INVLPG);
-    CHECK_EQ(unmap_grant(WINDOW, 0, one.handle), GNTST_general_error, "unmap by an entry without RW");
+    CHECK_EQ(grant_unmap(one.handle, WINDOW, 0), GNTST_general_error, "unmap by an entry without RW");
     CHECK_EQ(pin(first), -XEN_EINVAL, "pin of what is still granted");
     update_va_mapping(WINDOW, pte(first, PTE_P | PTE_RW | PTE_A | PTE_D), UVMF_INVLPG);
-    CHECK_EQ(unmap_grant(WINDOW, 0, one.handle), GNTST_okay, "unmap by one with RW");
+    CHECK_EQ(grant_unmap(one.handle, WINDOW, 0), GNTST_okay, "unmap by one with RW");
     unmap(OTHER_WINDOW);
     CHECK_EQ(pin(first), 0, "pin of what is granted no more");
     unpin(first);
@@ -160,6 +142,6 @@ void test_main(void)
     check_two_kinds(self);
     check_stolen(self);
     grant(REF, page, self);
-    CHECK_EQ(map_grant(REF, WINDOW, GNTMAP_host_map, 0).status, GNTST_general_error,
+    CHECK_EQ(grant_map(REF, GNTMAP_host_map, WINDOW, 0).status, GNTST_general_error,
              "a grant of domain 0's");
 }

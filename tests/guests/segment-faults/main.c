@@ -54,12 +54,9 @@ static uint64_t *frame_register(struct trap_frame *f, unsigned int base)
 static void check_user_access(uint64_t at, uint8_t prefix, unsigned int base, bool write,
                               uint64_t flags)
 {
-    struct trap_frame f = {.cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS,
-                           .rip = at,
-                           .rsp = STACK + 2048,
-                           .rflags = 0x202 | flags};
+    struct trap_frame f = program_frame(at, STACK + 2048);
 
+    f.rflags |= flags;
     write_access(code_page, prefix, base, write);
     barrier();
     *frame_register(&f, base) = BAD;
@@ -83,11 +80,7 @@ static void check_program(uint64_t at, uint64_t flags)
 /* All registers, across `int n` with a gate for programs. */
 static void check_end(uint64_t at)
 {
-    struct trap_frame f = {.cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS,
-                           .rip = at,
-                           .rsp = STACK + 2048,
-                           .rflags = 0x202};
+    struct trap_frame f = program_frame(at, STACK + 2048);
 
     memcpy(code_page, (uint8_t[]){0xcd, END_VECTOR}, 2);
     barrier();

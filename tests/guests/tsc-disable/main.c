@@ -34,12 +34,9 @@ static void set_tsd(bool on)
 
 static struct trap_frame run(uint64_t page, const char *label, uint64_t flags)
 {
-    struct trap_frame f = {.cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS,
-                           .rip = page + (uintptr_t)label % PAGE_SIZE,
-                           .rsp = STACK + 2048,
-                           .rflags = 0x202 | flags};
+    struct trap_frame f = program_frame(page + (uintptr_t)label % PAGE_SIZE, STACK + 2048);
 
+    f.rflags |= flags;
     run_user(&f);
     return f;
 }

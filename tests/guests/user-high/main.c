@@ -49,14 +49,11 @@ static uint64_t at(const char *label)
 
 static struct trap_frame run(const char *label, uint64_t rsi, uint64_t flags)
 {
-    struct trap_frame f = {.rip = at(label),
-                           .cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS,
-                           .rsp = stack + 2048,
-                           .rdi = 1000,
-                           .rsi = rsi,
-                           .rflags = 0x202 | flags};
+    struct trap_frame f = program_frame(at(label), stack + 2048);
 
+    f.rdi = 1000;
+    f.rsi = rsi;
+    f.rflags |= flags;
     run_user(&f);
     return f;
 }

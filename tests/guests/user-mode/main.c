@@ -50,11 +50,7 @@ static uint64_t at(const char *label)
 
 static struct trap_frame enter(const char *label)
 {
-    return (struct trap_frame){.rip = at(label),
-                               .cs = FLAT_USER_CS,
-                               .ss = FLAT_USER_SS,
-                               .rsp = STACK + 4000,
-                               .rflags = 0x202};
+    return program_frame(at(label), STACK + 4000);
 }
 
 static void check_registers(void)

@@ -55,14 +55,11 @@ static uint64_t at(const char *label)
 
 static struct trap_frame run(const char *label, uint64_t rsi, uint64_t flags)
 {
-    struct trap_frame f = {.rip = at(label),
-                           .cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS,
-                           .rsp = stack + 2048,
-                           .rdi = 1000,
-                           .rsi = rsi,
-                           .rflags = 0x202 | flags};
+    struct trap_frame f = program_frame(at(label), stack + 2048);
 
+    f.rdi = 1000;
+    f.rsi = rsi;
+    f.rflags |= flags;
     run_user(&f);
     return f;
 }
@@ -74,8 +71,9 @@ static void check_work(void)
     data[0] = 41;
     f = run(place_all, data_va, 0);
     if (f.vector != TRAP_SYSCALL) {
-        failure("code 0x%lx, stack 0x%lx, data 0x%lx: vector %lu, error 0x%lx, rip 0x%lx, cr2 0x%lx",
-                code, stack, data_va, f.vector, f.error, f.rip, last_trap.cr2);
+        failure(
+            "code 0x%lx, stack 0x%lx, data 0x%lx: vector %lu, error 0x%lx, rip 0x%lx, cr2 0x%lx",
+            code, stack, data_va, f.vector, f.error, f.rip, last_trap.cr2);
         return;
     }
     CHECK_EQ(f.rip, at(place_end), "0x%lx: rip", code);
@@ -184,12 +182,12 @@ static void check_place(uint64_t place, void *code_page, void *stack_page)
 static void everywhere(void *code_page, void *stack_page)
 {
     /* Where there may be something of an engine's, too. */
-    static const uint64_t places[] = {0x1000,   0x2000,   0xd000,   0xf000,        0x10000,
-                                      0x13000,  0x17000,  0x20000,  0x28000,       0x2a000,
-                                      0x2b000,  0x7f000,  0xfe000,  0x100000,      0x103000,
-                                      0x109000, 0x118000, 0x119000, 0x11b000,      0x120000,
-                                      0x12e000, 0x130000, 0x3ff000, 0x50f0000,     0x7fffd000,
-                                      0xfffff000, 0x7f0000000000, 0x7ffffff00000, 0x7fffffffc000};
+    static const uint64_t places[] = {
+        0x1000,     0x2000,     0xd000,         0xf000,         0x10000,       0x13000,
+        0x17000,    0x20000,    0x28000,        0x2a000,        0x2b000,       0x7f000,
+        0xfe000,    0x100000,   0x103000,       0x109000,       0x118000,      0x119000,
+        0x11b000,   0x120000,   0x12e000,       0x130000,       0x3ff000,      0x50f0000,
+        0x7fffd000, 0xfffff000, 0x7f0000000000, 0x7ffffff00000, 0x7fffffffc000};
 
     for (unsigned int i = 0; i < ARRAY_SIZE(places); i++)
         check_place(places[i], code_page, stack_page);
@@ -198,13 +196,9 @@ static void everywhere(void *code_page, void *stack_page)
 /* What only the guest's own tables and registers tell. */
 static void check_exact(void)
 {
-    struct trap_frame f = {.rip = at(place_wide),
-                           .cs = FLAT_USER_CS,
-                           .ss = FLAT_USER_SS,
-                           .rsp = stack + 2048,
-                           .rax = 0x1122334455667788,
-                           .rflags = 0x202};
+    struct trap_frame f = program_frame(at(place_wide), stack + 2048);
 
+    f.rax = 0x1122334455667788;
     run_user(&f);
     CHECK_EQ(f.vector, 0x80, "0x%lx: int 0x80", code);
     CHECK_EQ(f.rax, 0x1122334455667788, "0x%lx: all of rax at int 0x80", code);
