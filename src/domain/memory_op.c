@@ -111,8 +111,7 @@ static int64_t reservation(const struct hypercall *h, unsigned int cmd, uint64_t
 
 /* --- exchange --------------------------------------------------------------------------- */
 
-/* One page for another: the new frame is taken before the old one goes, unless there is no
- * other. 0 or -errno. */
+/* One page for another. 0 or -errno. */
 static int exchange_one(const struct hypercall *h, gva_t in, gva_t out)
 {
     struct ram *ram = &h->d->ram;
@@ -122,12 +121,10 @@ static int exchange_one(const struct hypercall *h, gva_t in, gva_t out)
     if (hypercall_read(h, &old, in, sizeof(old)) < 0 ||
         hypercall_read(h, &pfn, out, sizeof(pfn)) < 0)
         return -EFAULT;
-    if (!ram_is_allocated(ram, old))
-        return -EINVAL;
-    new = ram_alloc(ram);
-    free_range(h->d, old, 1);
+    new = ram_exchange(ram, old);
     if (new == INVALID_MFN)
-        new = ram_alloc(ram);
+        return -EINVAL;
+    ram->m2p[old] = INVALID_MFN;
     ram->m2p[new] = pfn;
     return hypercall_write(h, out, &new, sizeof(new));
 }

@@ -207,12 +207,11 @@ static void make_hole(const struct ram *ram, mfn_t first, uint64_t count)
         ram_written(ram, mfn);
 }
 
-mfn_t ram_alloc(struct ram *ram)
+/* The first free frame, zeroed, or INVALID_MFN. */
+static mfn_t take_first(struct ram *ram)
 {
     uint64_t words = bitmap_words(ram);
 
-    if (ram->nr_allocated >= ram->limit)
-        return INVALID_MFN;
     for (uint64_t i = ram->first_free / BITS_PER_WORD; i < words; i++) {
         mfn_t mfn;
 
@@ -227,6 +226,11 @@ mfn_t ram_alloc(struct ram *ram)
         return mfn;
     }
     return INVALID_MFN;
+}
+
+mfn_t ram_alloc(struct ram *ram)
+{
+    return ram->nr_allocated < ram->limit ? take_first(ram) : INVALID_MFN;
 }
 
 static bool range_is_free(const struct ram *ram, mfn_t first, uint64_t count)
@@ -270,6 +274,17 @@ int ram_free(struct ram *ram, mfn_t mfn)
     if (mfn < ram->first_free)
         ram->first_free = mfn;
     return 0;
+}
+
+mfn_t ram_exchange(struct ram *ram, mfn_t old)
+{
+    mfn_t new;
+
+    if (!ram_is_allocated(ram, old))
+        return INVALID_MFN;
+    new = take_first(ram);
+    (void)ram_free(ram, old);
+    return new == INVALID_MFN ? take_first(ram) : new;
 }
 
 int ram_take_frames(struct ram *ram, uint64_t first, const uint64_t *words, uint64_t n)

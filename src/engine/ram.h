@@ -35,7 +35,7 @@ struct ram {
     uint64_t *allocated_copy;
     uint64_t nr_allocated;
     struct engine *engine; /* hears of ram_written(); NULL = no vCPU runs */
-    uint64_t first_free; /* no free frame below this one */
+    uint64_t first_free;   /* no free frame below this one */
 };
 
 /* Make the memory of a domain: all pages zero, m2p identity for [0, nr_pages), invalid
@@ -56,6 +56,9 @@ mfn_t ram_alloc_order(struct ram *ram, unsigned int order);
 /* Is this RAM frame (not a special frame) the guest's at present? */
 bool ram_is_allocated(const struct ram *ram, mfn_t mfn);
 int ram_free(struct ram *ram, mfn_t mfn);
+/* Take a frame back and give one for it, zeroed, another one if there is one. The limit does not
+ * matter: the guest has no more than before. INVALID_MFN only if `old` is not the guest's. */
+mfn_t ram_exchange(struct ram *ram, mfn_t old);
 /* Which of 64 * n frames are the guest's, a bit each, from word `first` of the bitmap on; their
  * content stays. For a memory that nobody uses yet. -EINVAL if there are no such frames. */
 int ram_take_frames(struct ram *ram, uint64_t first, const uint64_t *words, uint64_t n) MUST_CHECK;

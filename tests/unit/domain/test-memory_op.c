@@ -247,6 +247,34 @@ static void test_exchange_full(void **state)
     assert_int_equal(fix->d.ram.m2p[90], 4000);
 }
 
+/* So it does when the domain has more than its limit (`xm mem-max` may say less than it has). */
+static void test_exchange_over_limit(void **state)
+{
+    struct xen_memory_exchange x = {
+        .in = {.extent_start.p = (void *)VA(60), .nr_extents = 1, .domid = DOMID},
+        .out = {.extent_start.p = (void *)VA(61), .nr_extents = 1, .domid = DOMID}};
+    uint64_t before = fix->d.ram.nr_allocated, new;
+
+    fix->d.ram.limit = before - 8;
+    for (unsigned int i = 0; i < 2; i++) {
+        *(uint64_t *)frame(60) = 90 + i;
+        *(uint64_t *)frame(61) = 4000 + i;
+        x.nr_exchanged = 0;
+        assert_int_equal(exchange(&x), 0);
+        new = *(uint64_t *)frame(61);
+        assert_true(ram_is_allocated(&fix->d.ram, new));
+        assert_int_equal(fix->d.ram.m2p[new], 4000 + i);
+        assert_int_equal(fix->d.ram.nr_allocated, before);
+        check_consistent();
+        /* The second time there is no other. */
+        fix->d.ram.limit = MAX_PAGES;
+        while (ram_alloc(&fix->d.ram) != INVALID_MFN)
+            continue;
+        before = fix->d.ram.nr_allocated;
+        fix->d.ram.limit = 8;
+    }
+}
+
 static void test_refusals(void **state)
 {
     const struct {
@@ -313,6 +341,7 @@ int main(void)
         T(test_machphys),
         T(test_exchange),
         T(test_exchange_full),
+        T(test_exchange_over_limit),
         T(test_refusals),
         T(test_random),
     };
