@@ -7,9 +7,11 @@
 #define _GNU_SOURCE
 #include "attack.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/soft/layout.h"
@@ -169,6 +171,70 @@ static int jump_into_engine(void)
     return try_all(ways, sizeof(ways) / sizeof(*ways));
 }
 
+/* What another program has executed at an address is found by that address and the number of its
+ * address space. `landing` is executed by a second program all the time; here it leaves a mark. */
+static volatile int landed;
+
+static __attribute__((noinline)) void landing(void)
+{
+    landed = 1;
+}
+
+static int jump_nowhere(uint64_t to)
+{
+    int sig = signal_of(jump, (void *)to);
+
+    if (sig == SIGSEGV && !landed)
+        return 0;
+    return broken("a jump to 0x%lx: signal %d, landed %d", (unsigned long)to, sig, landed);
+}
+
+#define SPACES 4096 /* numbers of address spaces */
+#define NEAR 256    /* how far two that are in use are apart */
+
+/* Addresses that are none, but by their upper 16 bits would make up for another number, or for the
+ * mark of an empty place. */
+static int jump_to_no_address(void)
+{
+    pid_t other = fork();
+    int bad = 0;
+
+    if (!other)
+        for (;;) {
+            void (*volatile f)(void) = landing;
+
+            f();
+            sched_yield();
+        }
+    usleep(20000);
+    for (uint64_t n = 1; n < NEAR && !bad; n++)
+        bad = jump_nowhere((uint64_t)landing + (n << 48)) ||
+              jump_nowhere((uint64_t)landing - (n << 48));
+    for (uint64_t n = 1; n < SPACES && !bad; n++)
+        bad = jump_nowhere(~0ull - (n << 48));
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+    return bad;
+}
+
+static void divide_on(void *at)
+{
+    __asm__ volatile("mov %0, %%rsp\n\txor %%ecx, %%ecx\n\tdiv %%ecx" : : "r"(at) : "memory");
+}
+
+/* The stack pointer anywhere in that process's own data, its signal stack included, when the host
+ * sends it a signal. */
+static int stack_in_engine(void)
+{
+    for (uint64_t at = V_TEXT; at < V_TEXT + (2 << 20); at += 512) {
+        int sig = signal_of(divide_on, (void *)at);
+
+        if (sig != SIGFPE)
+            return broken("a division on a stack at 0x%lx: signal %d", (unsigned long)at, sig);
+    }
+    return 0;
+}
+
 /* A page that may be read only, and one behind it that is not there. */
 static int over_the_edge(void)
 {
@@ -246,6 +312,8 @@ const struct attack translated_attacks[] = {
     {"translated-read", read_engine, HOLDS},
     {"translated-write", write_engine, HOLDS},
     {"translated-jump", jump_into_engine, HOLDS},
+    {"translated-jump-nowhere", jump_to_no_address, HOLDS},
+    {"translated-stack", stack_in_engine, HOLDS},
     {"translated-edge", over_the_edge, HOLDS},
     {"translated-nx", not_executable, HOLDS},
     {"translated-remap", remap, HOLDS},

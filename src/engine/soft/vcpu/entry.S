@@ -173,7 +173,9 @@ local_resolve_slow:
 	jmp load_guest
 
 /* It jumps to rcx, by a register, or to another page; its rcx is in soft.rcx. Nothing here
- * changes flags: the comparison is "tag + ~target + 1 - asid", and jrcxz. */
+ * changes flags: the comparison is "tag + ~target + 1 - asid", and jrcxz. A tag's low 16 bits are
+ * those of all targets that come to it, so that this sum's are 0: the target's upper 16 bits are
+ * added, and no address that is not canonical makes up for another asid. */
 	.globl local_jump
 local_jump:
 	mov %rcx, S_TARGET
@@ -184,6 +186,8 @@ local_jump:
 	mov S_MINUS_TAG, %rbx
 	lea 1(%rcx,%rbx), %rcx
 	mov local_jump_tag(,%rdx,8), %rbx
+	lea (%rcx,%rbx), %rcx
+	movzwl S_TARGET+6, %ebx
 	lea (%rcx,%rbx), %rcx
 	jrcxz 1f
 	mov $SOFT_INDIRECT, %ecx

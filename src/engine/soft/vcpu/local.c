@@ -30,7 +30,7 @@
 
 #define MAX_ASID 4095 /* below the page size, and 16 bits over an address */
 #define SPACES 32
-#define PAGES 64 /* that a space keeps a list of */
+#define PAGES 64                                                 /* that a space keeps a list of */
 #define BUDGET 2000                                              /* jumps */
 #define COST 500                                                 /* of a translation */
 #define COST_EMULATED 20                                         /* of such an instruction */
@@ -65,7 +65,8 @@ static uint64_t entries, generation = ~0ull;
 
 static void forget_everything(void)
 {
-    memset(local_jump_tag, 0xff, sizeof(local_jump_tag));
+    for (unsigned int i = 0; i < LOCAL_JUMPS; i++)
+        local_jump_tag[i] = i; /* of asid 0, which is nobody's; entry.S says why it is not ~0 */
     for (unsigned int i = 0; i < ARRAY_SIZE(local_tlb); i++)
         local_tlb[i].tag_read = local_tlb[i].tag_write = ~0ull;
     for (unsigned int i = 0; i < SPACES; i++)

@@ -31,6 +31,7 @@
 #define RETRY_MAX_NS 5120000
 #define MAX_MISSES 4
 #define MAX_PUT_OFF 3
+#define SS_AUTODISARM (1u << 31)
 
 struct kernel_sigaction {
     void *handler;
@@ -385,7 +386,8 @@ void trap_init(void)
         void *sp;
         int flags;
         unsigned long size;
-    } ss = {signal_stack, 0, sizeof(signal_stack)};
+    } ss = {signal_stack, (int)SS_AUTODISARM, sizeof(signal_stack)}; /* wherever rsp points: it is
+                                                                         the guest's */
     struct kernel_sigaction sa = {(void *)on_signal, SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
                                   (void *)(uintptr_t)rt_sigreturn_restorer,
                                   1ul << (SIGALRM - 1) | 1ul << (SIGUSR1 - 1)};
