@@ -2,7 +2,8 @@
  *
  * compare.c - see compare.h. Accepted differences: the U bit of page-fault errors (the
  * personality adds it), which of two faults of a misaligned operand in an unmapped or not
- * canonical place comes, TF, x87 instruction and data pointers.
+ * canonical place comes, TF, x87 instruction and data pointers, and what the host's kernel says of presence above
+ * its programs' addresses.
  */
 #include "compare.h"
 
@@ -11,6 +12,7 @@
 
 #define FLAGS_COMPARED 0x244cd5ull /* CF PF AF ZF SF DF OF NT AC ID */
 #define MAX_LINES 12
+#define HOST_USER_END 0x7ffffffff000ull
 
 static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                       "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
@@ -84,13 +86,22 @@ static bool misaligned_and_unmapped(const struct fault *n, const struct fault *g
     return n->vector == VEC_GP && g->vector == VEC_PF && ((g->cr2 & 63) || !(g->cr2 & ~PAGE_MASK));
 }
 
+/* Not to tell programs of its own page tables the host's kernel has P in the error code of all faults
+ * from there on: the last page of the lower half, which belongs to nobody, is one of them. */
+static uint32_t error_compared(const struct fault *f, bool hidden)
+{
+    return hidden ? f->error & ~(uint32_t)PF_P : f->error;
+}
+
 static void compare_fault(const struct fault *n, const struct fault *g)
 {
+    bool hidden = n->vector == VEC_PF && n->cr2 >= HOST_USER_END;
+
     if (misaligned_and_unmapped(n, g))
         return;
     if (n->vector != g->vector && !(n->vector == VEC_GP && g->vector == VEC_SS))
         report("fault vector", 0, n->vector, g->vector);
-    if (n->has_error != g->has_error || n->error != g->error)
+    if (n->has_error != g->has_error || error_compared(n, hidden) != error_compared(g, hidden))
         report("fault error code", 0, n->error, g->error);
     if (n->vector == VEC_PF && !same(n->cr2, g->cr2))
         report("fault address", 0, n->cr2, g->cr2);
