@@ -182,6 +182,8 @@ mfn_t space_make(void)
         page_map(root, GUEST_CODE + at, FRAME_CODE_0 + at / PAGE_SIZE, MAP_RX);
     for (unsigned int i = 0; i < GUEST_DATA_PAGES; i++)
         page_map(root, GUEST_DATA + i * PAGE_SIZE, FRAME_DATA_0 + i, MAP_RW);
+    if (STUB_BASE == STUB_ASIDE)
+        page_map(root, STUB_LOW, FRAME_DATA_0, MAP_RW);
     return root;
 }
 
@@ -320,6 +322,14 @@ uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* Global symbols of stubs that are aside have a prefix. */
+static const char *strip_kind(const char *symbol)
+{
+    static const char aside[] = "aside_";
+
+    return strncmp(symbol, aside, strlen(aside)) ? symbol : symbol + strlen(aside);
+}
+
 uint64_t stub_symbol(const char *name)
 {
     const Elf64_Ehdr *eh = (const Elf64_Ehdr *)stub_blob;
@@ -332,7 +342,8 @@ uint64_t stub_symbol(const char *name)
         if (sh[i].sh_type != SHT_SYMTAB)
             continue;
         for (size_t n = 0; n < sh[i].sh_size / sizeof(*sym); n++)
-            if (!strcmp(str + sym[n].st_name, name))
+            if (sym[n].st_value >= STUB_BASE && sym[n].st_value < STUB_END &&
+                !strcmp(strip_kind(str + sym[n].st_name), name))
                 return sym[n].st_value;
     }
     printf("Bail out! stub has no symbol %s\n", name);

@@ -2,7 +2,7 @@
  *
  * harness.h - a vCPU process's user side (src/engine/soft/vcpu/user*.c and below) linked into
  * an ordinary program: a zygote, a little guest memory with page tables, and helpers that run
- * snippets of guest code in stubs. Prints TAP.
+ * snippets of guest code in stubs: low ones, or with STUB_BASE=STUB_ASIDE those. Prints TAP.
  */
 #pragma once
 
@@ -25,6 +25,9 @@
 #define MAP_RX 0x5ul            /* P | US */
 #define MAP_RW (0x7ul | PTE_NX) /* P | RW | US */
 #define MAP_RO (0x5ul | PTE_NX)
+
+/* Stubs that are aside patch nothing. */
+#define PATCHED(cond) (STUB_BASE == STUB_ASIDE ? !(cond) : (cond))
 
 extern const uint8_t guest_start[], guest_end[];
 /* Guest address of a label of guest.S. */
@@ -61,5 +64,5 @@ void kick_every(unsigned int us);
 bool ok(bool cond, const char *fmt, ...) PRINTF_FMT(2, 3);
 int finish(void);
 uint64_t now_us(void);
-/* Address of a symbol of the stub program. */
+/* Address of a symbol of the stub's code. */
 uint64_t stub_symbol(const char *name);

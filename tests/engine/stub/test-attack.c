@@ -531,7 +531,8 @@ static void test_deaths(void)
     go(AT(g_syscall));
     s = space_of(vcpu.cr3_user)->stub;
     kill_pidfd(s->fd);
-    ok(go(AT(g_syscall)) == USER_SYSCALL, "after the death of a stub that waits there is a new one");
+    ok(go(AT(g_syscall)) == USER_SYSCALL,
+       "after the death of a stub that waits there is a new one");
     s = space_of(vcpu.cr3_user)->stub;
     ok(!stub_park(s) && stub_is_parked(s), "a stopped stub proves it");
     syscall(SYS_pidfd_send_signal, s->fd, SIGSTOP, NULL, 0);
@@ -576,6 +577,9 @@ int main(void)
     harness_init();
     memcpy(ram_linear(ATTACK_FRAME), attack_start, (size_t)(attack_end - attack_start));
     attack_map(vcpu.cr3_user);
+    go(AT(g_syscall));
+    ok(stub_by(space_of(vcpu.cr3_user)->stub) == STUB_BASE - STUB_LOW,
+       "the stub is where it should be");
     test_reach();
     test_futex();
     test_memory();

@@ -186,6 +186,27 @@ static const struct call stub_calls[] = {
     {"mremap", SYS_mremap, {0x1000, 4096, 4096, 3, 0x2000}, false, MAP},
 };
 
+/* With these, stubs that are aside have what low ones have at their own place. */
+#define ASIDE_MAP (STUB_GATE_MAP + STUB_ASIDE_BY)
+#define ASIDE_UNMAP (STUB_GATE_UNMAP + STUB_ASIDE_BY)
+static const struct call aside_calls[] = {
+    {"map where others are", SYS_mmap, {STUB_LOW, 4096, 7, 0x11, RAM, 0}, true, ASIDE_MAP},
+    {"map at 4 MiB", SYS_mmap, {0x400000, STUB_GUARD_SIZE, 3, 0x11, RAM, 0}, true, ASIDE_MAP},
+    {"map up to it", SYS_mmap, {STUB_GUARD, STUB_GUARD_SIZE, 3, 0x11, RAM, 0}, true, ASIDE_MAP},
+    {"map more", SYS_mmap, {STUB_GUARD, STUB_GUARD_SIZE + 1, 3, 0x11, RAM, 0}, false, ASIDE_MAP},
+    {"map later", SYS_mmap, {STUB_GUARD + 4096, 4096, 3, 0x11, RAM, 0}, false, ASIDE_MAP},
+    {"map very much", SYS_mmap, {0x400000, HIGH | 4096, 3, 0x11, RAM, 0}, false, ASIDE_MAP},
+    {"map 4 GiB above", SYS_mmap, {HIGH + STUB_LOW, 4096, 3, 0x11, RAM, 0}, true, ASIDE_MAP},
+    {"map the first pages", SYS_mmap, {0, 4096, 3, 0x11, RAM, 0}, false, ASIDE_MAP},
+    {"map privately", SYS_mmap, {0x400000, 4096, 3, 0x12, RAM, 0}, false, ASIDE_MAP},
+    {"map from where others do", SYS_mmap, {0x400000, 4096, 3, 0x11, RAM, 0}, false, MAP},
+    {"unmap at 4 MiB", SYS_munmap, {0x400000, STUB_GUARD_SIZE}, true, ASIDE_UNMAP},
+    {"unmap more", SYS_munmap, {STUB_GUARD, STUB_GUARD_SIZE + 1}, false, ASIDE_UNMAP},
+    {"unmap all below", SYS_munmap, {0, STUB_GUARD}, true, ASIDE_UNMAP},
+    {"unmap it, too", SYS_munmap, {0, STUB_ASIDE + 1}, false, ASIDE_UNMAP},
+    {"unmap from where others do", SYS_munmap, {0x400000, 4096}, false, UNMAP},
+};
+
 static const struct call vcpu_calls[] = {
     {"map", SYS_mmap, {0x1000, 4096, 7, 0x11, 3, 0}, true},
     {"map any descriptor", SYS_mmap, {0x1000, 4096, 3, 0x11, 77, 0}, true},
@@ -250,6 +271,24 @@ static void check_calls(const char *name, const struct program *p, const struct 
         ok(ask(p, AUDIT_ARCH_I386, calls[i].nr, calls[i].args, ip) == otherwise,
            "%s: %s is not, as a 32-bit call", name, calls[i].what);
     }
+}
+
+static uint64_t moved(uint64_t value)
+{
+    return value >= STUB_LOW && value <= STUB_END ? value + STUB_ASIDE_BY : value;
+}
+
+static void check_moved(const struct program *p)
+{
+    struct call calls[ARRAY_SIZE(stub_calls)];
+
+    memcpy(calls, stub_calls, sizeof(calls));
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        calls[i].gate = moved(calls[i].gate);
+        for (int j = 0; j < 6; j++)
+            calls[i].args[j] = moved(calls[i].args[j]);
+    }
+    check_calls("stub aside", p, calls, ARRAY_SIZE(calls), TRAP);
 }
 
 static bool contains(const uint32_t *list, size_t n, uint32_t nr)
@@ -383,14 +422,19 @@ int main(void)
                                     SYS_close,
                                     SYS_exit_group,
                                     SYS_restart_syscall};
-    static struct program s, z, v;
+    static struct program s, a, z, v;
+    struct bpf_rule aside[POLICY_STUB_MAX];
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     build(&s, policy_stub, ARRAY_SIZE(policy_stub), TRAP);
+    build(&a, aside, policy_for_aside(aside), TRAP);
     build(&z, policy_zygote, ARRAY_SIZE(policy_zygote), TRAP);
     build(&v, jail_policy, ARRAY_SIZE(jail_policy), KILL);
-    ok(s.len && z.len && v.len, "programs fit: %zu %zu %zu instructions", s.len, z.len, v.len);
+    ok(s.len && a.len && z.len && v.len, "programs fit: %zu %zu %zu %zu instructions", s.len, a.len,
+       z.len, v.len);
     CHECK("stub", s, stub_calls, none, TRAP);
+    CHECK("stub aside", a, aside_calls, none, TRAP);
+    check_moved(&a);
     CHECK("vcpu", v, vcpu_calls, vcpu, KILL);
     check_ia32("stub", &s);
     check_ia32("zygote", &z);

@@ -3,9 +3,11 @@
  * compat-mode - claim: 32-bit user code runs: entered by iret with a 32-bit code selector of
  * the guest's GDT, LDT or of Xen, it sees 32-bit registers, stack operations of 4 bytes and
  * addresses that wrap at 4 GiB; int 0x80 and exceptions come back with the guest's selectors;
- * it can change to 64-bit code and back by far jumps; its thread-local segments have bases.
+ * it can change to 64-bit code and back by far jumps; its thread-local segments have bases. All
+ * that wherever the program is, from 64 KiB on.
  *
- * Blind spots: sysenter and syscall in 32-bit code, 16-bit code, code segments with a base.
+ * Blind spots: sysenter and syscall in 32-bit code, 16-bit code, code segments with a base; pages
+ * below 64 KiB, or at 0x10000 and 0x3ff80000 at once, see docs/internals/stubs.md.
  */
 #include "guest.h"
 
@@ -18,9 +20,9 @@
 #define OTHER32 (20 << 3 | 3)
 #define LDT32 (2 << 3 | 7)
 #define TLS (12 << 3 | 3)
-#define CODE 0x400000ul
-#define STACK 0x500000ul
-#define DATA 0x600000ul
+#define CODE place
+#define STACK (place + 0x1000)
+#define DATA (place + 0x2000)
 
 asm(".section .user, \"ax\"\n"
     ".code32\n"
@@ -42,6 +44,7 @@ asm(".section .user, \"ax\"\n"
 extern char c_arith[], c_arith_end[], c_size[], c_wrap[], c_read[], c_ud[], c_int3[], c_int3_end[],
     c_call[], c_tls[], c_switch[], c_back[], c_64[];
 
+static uint64_t place;
 static uint8_t *data;
 static uint16_t cs, ss;
 
@@ -138,15 +141,41 @@ static void check_all(uint16_t code, uint16_t stack)
 {
     cs = code;
     ss = stack;
-    print("cs 0x%x\n", code);
+    print("cs 0x%x at 0x%lx\n", code, place);
     check_basics();
     check_faults();
     check_tls();
 }
 
+static void check_place(uint64_t where, const uint64_t *gdt, void *stack)
+{
+    uint64_t tls;
+
+    place = where;
+    tls = DATA_DESC | ((DATA + 128) & 0xffffff) << 16 | (DATA + 128) >> 24 << 56;
+    CHECK_EQ(hypercall2(__HYPERVISOR_update_descriptor,
+                        va_to_mfn((void *)gdt) * PAGE_SIZE + (TLS & ~7), tls),
+             0, "update_descriptor");
+    map(CODE, va_to_mfn((void *)((uintptr_t)c_arith & ~(PAGE_SIZE - 1))), PTE_P | PTE_U);
+    map(STACK, va_to_mfn(stack), PTE_P | PTE_RW | PTE_U);
+    map(DATA, va_to_mfn(data), PTE_P | PTE_RW | PTE_U);
+    check_all(CS32, DS32);
+    check_switch();
+    check_all(0xe023, 0xe02b);
+    check_all(OTHER32, DS32);
+    check_all(LDT32, DS32);
+    unmap(CODE);
+    unmap(STACK);
+    unmap(DATA);
+}
+
 void test_main(void)
 {
-    uint64_t *gdt = page_alloc(), *ldt = page_alloc();
+    /* Where there may be something of an engine's, too. */
+    static const uint64_t places[] = {0x400000,   0x10000,    0x12000,    0x16000,    0x19000,
+                                      0x20000,    0x29000,    0x3fe80000, 0x3ff7e000, 0x3ff80000,
+                                      0x3ff88000, 0x3ff98000, 0x7fffd000, 0xffff0000};
+    uint64_t *gdt = page_alloc(), *ldt = page_alloc(), *stack = page_alloc();
     struct mmuext_op op = {
         .cmd = MMUEXT_SET_LDT, .arg1.linear_addr = (uintptr_t)ldt, .arg2.nr_ents = 512};
     unsigned long frame = va_to_mfn(gdt);
@@ -157,18 +186,11 @@ void test_main(void)
     gdt[CS32 >> 3] = gdt[OTHER32 >> 3] = ldt[LDT32 >> 3] = CODE32_DESC;
     gdt[DS32 >> 3] = DATA_DESC;
     gdt[CS64 >> 3] = CODE64_DESC;
-    gdt[TLS >> 3] = DATA_DESC | (DATA + 128) << 16;
     remap(gdt, PTE_P);
     remap(ldt, PTE_P);
     CHECK_EQ(hypercall2(__HYPERVISOR_set_gdt, &frame, 512), 0, "set_gdt");
     CHECK_EQ(mmuext_op(&op, 1, NULL), 0, "SET_LDT");
     user_root_init();
-    map(CODE, va_to_mfn((void *)((uintptr_t)c_arith & ~(PAGE_SIZE - 1))), PTE_P | PTE_U);
-    map(STACK, va_to_mfn(page_alloc()), PTE_P | PTE_RW | PTE_U);
-    map(DATA, va_to_mfn(data), PTE_P | PTE_RW | PTE_U);
-    check_all(CS32, DS32);
-    check_switch();
-    check_all(0xe023, 0xe02b);
-    check_all(OTHER32, DS32);
-    check_all(LDT32, DS32);
+    for (unsigned int i = 0; i < ARRAY_SIZE(places); i++)
+        check_place(places[i], gdt, stack);
 }

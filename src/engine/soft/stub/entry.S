@@ -30,6 +30,22 @@
  */
 #include "engine/soft/stub/stub_layout.h"
 
+/* Assembled twice: stub_layout.h. */
+#if STUB_BASE == STUB_ASIDE
+#define _start aside_start
+#define fast_entry aside_fast_entry
+#define handler_entry aside_handler_entry
+#define kick_entry aside_kick_entry
+#define restorer aside_restorer
+#define stub_start aside_stub_start
+#define trusted_start aside_trusted_start
+#define START_SECTION .section .aside.start, "ax"
+#define REST_SECTION .section .aside.rest, "ax"
+#else
+#define START_SECTION .section .text.start, "ax"
+#define REST_SECTION .text
+#endif
+
 #define SYS_mmap 9
 #define SYS_munmap 11
 #define SYS_pwrite64 18
@@ -106,14 +122,15 @@
 	jb	2b
 	.endm
 
-	.text
 	.globl	_start, handler_entry, kick_entry, fast_entry, stub_start, restorer, trusted_start
 
-	.section .text.start, "ax"
-_start:	/* the zygote */
+	START_SECTION
+_start:
+#if STUB_BASE == STUB_LOW /* the zygote */
 	xor	%ebp, %ebp
 	and	$-16, %rsp
 	call	zygote_main
+#endif
 	hlt
 	.balign	64
 
@@ -309,7 +326,7 @@ trusted_end:
 
 /* ---- to here ---- */
 
-	.text
+	REST_SECTION
 /* Signals other than the kick. rdi = signal, rsi = siginfo, rdx = ucontext. */
 handler_entry:
 	mov	UC_RIP(%rdx), %rax

@@ -19,7 +19,8 @@
 
 /* The 64-bit call of that name is not there. */
 #define __NR_ia32_set_thread_area (BPF_IA32 | STUB_IA32_SET_THREAD_AREA)
-#define POLICY_TLS BPF_ARG_GE(0, STUB_Q + Q_OPS), BPF_ARG_LE(0, STUB_R - STUB_USER_DESC_SIZE)
+#define POLICY_TLS(by)                                                                             \
+    BPF_ARG_GE(0, STUB_Q + Q_OPS + (by)), BPF_ARG_LE(0, STUB_R - STUB_USER_DESC_SIZE + (by))
 
 #define POLICY_AT(gate) BPF_ARG_EQ(BPF_IP, (gate) + STUB_GATE_LEN)
 
@@ -46,7 +47,7 @@ static const struct bpf_rule policy_stub[] = {
     {"run beside V, not in its place",
      __NR_sched_setaffinity,
      {BPF_ARG_EQ(0, 0), BPF_ARG_EQ(1, Q_CPUS_SIZE), BPF_ARG_EQ(2, STUB_Q + Q_CPUS)}},
-    {"a thread-local segment, as V describes it", __NR_ia32_set_thread_area, {POLICY_TLS}},
+    {"a thread-local segment, as V describes it", __NR_ia32_set_thread_area, {POLICY_TLS(0)}},
     {"whether rdtsc traps; what comes behind the gate checks it",
      __NR_prctl,
      {POLICY_AT(STUB_GATE_TSC), BPF_ARG_EQ(0, PR_SET_TSC), BPF_ARG_LE(1, PR_TSC_SIGSEGV)}},
@@ -54,6 +55,40 @@ static const struct bpf_rule policy_stub[] = {
      __NR_futex,
      {BPF_ARG_EQ(0, STUB_R), BPF_ARG_EQ(1, FUTEX_WAKE)}},
 };
+
+/* And beside these, for stubs that are aside: below the guard, from where nothing reaches them. */
+#define POLICY_AT_ASIDE(gate) POLICY_AT((gate) + STUB_ASIDE_BY)
+static const struct bpf_rule policy_stub_aside[] = {
+    {"below a stub that is aside",
+     __NR_mmap,
+     {POLICY_AT_ASIDE(STUB_GATE_MAP), BPF_ARG_EQ(3, POLICY_MAP), BPF_ARG_EQ(4, STUB_FD_RAM),
+      BPF_ARG_LE(2, 7), BPF_ARG_GE(0, STUB_LOW), BPF_ARG_LE(0, STUB_GUARD),
+      BPF_ARG_LE(1, STUB_GUARD_SIZE)}},
+    {"and out again",
+     __NR_munmap,
+     {POLICY_AT_ASIDE(STUB_GATE_UNMAP), BPF_ARG_LE(0, STUB_GUARD), BPF_ARG_LE(1, STUB_GUARD_SIZE)}},
+    {"all of it",
+     __NR_munmap,
+     {POLICY_AT_ASIDE(STUB_GATE_UNMAP), BPF_ARG_EQ(0, 0), BPF_ARG_LE(1, STUB_GUARD)}},
+};
+
+/* The rules of such a stub: those that name an address in a low one name it in this one, and these.
+ * Returns their number. */
+#define POLICY_STUB_MAX (ARRAY_SIZE(policy_stub) + ARRAY_SIZE(policy_stub_aside))
+static inline size_t policy_for_aside(struct bpf_rule ret[POLICY_STUB_MAX])
+{
+    size_t n = ARRAY_SIZE(policy_stub);
+
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = policy_stub[i];
+        for (size_t j = 0; j < BPF_MAX_CONDS; j++)
+            if (ret[i].conds[j].value >= STUB_LOW && ret[i].conds[j].value <= STUB_END)
+                ret[i].conds[j].value += STUB_ASIDE_BY;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(policy_stub_aside); i++)
+        ret[n++] = policy_stub_aside[i];
+    return n;
+}
 
 /* In force from before the first request; children inherit it and put their own on top. */
 static const struct bpf_rule policy_zygote[] = {
@@ -79,7 +114,8 @@ static const struct bpf_rule policy_zygote[] = {
     {"stub: its filter", __NR_seccomp, {{0}}},
     {"stub: hand-over", __NR_futex, {{0}}},
     {"stub: where to run", __NR_sched_setaffinity, {BPF_ARG_EQ(0, 0)}},
-    {"stub: thread-local segments", __NR_ia32_set_thread_area, {POLICY_TLS}},
+    {"stub: thread-local segments", __NR_ia32_set_thread_area, {POLICY_TLS(0)}},
+    {"same, aside", __NR_ia32_set_thread_area, {POLICY_TLS(STUB_ASIDE_BY)}},
     {"number of the first run; stub: proof", __NR_pwrite64, {{0}}},
     {"end", __NR_exit_group, {{0}}},
 };

@@ -10,36 +10,51 @@
  *                the host kernel's store in a pwrite() that the policy allows at one place
  *   X       rw-  shared: registers, FPU image, signal stack. What S says; V believes none of it
  *
- * The policy lets nothing be mapped below STUB_END. All else belongs to the guest program, but V
- * takes two more windows while nobody else wants them: see PATCH_TRAMP. A program that has
- * something of its own below STUB_END is run by V (program.c). STUB_BASE is the lowest address that
- * hosts allow (vm.mmap_min_addr): kernels without a high half are linked from 1 MiB.
+ * All this is at STUB_LOW, and in stubs of another kind at STUB_ASIDE, for programs that have
+ * something of their own at STUB_LOW. The names below are those of the low kind; assembly that is
+ * made for the other one says so by STUB_BASE.
+ *
+ * The policy lets nothing be mapped below STUB_END, or between STUB_GUARD and the end of a stub
+ * that is aside. All else belongs to the guest program, but V takes two more windows while nobody
+ * else wants them: see PATCH_TRAMP. STUB_LOW is the lowest address that hosts allow
+ * (vm.mmap_min_addr): kernels without a high half are linked from 1 MiB.
  */
 #pragma once
 
-#define STUB_BASE 0x10000
-#define STUB_CODE 0x10000
+#define STUB_LOW 0x10000
+#define STUB_ASIDE 0x3ff80000
+#define STUB_GUARD 0x3fe80000
+#define STUB_GUARD_SIZE (STUB_ASIDE - STUB_GUARD) /* no change of memory below it is larger */
+#ifndef STUB_BASE
+#define STUB_BASE STUB_LOW
+#endif
+
+#define STUB_CODE STUB_BASE
 #define STUB_CODE_SIZE 0x6000
-#define STUB_FAST_ENTRY 0x10040 /* where patched system call sites arrive; see stub.lds */
+#define STUB_FAST_ENTRY                                                                            \
+    (STUB_BASE + 0x40) /* where patched system call sites arrive; see stub.lds */
 
 /* System calls that are allowed at one place only, by the address behind them. A program may
  * jump here, too; what follows in entry.S does not depend on where it came from. */
-#define STUB_GATE_PROVE 0x10200
-#define STUB_GATE_WAIT 0x10210
-#define STUB_GATE_MAP 0x10220
-#define STUB_GATE_UNMAP 0x10230
-#define STUB_GATE_TSC 0x10240
-#define STUB_GATE_DIE 0x10250
+#define STUB_GATE_PROVE (STUB_BASE + 0x200)
+#define STUB_GATE_WAIT (STUB_BASE + 0x210)
+#define STUB_GATE_MAP (STUB_BASE + 0x220)
+#define STUB_GATE_UNMAP (STUB_BASE + 0x230)
+#define STUB_GATE_TSC (STUB_BASE + 0x240)
+#define STUB_GATE_DIE (STUB_BASE + 0x250)
 #define STUB_GATE_LEN 2 /* of the instruction */
-#define STUB_POLICY 0x16000
-#define STUB_Q 0x17000
-#define STUB_R 0x18000
-#define STUB_X 0x19000
-#define STUB_FPU 0x1a000 /* XSAVE image, in X */
-#define STUB_ALT 0x1b000 /* signal stack, in X */
+#define STUB_POLICY (STUB_BASE + 0x6000)
+#define STUB_Q (STUB_BASE + 0x7000)
+#define STUB_R (STUB_BASE + 0x8000)
+#define STUB_X (STUB_BASE + 0x9000)
+#define STUB_FPU (STUB_BASE + 0xa000) /* XSAVE image, in X */
+#define STUB_ALT (STUB_BASE + 0xb000) /* signal stack, in X */
 #define STUB_ALT_SIZE 0xf000
 #define STUB_X_SIZE 0x12000 /* one spare page behind the signal stack */
-#define STUB_END 0x2b000
+#define STUB_END (STUB_BASE + 0x1b000)
+
+/* From the names to a stub that is aside. */
+#define STUB_ASIDE_BY (STUB_ASIDE - STUB_LOW)
 
 /* Stack pointer while stopped. The frame of the signal that stopped the guest program is above
  * it, at the top, and stays intact; frames of kicks that arrive meanwhile go below. A signal
@@ -181,10 +196,15 @@ struct stub_x {
     uint8_t stack[STUB_X_SIZE - 0x2000];
 };
 
+/* What V asks the zygote for, a byte. */
+#define STUB_WANT_LOW 0
+#define STUB_WANT_ASIDE 1
+
 /* What the zygote tells V about a new stub, with descriptors Q, R, X and its pidfd; or pid = 0
  * and no descriptors: too many are alive. */
 struct stub_hello {
     uint32_t pid;
+    uint32_t want; /* STUB_WANT_*, the answer to which this is */
 };
 
 #define STUB_HELLO_FDS 4

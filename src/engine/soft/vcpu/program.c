@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * program.c - see program.h. Each address space has a choice (choice.h) of its own, but for those
- * that have something where a stub is: no stub can run them.
+ * that no stub can run.
  */
 #include "engine/soft/vcpu/program.h"
 
@@ -87,7 +87,7 @@ enum user_stop program_run(struct vcpu *v, struct fault *ret_fault)
     enum user_stop stop;
     struct choice *c;
 
-    if (user_tlb_maps_low(v->cr3_user))
+    if (!user_has_place(v))
         return run_apart(v, ret_fault);
     if (shared->programs == PROGRAMS_IN_STUBS || !local_can_run(v))
         return user_run(v, ret_fault);

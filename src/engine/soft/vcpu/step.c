@@ -20,9 +20,7 @@
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/translate.h"
 #include "engine/soft/vcpu/user.h"
-#include "engine/soft/vcpu/user_regs.h"
 #include "engine/soft/vcpu/vtlb.h"
-
 
 static void debug_exception(struct vcpu *v, uint64_t cause)
 {
@@ -78,7 +76,7 @@ static bool shadows_traps(const struct insn *in)
  * the CPU's own answer counts, or its layout of save areas. */
 static bool is_for_stub(const struct vcpu *v, const struct insn *in)
 {
-    if (!v->user_mode || user_in_stub(v->rip))
+    if (!v->user_mode || !user_can_begin(v))
         return false;
     switch (in->cls) {
     case INSN_UD:
@@ -204,7 +202,7 @@ bool step_once(struct vcpu *v)
         }
     }
     len = pv_canonical(v->rip) ? fetch_decode(v, v->rip, &in, bytes, &f) : 0;
-    if (len < 0 && v->user_mode && !user_in_stub(v->rip))
+    if (len < 0 && v->user_mode && user_can_begin(v))
         return step_in_stub(v, v->rflags & EFLAGS_TF ? DR6_BS : 0, v->rflags & EFLAGS_RF);
     if (len < 0)
         f = (struct fault){.vector = VEC_UD};

@@ -52,6 +52,12 @@ static void drop_covered(struct stub *s, uint64_t va, uint64_t len)
     }
 }
 
+/* May an operation become that long? */
+static bool can_be(const struct stub *s, uint64_t len)
+{
+    return s->kind != STUB_WANT_ASIDE || len <= STUB_GUARD_SIZE;
+}
+
 void stub_map(struct stub *s, uint64_t va, uint64_t len, uint64_t ram_offset, uint32_t prot)
 {
     struct stub_op *o;
@@ -59,7 +65,7 @@ void stub_map(struct stub *s, uint64_t va, uint64_t len, uint64_t ram_offset, ui
     take_back(s, va, len);
     o = s->nops ? &s->ops[s->nops - 1] : NULL;
     if (o && o->op == STUB_OP_MAP && o->prot == prot && o->addr + o->len == va &&
-        o->off + o->len == ram_offset) {
+        o->off + o->len == ram_offset && can_be(s, o->len + len)) {
         o->len += len;
         return;
     }
@@ -75,7 +81,7 @@ void stub_unmap(struct stub *s, uint64_t va, uint64_t len)
 
     take_back(s, va, len);
     o = s->nops ? &s->ops[s->nops - 1] : NULL;
-    if (o && o->op == STUB_OP_UNMAP && o->addr + o->len == va) {
+    if (o && o->op == STUB_OP_UNMAP && o->addr + o->len == va && can_be(s, o->len + len)) {
         o->len += len;
         return;
     }
@@ -99,11 +105,15 @@ void stub_tls(struct stub *s, uint64_t number_and_base, uint64_t limit_and_flags
 
 void stub_unmap_all(struct stub *s)
 {
+    uint64_t end = STUB_END + stub_by(s);
+
     s->nops = s->maps = 0;
     s->failed = false;
     for (unsigned int i = 0; i < STUB_TLS_ENTRIES; i++)
         s->tls[i] = s->tls[i] ? ~0ull : 0; /* what was queued is lost: like no descriptor */
-    stub_unmap(s, STUB_END, STUB_USER_END - STUB_END);
+    if (s->kind == STUB_WANT_ASIDE)
+        *op_new(s) = (struct stub_op){STUB_OP_UNMAP, 0, 0, STUB_GUARD, 0};
+    stub_unmap(s, end, STUB_USER_END - end);
 }
 
 int stub_sync(struct stub *s, bool reset)

@@ -26,26 +26,25 @@
 
 struct stub stubs[STUB_MAX];
 
-static unsigned int requested; /* asked for and not yet here */
+static unsigned int requested[2]; /* asked for and not yet here, by kind */
 
 static void fd_close(int fd)
 {
     sys_call(__NR_close, fd, 0, 0, 0);
 }
 
-static unsigned int count(enum stub_state state)
+static struct stub *find_absent(void)
 {
-    unsigned int n = 0;
-
     for (unsigned int i = 0; i < STUB_MAX; i++)
-        n += stubs[i].state == state;
-    return n;
+        if (stubs[i].state == STUB_ABSENT)
+            return &stubs[i];
+    return NULL;
 }
 
-static struct stub *find(enum stub_state state)
+static struct stub *find(enum stub_state state, uint8_t kind)
 {
     for (unsigned int i = 0; i < STUB_MAX; i++)
-        if (stubs[i].state == state)
+        if (stubs[i].state == state && stubs[i].kind == kind)
             return &stubs[i];
     return NULL;
 }
@@ -76,6 +75,7 @@ static int adopt(struct stub *s, const struct stub_hello *hello, const int32_t *
                        .r = (const volatile uint64_t *)(at + PAGE_SIZE),
                        .x = (struct stub_x *)(at + 2 * PAGE_SIZE),
                        .state = STUB_CLEAN,
+                       .kind = hello->want == STUB_WANT_ASIDE,
                        .fd = fds[3],
                        .pid = hello->pid};
     user_stats.spawns++;
@@ -86,8 +86,9 @@ static int adopt(struct stub *s, const struct stub_hello *hello, const int32_t *
  * is gone or talks nonsense. */
 static int receive(int flags)
 {
-    struct stub *s = find(STUB_ABSENT);
+    struct stub *s = find_absent();
     struct stub_hello hello = {0};
+    unsigned int *asked;
     struct iovec_raw iov = {&hello, sizeof(hello)};
     struct fds_message fds = {0};
     struct msghdr_raw msg = {0, 0, 0, &iov, 1, &fds, sizeof(fds), 0, 0};
@@ -102,7 +103,8 @@ static int receive(int flags)
         return flags & MSG_DONTWAIT ? -EAGAIN : -EPIPE;
     if (r != sizeof(hello))
         return -EPIPE;
-    requested -= requested > 0;
+    asked = &requested[hello.want == STUB_WANT_ASIDE];
+    *asked -= *asked > 0;
     if (!hello.pid)
         return -EAGAIN;
     if (fds.len != sizeof(fds) || fds.level != SOL_SOCKET || fds.type != SCM_RIGHTS)
@@ -110,14 +112,13 @@ static int receive(int flags)
     return adopt(s, &hello, fds.fds);
 }
 
-static int request(void)
+static int request(uint8_t kind)
 {
-    uint8_t byte = 1;
-    long r = sys_call6(__NR_sendto, V_FD_ZYGOTE, (long)&byte, 1, MSG_NOSIGNAL, 0, 0);
+    long r = sys_call6(__NR_sendto, V_FD_ZYGOTE, (long)&kind, 1, MSG_NOSIGNAL, 0, 0);
 
     if (r != 1)
         return r < 0 ? (int)r : -EPIPE;
-    requested++;
+    requested[kind]++;
     return 0;
 }
 
@@ -132,22 +133,23 @@ int stubs_init(void)
     sys_call6(__NR_setsockopt, V_FD_ZYGOTE, SOL_SOCKET, SO_RCVTIMEO, (long)&timeout,
               sizeof(timeout), 0);
     for (int i = 0; i < POOL_START && !r; i++)
-        r = request();
+        r = request(STUB_WANT_LOW);
     return r ? r : receive(0);
 }
 
 static void receive_all(void)
 {
-    while (requested && !receive(MSG_DONTWAIT))
+    while ((requested[STUB_WANT_LOW] || requested[STUB_WANT_ASIDE]) && !receive(MSG_DONTWAIT))
         continue;
 }
 
-static struct stub *find_oldest_dirty(void)
+static struct stub *find_oldest_dirty(uint8_t kind)
 {
     struct stub *oldest = NULL;
 
     for (unsigned int i = 0; i < STUB_MAX; i++)
-        if (stubs[i].state == STUB_DIRTY && (!oldest || stubs[i].dirty_since < oldest->dirty_since))
+        if (stubs[i].state == STUB_DIRTY && stubs[i].kind == kind &&
+            (!oldest || stubs[i].dirty_since < oldest->dirty_since))
             oldest = &stubs[i];
     return oldest;
 }
@@ -185,7 +187,22 @@ static void wait_for_the_dying(void)
     sys_futex_wait(&word, 0, REFUSAL_NS);
 }
 
-struct stub *stub_get(void)
+/* A slot for a new one, if need be that of one of the other kind which nobody uses. */
+static bool make_room(uint8_t kind)
+{
+    struct stub *s;
+
+    if (find_absent())
+        return true;
+    s = find(STUB_DIRTY, !kind);
+    if (!s)
+        s = find(STUB_CLEAN, !kind);
+    if (s)
+        stub_kill(s);
+    return s;
+}
+
+struct stub *stub_get(uint8_t kind)
 {
     unsigned int refusals = 0;
     struct stub *s;
@@ -194,17 +211,18 @@ struct stub *stub_get(void)
         int r;
 
         receive_all();
-        if (!find(STUB_CLEAN) && (s = find_oldest_dirty()))
+        if (!find(STUB_CLEAN, kind) && (s = find_oldest_dirty(kind)))
             clean(s);
-        s = find(STUB_CLEAN);
+        s = find(STUB_CLEAN, kind);
         if (s && (s = bind(s))) {
-            if (!find(STUB_CLEAN) && !find(STUB_DIRTY) && !requested && find(STUB_ABSENT))
-                request();
+            if (!find(STUB_CLEAN, kind) && !find(STUB_DIRTY, kind) && !requested[kind] &&
+                find_absent())
+                request(kind);
             return s;
         }
-        if (find(STUB_DIRTY))
+        if (find(STUB_DIRTY, kind))
             continue;
-        if (count(STUB_BOUND) == STUB_MAX || (!requested && request()))
+        if (!make_room(kind) || (!requested[kind] && request(kind)))
             return NULL;
         r = receive(0);
         if (r == -EPIPE || (r == -EAGAIN && ++refusals == MAX_REFUSALS))

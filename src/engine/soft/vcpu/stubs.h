@@ -22,7 +22,7 @@ enum stub_state {
 };
 
 #define STUB_QUEUE (Q_MAX_OPS - 1) /* one more may come before them, for tsc_traps */
-#define STUB_MISPLACED 0xffff /* it may run where it must not any more */
+#define STUB_MISPLACED 0xffff      /* it may run where it must not any more */
 
 enum stub_outcome {
     STUB_HAS_STOPPED, /* x says why */
@@ -35,6 +35,7 @@ struct stub {
     const volatile uint64_t *r; /* the host kernel writes, for S */
     struct stub_x *x;           /* anybody writes */
     uint8_t state;              /* enum stub_state */
+    uint8_t kind;               /* STUB_WANT_*: where in the address space it is */
     volatile bool kicked;       /* a kick was sent since it was last released */
     bool failed;                /* operations were lost: its memory is in an unknown state */
     bool rolled_back;           /* it may have stopped before it had loaded the selectors in X */
@@ -56,9 +57,21 @@ extern struct stub stubs[STUB_MAX];
 
 /* Take what the zygote makes; returns when one stub is ready. 0 or -errno. */
 int stubs_init(void);
-/* A stub without guest memory, now bound: a clean one, or a dirty one recycled, or a new one.
- * NULL: all slots are bound (put one first), or the zygote does not answer. */
-struct stub *stub_get(void);
+/* A stub of that kind without guest memory, now bound: a clean one, or a dirty one recycled, or a
+ * new one. NULL: all slots are bound (put one first), or the zygote does not answer. */
+struct stub *stub_get(uint8_t kind);
+/* Where it is: from the names in stub_layout.h. Bytes. */
+static inline uint64_t stub_by(const struct stub *s)
+{
+    return s->kind == STUB_WANT_ASIDE ? STUB_ASIDE_BY : 0;
+}
+/* Can stubs of that kind have nothing of a program's mapped there? */
+static inline bool stub_is_at(uint8_t kind, uint64_t va)
+{
+    return kind == STUB_WANT_ASIDE
+               ? va < STUB_LOW || (va >= STUB_GUARD && va < STUB_END + STUB_ASIDE_BY)
+               : va < STUB_END;
+}
 /* Its program is over. Cleaning begins, and is waited for when the stub is next used. */
 void stub_put(struct stub *s);
 /* SIGKILL; the slot is empty then. */

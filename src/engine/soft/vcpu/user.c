@@ -104,13 +104,13 @@ static void space_evict(void)
         space_release(oldest);
 }
 
-static struct stub *stub_or_crash(struct vcpu *v)
+static struct stub *stub_or_crash(struct vcpu *v, uint8_t kind)
 {
-    struct stub *s = stub_get();
+    struct stub *s = stub_get(kind);
 
     if (!s) {
         space_evict();
-        s = stub_get();
+        s = stub_get(kind);
     }
     if (!s)
         env_domain_crash(v, "no stub process for a guest program: the stub maker has failed");
@@ -120,17 +120,19 @@ static struct stub *stub_or_crash(struct vcpu *v)
 /* The stub is dead or its memory is in an unknown state: go on with another, empty one. */
 static void space_rebuild(struct vcpu *v, struct space *sp)
 {
+    uint8_t kind = sp->stub->kind;
+
     user_fpu_rescue(sp->stub);
     user_tlb_forget(sp);
     sp->windows = false;
     stub_kill(sp->stub);
     sp->stub = NULL;
-    sp->stub = stub_or_crash(v);
+    sp->stub = stub_or_crash(v, kind);
 }
 
-static struct space *space_new(struct vcpu *v)
+static struct space *space_new(struct vcpu *v, uint8_t kind)
 {
-    struct stub *s = stub_or_crash(v);
+    struct stub *s = stub_or_crash(v, kind);
     struct space *sp = spaces;
 
     while (sp->root != INVALID_MFN)
@@ -144,25 +146,47 @@ static void prefetch(const struct vcpu *v, struct space *sp)
 {
     uint32_t ignored;
 
-    if (v->rip < STUB_USER_END && !user_in_stub(v->rip))
+    if (v->rip < STUB_USER_END && !stub_is_at(sp->stub->kind, v->rip))
         user_tlb_fill(sp, v->rip, ACCESS_EXEC, &ignored);
-    if (v->gpr[RSP] < STUB_USER_END && !user_in_stub(v->gpr[RSP]))
+    if (v->gpr[RSP] < STUB_USER_END && !stub_is_at(sp->stub->kind, v->gpr[RSP]))
         user_tlb_fill(sp, v->gpr[RSP], ACCESS_READ, &ignored);
+}
+
+static uint8_t kind_of_stub(enum stub_place place)
+{
+    return place == PLACE_ASIDE || place == PLACE_ASIDE_PARTLY ? STUB_WANT_ASIDE : STUB_WANT_LOW;
+}
+
+bool user_has_place(const struct vcpu *v)
+{
+    enum stub_place place = user_tlb_place(v->cr3_user);
+
+    return place == PLACE_LOW || place == PLACE_ASIDE;
+}
+
+bool user_can_begin(const struct vcpu *v)
+{
+    return !stub_is_at(kind_of_stub(user_tlb_place(v->cr3_user)), v->rip);
 }
 
 /* The space of v's user mode, up to date. */
 static struct space *space_enter(struct vcpu *v)
 {
+    uint8_t kind = kind_of_stub(user_tlb_place(v->cr3_user));
     struct space *sp = current;
 
-    if (!sp || sp->root != v->cr3_user) {
+    if (!sp || sp->root != v->cr3_user || sp->stub->kind != kind) {
         if (current)
             space_leave(current);
         sp = space_find(v->cr3_user);
+        if (sp && sp->stub->kind != kind) {
+            space_release(sp);
+            sp = NULL;
+        }
         if (sp) {
             sp->stale = true;
         } else {
-            sp = space_new(v);
+            sp = space_new(v, kind);
             prefetch(v, sp);
         }
         current = sp;
@@ -306,12 +330,12 @@ static void note_watched(gva_t va, enum access access)
         }
 }
 
-/* At an address of the stub's there is nothing of the program's: those that have something there
- * do not come here (program.c), but for 32-bit code. */
+/* Programs that have something where the stub is do not come here (program.c), but for 32-bit code
+ * without a place for one. */
 static enum user_stop stub_place_stop(const struct space *sp, gva_t va, uint32_t claim,
                                       struct fault *f)
 {
-    if (user_tlb_maps_low(sp->root))
+    if (user_tlb_maps(sp->root, va))
         return fault_stop(f, VEC_GP, true, 0);
     return page_fault_stop(f, va, claim & (PF_W | PF_I));
 }
@@ -329,7 +353,7 @@ static enum user_stop on_page_fault(struct vcpu *v, struct space *sp, gva_t va, 
             return fault_stop(f, VEC_GP, true, 0);
         return page_fault_stop(f, va, claim & (PF_W | PF_I));
     }
-    if (user_in_stub(va))
+    if (stub_is_at(sp->stub->kind, va))
         return stub_place_stop(sp, va, claim, f);
     if (in_patch_windows(sp, va, access)) {
         space_restart(sp); /* it has unmapped them, which is its own loss */

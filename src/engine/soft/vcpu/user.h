@@ -22,9 +22,17 @@ enum user_stop {
 /* Take over the zygote's pool. Called once, before the jail closes. */
 int user_init(void);
 
+/* Is there a place for a stub in v's user address space, and no page there that it could not map?
+ */
+bool user_has_place(const struct vcpu *v);
+
+/* Can a stub execute what is at v->rip, even so? */
+bool user_can_begin(const struct vcpu *v);
+
 /* Run user code from v's registers (v->user_mode, v->cr3_user) until it stops. Returns with
  * all registers, rflags, fs_base, gs_base (the active one = user's) and selectors in v.
- * Page faults that the page tables allow are resolved inside. */
+ * Page faults that the page tables allow are resolved inside. Where user_has_place() is false, the
+ * program gets #GP for what it has where the stub is. */
 enum user_stop user_run(struct vcpu *v, struct fault *ret_fault);
 
 /* TLB duties, by page-table root. flush: every mapping of the address space whose entry

@@ -73,7 +73,7 @@ static void image_fetch(void)
         image_init();
         return;
     }
-    at = __atomic_load_n(&owner->x->fpu_at, __ATOMIC_RELAXED);
+    at = __atomic_load_n(&owner->x->fpu_at, __ATOMIC_RELAXED) - stub_by(owner);
     if (at < STUB_X || at > STUB_X + STUB_X_SIZE - STUB_FPU_SIZE)
         at = STUB_FPU;
     memcpy(image, (const uint8_t *)owner->x + (at - STUB_X), sizeof(image));
@@ -130,7 +130,7 @@ void user_fpu_give(struct stub *s)
         image_fetch();
         memcpy(s->x->fpu, image, sizeof(image));
     }
-    s->x->fpu_at = STUB_FPU;
+    s->x->fpu_at = STUB_FPU + stub_by(s);
     s->x->live = 0;
     user_fpu_here = 0;
     owner = s;

@@ -52,9 +52,11 @@ static uint64_t canonical(uint64_t va)
 
 static bool rip_is_possible(gva_t rip, const struct space *sp, struct fault *f)
 {
-    if (rip < STUB_USER_END && !user_in_stub(rip))
+    bool in_stub = stub_is_at(sp->stub->kind, rip);
+
+    if (rip < STUB_USER_END && !in_stub)
         return true;
-    if (rip != canonical(rip) || (user_in_stub(rip) && user_tlb_maps_low(sp->root)))
+    if (rip != canonical(rip) || (in_stub && user_tlb_maps(sp->root, rip)))
         *f = (struct fault){.vector = VEC_GP, .has_error = true};
     else
         *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = PF_U | PF_I, .cr2 = rip};
@@ -102,8 +104,8 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
     return true;
 }
 
-/* What the guest sees: its own number, unless the program has loaded another. `flat`: a null one was
- * made flat, see user_regs_store(). */
+/* What the guest sees: its own number, unless the program has loaded another. `flat`: a null one
+ * was made flat, see user_regs_store(). */
 static uint16_t guest_data(const struct stub *s, uint16_t guest, uint16_t host, bool flat)
 {
     return host_data(s, guest) == host || (flat && guest <= 3 && host == HOST_DS) ? guest : host;

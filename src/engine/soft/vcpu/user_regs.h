@@ -12,9 +12,3 @@
 bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f);
 /* The stub to v. */
 void user_regs_load(struct vcpu *v, const struct space *sp);
-
-/* Nothing of a program's can be mapped there. */
-static inline bool user_in_stub(gva_t va)
-{
-    return va < STUB_END;
-}

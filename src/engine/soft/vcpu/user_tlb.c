@@ -208,7 +208,8 @@ static bool windows_map(struct space *sp)
 
     if (sp->windows)
         return true;
-    if (sp->no_patch || leaf_table_find(sp->root, PATCH_TRAMP, &t) ||
+    if (sp->no_patch || sp->stub->kind != STUB_WANT_LOW ||
+        leaf_table_find(sp->root, PATCH_TRAMP, &t) ||
         leaf_table_find(sp->root, PATCH_TABLE - (2ul << 20), &t) ||
         leaf_table_find(sp->root, PATCH_TABLE, &t)) {
         sp->no_patch = true;
@@ -263,7 +264,7 @@ static void fill_around(struct space *sp, const struct leaf_table *t, gva_t va)
             continue;
         if (!is_it && (n->mapped & 1ull << page_in_node(at)))
             continue;
-        if (at < STUB_END)
+        if (stub_is_at(sp->stub->kind, at))
             continue;
         if (!pte_set_bits(entry, &e, PTE_A))
             continue;
@@ -275,16 +276,33 @@ static void fill_around(struct space *sp, const struct leaf_table *t, gva_t va)
     }
 }
 
-bool user_tlb_maps_low(mfn_t root)
+/* Any page of [va, end), which is within one page table. */
+static bool maps_any(mfn_t root, gva_t va, gva_t end)
 {
     struct leaf_table t;
     uint64_t any = 0;
 
-    if (!leaf_table_find(root, 0, &t))
+    if (!leaf_table_find(root, va, &t))
         return false;
-    for (unsigned int i = 0; i < STUB_END >> PAGE_SHIFT; i++)
-        any |= __atomic_load_n(&t.entries[i], __ATOMIC_RELAXED);
+    for (; va < end; va += PAGE_SIZE)
+        any |= __atomic_load_n(&t.entries[va >> PAGE_SHIFT & 511], __ATOMIC_RELAXED);
     return any & PTE_P;
+}
+
+bool user_tlb_maps(mfn_t root, gva_t va)
+{
+    return maps_any(root, va & PAGE_MASK, (va & PAGE_MASK) + PAGE_SIZE);
+}
+
+_Static_assert((STUB_GUARD ^ (STUB_END + STUB_ASIDE_BY - 1)) >> 21 == 0, "one page table");
+
+enum stub_place user_tlb_place(mfn_t root)
+{
+    if (!maps_any(root, 0, STUB_END))
+        return PLACE_LOW;
+    if (maps_any(root, STUB_GUARD, STUB_END + STUB_ASIDE_BY))
+        return PLACE_NONE;
+    return maps_any(root, 0, STUB_LOW) ? PLACE_ASIDE_PARTLY : PLACE_ASIDE;
 }
 
 bool user_tlb_fill(struct space *sp, gva_t va, enum access access, uint32_t *error)

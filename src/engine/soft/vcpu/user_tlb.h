@@ -27,8 +27,16 @@ extern struct space spaces[STUB_MAX];
  * code without PF_U. va must be a user address outside the stub area. */
 bool user_tlb_fill(struct space *sp, gva_t va, enum access access, uint32_t *error);
 
-/* Do the page tables map anything where a stub is? Then a stub cannot run that program. */
-bool user_tlb_maps_low(mfn_t root);
+/* Where can a stub be, by what the page tables map? */
+enum stub_place {
+    PLACE_LOW,
+    PLACE_ASIDE,
+    PLACE_ASIDE_PARTLY, /* but there are pages below STUB_LOW, which no stub can map */
+    PLACE_NONE,
+};
+enum stub_place user_tlb_place(mfn_t root);
+/* Is a user page mapped there? */
+bool user_tlb_maps(mfn_t root, gva_t va);
 
 /* Queue the removal of entries whose page-table entry changed since. Returns their number. */
 unsigned int user_tlb_revalidate(struct space *sp);
