@@ -36,6 +36,18 @@ static int set_text(struct config *c, const char *option, const char *text, cons
     return config_set(c, option, value_string(config_arena(c), text, strlen(text)), place, err);
 }
 
+/* One more of a list; unlike set_text() also one that is empty. */
+static int add_item(struct config *c, const char *option, const char *text, const char *place,
+                    struct err *err)
+{
+    struct arena *a = config_arena(c);
+
+    return config_set(
+        c, option,
+        value_list(a, VALUE_LIST, (const struct value *[]){value_string(a, text, strlen(text))}, 1),
+        place, err);
+}
+
 static const struct sxp_place *find_place(const struct sxp_place *places, const char *element)
 {
     for (; places->option; places++)
@@ -117,8 +129,8 @@ static int take_disk(struct config *c, const struct sxp *disk, const char *where
     const char *backend = value_of(disk, "backend"), *dev = value_of(disk, "dev");
     size_t plain = strlen(dev);
 
-    if (value_of(disk, "spec")[0])
-        return set_text(c, "disk", value_of(disk, "spec"), where, err);
+    if (sxp_find(disk, "spec"))
+        return add_item(c, "disk", value_of(disk, "spec"), where, err);
     /* A running domain's says "xvda:disk". */
     if (plain > 5 && strcmp(dev + plain - 5, ":disk") == 0)
         plain -= 5;
@@ -144,11 +156,7 @@ static int take_keyed(struct config *c, const char *option, const struct sxp *de
         if (strlen(text) > DEVICE_MAX)
             return err_set(err, EINVAL, "%s: this device's description is too long", where);
     }
-    return config_set(
-        c, option,
-        value_list(config_arena(c), VALUE_LIST,
-                   (const struct value *[]){value_string(config_arena(c), text, strlen(text))}, 1),
-        where, err);
+    return add_item(c, option, text, where, err);
 }
 
 static int take_pci(struct config *c, const struct sxp *pci, const char *where, struct err *err)

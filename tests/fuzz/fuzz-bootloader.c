@@ -7,21 +7,13 @@
  * Whatever it is: memory is bounded, and every entry that is left boots a kernel.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bootloader/search.h"
+#include "fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
 
 static int read_file(void *arg, const char *path, size_t max, char **ret, size_t *ret_len)
 {

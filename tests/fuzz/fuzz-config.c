@@ -5,7 +5,7 @@
  * file, anything else the rest is a file.
  *
  * Whatever it is: an error names the file; what is accepted can be printed as an S-expression,
- * and that is accepted and prints as the same.
+ * and that is accepted and prints as the same. It is a domain's document, or there is a sentence.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,16 +15,9 @@
 #include "base/json.h"
 #include "config/domain_config.h"
 #include "config/domain_sxp.h"
+#include "fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
 
 /* The S-expression of a loaded config as text, to be freed; NULL when its values do not fit
  * together. */
@@ -85,6 +78,20 @@ static int load(struct config *c, const char *text, size_t size, struct err *err
     return config_load_text(c, "file", newline + 1, size - (size_t)(newline + 1 - text), err);
 }
 
+/* Devices and all the rest of a domain's document; the host has none of the files. */
+static void check_document(struct config *c)
+{
+    struct err err = {0};
+    json_t *doc = NULL;
+
+    must(domain_config_check_devices(c, &err) == 0 || err.msg[0], "an error has a sentence");
+    if (domain_config_make(c, true, &doc, &err) == 0)
+        must(json_is_object(doc), "a document");
+    else
+        must(err.msg[0], "an error has a sentence");
+    json_decref(doc);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct config *c = config_new();
@@ -97,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (text)
             check_round_trip(text);
         free(text);
+        check_document(c);
     } else {
         must(err.msg[0] && !strchr(err.msg, '\n'), "an error is one sentence");
         must(rc == -EAGAIN || strncmp(err.msg, "file", 4) == 0, "an error names the file");

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "fuzz_input.h"
 #include "xenstore/conn.h"
 #include "xenstore/domains.h"
 
@@ -26,14 +27,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct store store;
 static struct conn *conns[NR_CONNS];
-
-static void must(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
 
 /* --- what comes out --------------------------------------------------------------------- */
 

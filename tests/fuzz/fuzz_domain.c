@@ -4,23 +4,13 @@
  */
 #include "fuzz_domain.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "backend/console.h"
 #include "base/log.h"
 #include "domain/hypercall.h"
+#include "fuzz_input.h"
 
 static struct dom_shared shared;
-static struct run run_page;
-
-void must(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
+static struct run run_pages[DOMAIN_MAX_VCPUS];
 
 void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
 {
@@ -33,7 +23,8 @@ bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)
 
 struct run *engine_run_page(struct engine *e, unsigned int vcpu)
 {
-    return &run_page;
+    must(vcpu < DOMAIN_MAX_VCPUS, "a vCPU that there is");
+    return &run_pages[vcpu];
 }
 
 void engine_pins_write(struct engine *e, mfn_t first, const uint8_t *levels, size_t n)

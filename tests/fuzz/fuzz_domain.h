@@ -7,8 +7,6 @@
 
 #include "domain/domain.h"
 
-/* Ends the program, as a finding, if it does not hold. */
-void must(bool holds, const char *what);
 /* Make *d, of `pages` frames; the console's and the store's page are frames of it. Its log goes
  * nowhere. Once for each process. */
 void fuzz_domain_init(struct domain *d, mfn_t pages, mfn_t console, mfn_t store);

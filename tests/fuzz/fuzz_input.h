@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * fuzz_input.h - a fuzzer's input, taken piece by piece.
+ * fuzz_input.h - a fuzzer's input, taken piece by piece, and what must hold whatever it is.
  */
 #pragma once
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/types.h"
+
+/* Ends the program, as a finding, if it does not hold. */
+static inline void must(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "violated: %s\n", what);
+    abort();
+}
 
 struct input {
     const uint8_t *at;
