@@ -4,8 +4,8 @@
  * place behave as on a processor: everything that touches rsp, rip-relative operands, far and
  * near indirect branches, enter and leave, push and pop of memory, xlat, cmpxchg16b, bit
  * strings with large offsets, flags through lahf, popf and sahf, conditional branches of all
- * kinds, loop and jrcxz, segment-prefixed operands, nops with operands, TSC_AUX; what is not
- * for ring 3, undefined or without an address raises its exception.
+ * kinds, loop and jrcxz, segment-prefixed operands, nops with operands, TSC_AUX, selectors; what is
+ * not for ring 3, undefined or without an address raises its exception.
  *
  * Blind spots: a sample, not a proof; tests/engine compares generated sequences.
  */
@@ -186,6 +186,36 @@ static void check_processor_number(void)
     CHECK_EQ(shadow, 5, "rdssp without shadow stacks");
 }
 
+/* As a context switch does it: into 16 bits of a register, and a null selector into fs. */
+static void check_selectors(void)
+{
+    const uint32_t fs_base = 0xc0000100;
+    uint64_t a = 0x1122334455667788, b = a, base_low = 1, sel;
+
+    asm volatile("mov %%cs, %w0" : "+r"(a));
+    CHECK_EQ(a, 0x1122334455660000 | FLAT_KERNEL_CS, "cs in 16 bits");
+    asm volatile("mov %0, %%r10\n mov %%ss, %%r10w\n mov %%r10, %0" : "+r"(b) : : "r10");
+    CHECK_EQ(b, 0x1122334455660000 | FLAT_KERNEL_SS, "ss in 16 bits of r10");
+    asm volatile("mov $-1, %0\n mov %%ds, %k0" : "=r"(sel));
+    CHECK_EQ(sel >> 16, 0, "the upper half of ds in 32 bits");
+    for (unsigned int i = 0; i < 3; i++) {
+        asm volatile("wrmsr" : : "c"(fs_base), "a"(0x1000), "d"(0));
+        if (i == 0)
+            asm volatile("mov %0, %%fs" : : "a"(0x70000));
+        else if (i == 1)
+            asm volatile("xor %%ecx, %%ecx\n mov %%ecx, %%fs" : : : "rcx");
+        else
+            asm volatile("mov $0x10000, %%r9d\n mov %%r9d, %%fs" : : : "r9");
+        asm volatile("rdmsr" : "=a"(base_low) : "c"(fs_base) : "rdx");
+        CHECK_EQ(base_low, 0, "the base of a null fs");
+    }
+    asm volatile("mov $-1, %0\n mov %%fs, %k0" : "=r"(sel));
+    CHECK_EQ(sel, 0, "fs");
+    trap_reset();
+    asm volatile(EX_TRY("mov %0, %%fs") : : "r"(0xf000));
+    CHECK_EQ(last_trap.vector, 13, "fs with a selector beyond the table");
+}
+
 static void check_refused(void)
 {
     static uint8_t zero[16];
@@ -236,5 +266,6 @@ void test_main(void)
     check_branches();
     check_operands();
     check_processor_number();
+    check_selectors();
     check_refused();
 }

@@ -4,8 +4,8 @@
  * vector and mask registers for emulate_gather.c.
  *
  * The vCPU's FPU state is fetched into this process's registers, then the instruction is
- * executed natively on a buffer of ours, limited to the guest's XCR0. What is to be restored
- * is checked first, so that the native instruction cannot fault.
+ * executed natively, limited to the guest's XCR0. What is to be restored is copied and checked
+ * first, so that the native instruction cannot fault.
  */
 #include "engine/soft/vcpu/emulate_xsave.h"
 
@@ -25,14 +25,14 @@
 
 static uint8_t area[PAGE_SIZE] __attribute__((aligned(64)));
 
-static void native_xsave(uint64_t mask, bool wide)
+static void native_xsave(uint8_t *to, uint64_t mask, bool wide)
 {
     uint32_t lo = (uint32_t)mask, hi = mask >> 32;
 
     if (wide)
-        __asm__ volatile("xsave64 %0" : "+m"(area) : "a"(lo), "d"(hi) : "memory");
+        __asm__ volatile("xsave64 %0" : "+m"(*to) : "a"(lo), "d"(hi) : "memory");
     else
-        __asm__ volatile("xsave %0" : "+m"(area) : "a"(lo), "d"(hi) : "memory");
+        __asm__ volatile("xsave %0" : "+m"(*to) : "a"(lo), "d"(hi) : "memory");
 }
 
 static void native_xrstor(uint64_t mask, bool wide)
@@ -45,12 +45,12 @@ static void native_xrstor(uint64_t mask, bool wide)
         __asm__ volatile("xrstor %0" : : "m"(area), "a"(lo), "d"(hi) : "memory");
 }
 
-static void native_fxsave(bool wide)
+static void native_fxsave(uint8_t *to, bool wide)
 {
     if (wide)
-        __asm__ volatile("fxsave64 %0" : "=m"(area) : : "memory");
+        __asm__ volatile("fxsave64 %0" : "+m"(*to) : : "memory");
     else
-        __asm__ volatile("fxsave %0" : "=m"(area) : : "memory");
+        __asm__ volatile("fxsave %0" : "+m"(*to) : : "memory");
 }
 
 static void native_fxrstor(bool wide)
@@ -83,7 +83,7 @@ static uint32_t mxcsr_mask(void)
     static uint32_t mask;
 
     if (!mask) {
-        native_fxsave(true);
+        native_fxsave(area, true);
         mask = get32(MXCSR_MASK_OFFSET);
         if (!mask)
             mask = MXCSR_MASK_DEFAULT;
@@ -101,12 +101,39 @@ static enum emu_result read_area(struct emu *e, uint32_t from, uint32_t to)
     return env_read(e->v, e->ea + from, area + from, to - from, e->f) ? EMU_FAULT : EMU_OK;
 }
 
+/* *whole: where it is, if its pages are neighbours in memory. */
+static enum emu_result find_area(struct emu *e, uint32_t size, uint8_t **whole)
+{
+    gva_t next = (e->ea | ~PAGE_MASK) + 1;
+    uint8_t *second;
+
+    *whole = env_translate(e->v, e->ea, ACCESS_WRITE, e->f);
+    if (!*whole)
+        return EMU_FAULT;
+    if (next - e->ea >= size)
+        return EMU_OK;
+    second = env_translate(e->v, next, ACCESS_WRITE, e->f);
+    if (!second)
+        return EMU_FAULT;
+    if (second != *whole + (next - e->ea))
+        *whole = NULL;
+    return EMU_OK;
+}
+
+/* An area in pieces is read first, so that what the instruction leaves alone stays. */
 static enum emu_result do_fxsave(struct emu *e, bool wide)
 {
-    /* Bytes 464 to 511 are software's; fxsave does not write them. */
+    uint8_t *guest;
+
+    if (find_area(e, FXSAVE_SIZE, &guest))
+        return EMU_FAULT;
+    if (guest) {
+        native_fxsave(guest, wide);
+        return EMU_OK;
+    }
     if (read_area(e, 0, FXSAVE_SIZE))
         return EMU_FAULT;
-    native_fxsave(wide);
+    native_fxsave(area, wide);
     return write_area(e, FXSAVE_SIZE);
 }
 
@@ -122,14 +149,33 @@ static enum emu_result do_fxrstor(struct emu *e, bool wide)
     return EMU_OK;
 }
 
-/* The area is read first, so that what the instruction leaves alone stays. */
+/* cpuid_xsave_size() of the components that were asked for last. */
+static uint32_t size_of(uint64_t components)
+{
+    static uint64_t known = ~0ull;
+    static uint32_t size;
+
+    if (components != known)
+        size = cpuid_xsave_size(components);
+    known = components;
+    return size;
+}
+
+/* As do_fxsave(). */
 static enum emu_result do_xsave(struct emu *e, uint64_t mask, bool wide)
 {
-    uint32_t size = cpuid_xsave_size(mask);
+    uint32_t size = size_of(mask);
+    uint8_t *guest;
 
+    if (find_area(e, size, &guest))
+        return EMU_FAULT;
+    if (guest) {
+        native_xsave(guest, mask, wide);
+        return EMU_OK;
+    }
     if (read_area(e, 0, size))
         return EMU_FAULT;
-    native_xsave(mask, wide);
+    native_xsave(area, mask, wide);
     return write_area(e, size);
 }
 
@@ -146,7 +192,7 @@ static enum emu_result do_xrstor(struct emu *e, uint64_t mask, bool wide)
             return emu_gp(e, 0);
     if ((mask & XSTATE_MXCSR) && (get32(MXCSR_OFFSET) & ~known))
         return emu_gp(e, 0);
-    size = cpuid_xsave_size(mask & get64(HEADER_OFFSET));
+    size = size_of(mask & get64(HEADER_OFFSET));
     if (size > HEADER_END && read_area(e, HEADER_END, size))
         return EMU_FAULT;
     native_xrstor(mask, wide);
@@ -223,9 +269,9 @@ static void save_vectors(void)
 {
     memset(area, 0, sizeof(area));
     if (vector_components())
-        native_xsave(vector_components(), true);
+        native_xsave(area, vector_components(), true);
     else
-        native_fxsave(true);
+        native_fxsave(area, true);
 }
 
 void vector_get(unsigned int n, uint8_t value[VECTOR_MAX])

@@ -166,15 +166,16 @@ void env_tlb_invlpg_others(struct vcpu *v, uint64_t mask, gva_t va)
 static bool same_kernel_half(mfn_t a, mfn_t b)
 {
     const uint64_t *x, *y;
+    uint64_t differ = 0;
 
     if (a >= shared->nr_frames || b >= shared->nr_frames)
         return false;
     x = ram_linear(a);
     y = ram_linear(b);
-    for (unsigned int i = 272; i < 512; i++)
-        if ((x[i] ^ y[i]) & ~(PTE_A | PTE_D))
-            return false;
-    return true;
+    for (unsigned int i = 272; i < 512; i += 4)
+        differ |=
+            (x[i] ^ y[i]) | (x[i + 1] ^ y[i + 1]) | (x[i + 2] ^ y[i + 2]) | (x[i + 3] ^ y[i + 3]);
+    return !(differ & ~(PTE_A | PTE_D));
 }
 
 void env_set_cr3(struct vcpu *v, mfn_t root)

@@ -120,25 +120,25 @@ static struct local_space *space_new(mfn_t root)
     return s;
 }
 
-/* As user_tlb.c: rights and frame, and A and D where they were cleared. */
-static bool page_is_current(const struct local_space *s, const struct page *p)
+/* As user_tlb.c: rights and frame, and A and D where they were cleared. *region: walk_series(). */
+static bool page_is_current(const struct local_space *s, const struct page *p, struct walk *w,
+                            gva_t *region)
 {
-    struct walk w;
-    uint32_t error;
-
-    if (walk(s->root, p->va, p->exec ? ACCESS_EXEC : ACCESS_READ, &w, &error))
+    if (walk_series(s->root, p->va, w, region))
         return false;
-    if (((w.pte ^ p->pte) & RIGHTS) || (p->writable && !w.writable))
+    if (((w->pte ^ p->pte) & RIGHTS) || (p->writable && !w->writable) || (p->exec && !w->exec))
         return false;
-    return !(p->pte & ~w.pte & (PTE_A | (p->writable ? PTE_D : 0)));
+    return !(p->pte & ~w->pte & (PTE_A | (p->writable ? PTE_D : 0)));
 }
 
 static void space_revalidate(struct local_space *s)
 {
     bool same = s->nr_pages <= PAGES;
+    gva_t region = WALK_NO_REGION;
+    struct walk w;
 
     for (uint32_t i = 0; same && i < s->nr_pages; i++)
-        same = page_is_current(s, &s->pages[i]);
+        same = page_is_current(s, &s->pages[i], &w, &region);
     if (!same)
         space_renew(s);
 }
@@ -200,12 +200,14 @@ void local_flush(mfn_t root)
 
 void local_invlpg(mfn_t root, gva_t va)
 {
+    gva_t region = WALK_NO_REGION;
     const struct page *p;
+    struct walk w;
 
     if (!current || current->root != root)
         return;
     p = page_find(current, va);
-    if (p ? !page_is_current(current, p) : current->nr_pages > PAGES)
+    if (p ? !page_is_current(current, p, &w, &region) : current->nr_pages > PAGES)
         space_renew(current);
 }
 

@@ -461,21 +461,74 @@ static bool rewrite_memory(const struct insn *in, const uint8_t *bytes, uint64_t
     return emit_reencoded(in, bytes, &e);
 }
 
-static bool rewrite_mov_seg(const struct insn *in)
+/* mov reg32, sel16: the upper half becomes 0, as Xen's does. With a 66 prefix mov reg16, sel16. */
+static void emit_load_selector(const struct insn *in, const uint16_t *sel)
 {
-    const uint16_t *const sel[] = {&vcpu.es, &vcpu.cs, &vcpu.ss, &vcpu.ds, &vcpu.fs, &vcpu.gs};
-
-    /* Only reading one into a register is common (context switch): movzx reg32, [abs32]. */
-    if (in->map || in->opcode != 0x8c || in->mem || (in->reg & 7) > 5 || in->prefix_66 ||
-        in->rm == RSP)
-        return false;
+    if (in->prefix_66)
+        emit_8(0x66);
     if (in->rm >> 3)
         emit_8(0x44);
-    emit_8(0x0f);
-    emit_8(0xb7);
+    if (in->prefix_66) {
+        emit_8(0x8b);
+    } else {
+        emit_8(0x0f);
+        emit_8(0xb7);
+    }
     emit_8(4 | (in->rm & 7u) << 3);
     emit_8(0x25);
-    emit_32(emit_abs(sel[in->reg & 7]));
+    emit_32(emit_abs(sel));
+}
+
+/* A null selector in fs, as kernels load between threads, needs no descriptor. */
+static bool rewrite_clear_fs(const struct insn *in, uint64_t pc, struct cache_insn *record)
+{
+    uint8_t *null;
+
+    record->fixup |= FIX_RCX;
+    emit_store(RCX, &soft.rcx);
+    emit_8(in->rm >> 3 ? 0x41 : 0x40); /* movzx ecx, reg16 */
+    emit_8(0x0f);
+    emit_8(0xb7);
+    emit_8(0xc8 | (in->rm & 7u));
+    null = emit_jump_short(0xe3); /* jrcxz */
+    emit_load(RCX, &soft.rcx);
+    emit_exit(pc, SOFT_EMULATE);
+    emit_land(null);
+    emit_8(0x66); /* mov [fs], cx */
+    emit_8(0x89);
+    emit_8(0x0c);
+    emit_8(0x25);
+    emit_32(emit_abs(&vcpu.fs));
+    emit_store(RCX, &vcpu.fs_base);
+    emit_load(RCX, &soft.rcx);
+    return true;
+}
+
+/* What a context switch does with selectors. */
+static bool rewrite_mov_seg(const struct insn *in, uint64_t pc, struct cache_insn *record)
+{
+    const uint16_t *const sel[] = {&vcpu.es, &vcpu.cs, &vcpu.ss, &vcpu.ds, &vcpu.fs, &vcpu.gs};
+    unsigned int segment = in->reg & 7;
+
+    if (in->map || in->mem || segment >= ARRAY_SIZE(sel) || in->rm == RSP)
+        return false;
+    if (in->opcode == 0x8e)
+        return sel[segment] == &vcpu.fs && rewrite_clear_fs(in, pc, record);
+    emit_load_selector(in, sel[segment]);
+    return true;
+}
+
+/* TSC_AUX is the guest's. If a signal comes between the two, all of it is done again. */
+static bool rewrite_rdtscp(const struct insn *in)
+{
+    if (in->map != 1 || in->opcode != 0x01 || in->mem || (in->reg & 7) != 7 || (in->rm & 7) != 1)
+        return false;
+    emit_8(0x0f);
+    emit_8(0x31);
+    emit_8(0x8b); /* mov ecx, [tsc_aux] */
+    emit_8(0x0c);
+    emit_8(0x25);
+    emit_32(emit_abs(&vcpu.tsc_aux));
     return true;
 }
 
@@ -546,10 +599,13 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
         ok = rewrite_string(in, bytes, pc, record);
         break;
     case INSN_MOV_SEG:
-        ok = rewrite_mov_seg(in);
+        ok = rewrite_mov_seg(in, pc, record);
         break;
     case INSN_COPY:
         ok = rewrite_memory(in, bytes, pc, record);
+        break;
+    case INSN_EMULATE:
+        ok = rewrite_rdtscp(in);
         break;
     default:
         ok = false;

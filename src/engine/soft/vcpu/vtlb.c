@@ -54,6 +54,8 @@ struct entry {
 };
 
 struct soft_tlb_entry soft_tlb[1 << SOFT_TLB_BITS];
+static uint8_t filled[32];     /* the entries of it that are in use */
+static unsigned int nr_filled; /* > ARRAY_SIZE(filled): more than there is room for */
 
 /* The kernel's slots of the level-4 table, as all entries have been compared with. */
 #define TOP_FIRST 272
@@ -84,13 +86,22 @@ void vtlb_init(void)
     entries = meta_alloc(MAX_ENTRIES * sizeof(*entries));
     vcpu_frame_flags = meta_alloc(frames);
     shared_frames = (uint16_t *)V_FRAMES;
+    nr_filled = ~0u;
     soft_tlb_clear();
 }
 
+/* Most are cleared with a few entries in use: between two switches of threads. */
 void soft_tlb_clear(void)
 {
-    for (unsigned int i = 0; i < ARRAY_SIZE(soft_tlb); i++)
-        soft_tlb[i].tag_read = soft_tlb[i].tag_write = ~0ull;
+    bool listed = nr_filled <= ARRAY_SIZE(filled);
+    unsigned int n = listed ? nr_filled : ARRAY_SIZE(soft_tlb);
+
+    for (unsigned int i = 0; i < n; i++) {
+        struct soft_tlb_entry *e = &soft_tlb[listed ? filled[i] : i];
+
+        e->tag_read = e->tag_write = ~0ull;
+    }
+    nr_filled = 0;
 }
 
 static void soft_tlb_drop(gva_t va)
@@ -592,6 +603,8 @@ static void *fill_soft_tlb(gva_t va, const struct walk *w)
 
     if (breakpoints_in_page(&vcpu, va))
         return (void *)(V_RAM + (mfn << PAGE_SHIFT) + (va & ~PAGE_MASK));
+    if (t->tag_read == ~0ull && nr_filled++ < ARRAY_SIZE(filled))
+        filled[nr_filled - 1] = (uint8_t)(t - soft_tlb);
     t->tag_read = va & PAGE_MASK;
     t->tag_write = rw ? va & PAGE_MASK : ~0ull;
     t->delta = V_RAM + (mfn << PAGE_SHIFT) - (va & PAGE_MASK);

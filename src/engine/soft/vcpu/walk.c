@@ -30,46 +30,68 @@ static bool canonical(gva_t va)
     return (uint64_t)((int64_t)(va << 16) >> 16) == va;
 }
 
-int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error)
+/* The levels above the leaf: fills upper*, table. */
+static int walk_uppers(mfn_t root, gva_t va, struct walk *ret)
 {
     mfn_t table = root;
     uint64_t rights = PTE_RW, nx = 0, e;
-    uint64_t *entry;
 
-    *error = access == ACCESS_WRITE ? PF_W : access == ACCESS_EXEC ? PF_I : 0;
-    if (!canonical(va))
-        return -1;
-    for (int shift = 39;; shift -= 9) {
+    for (int shift = 39; shift > PAGE_SHIFT; shift -= 9) {
         if (table >= shared->nr_frames)
             return -1;
-        entry = (uint64_t *)ram_linear(table) + (va >> shift & 511);
-        e = __atomic_load_n(entry, __ATOMIC_RELAXED);
-        if (!(e & PTE_P))
+        e = __atomic_load_n((uint64_t *)ram_linear(table) + (va >> shift & 511), __ATOMIC_RELAXED);
+        if (!(e & PTE_P) || (e & PTE_PS))
             return -1;
-        if (shift == PAGE_SHIFT)
-            break;
         rights &= e;
         nx |= e & PTE_NX;
-        if (e & PTE_PS)
-            return -1;
         table = PTE_FRAME(e);
         if (shift > 21)
             ret->upper[shift == 30] = table;
     }
-    if (!frame_exists(PTE_FRAME(e)))
+    if (table >= shared->nr_frames)
         return -1;
-    ret->entry = entry;
-    ret->pte = e;
     ret->table = table;
     ret->upper_rw = rights & PTE_RW;
     ret->upper_exec = !nx;
-    ret->writable = rights & e & PTE_RW;
-    ret->exec = !nx && !(e & PTE_NX);
+    return 0;
+}
+
+/* The entry for va in ret->table. */
+static int walk_leaf(gva_t va, struct walk *ret)
+{
+    uint64_t *entry = (uint64_t *)ram_linear(ret->table) + (va >> PAGE_SHIFT & 511);
+    uint64_t e = __atomic_load_n(entry, __ATOMIC_RELAXED);
+
+    if (!(e & PTE_P) || !frame_exists(PTE_FRAME(e)))
+        return -1;
+    ret->entry = entry;
+    ret->pte = e;
+    ret->writable = ret->upper_rw && (e & PTE_RW);
+    ret->exec = ret->upper_exec && !(e & PTE_NX);
+    return 0;
+}
+
+int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error)
+{
+    *error = access == ACCESS_WRITE ? PF_W : access == ACCESS_EXEC ? PF_I : 0;
+    if (!canonical(va) || walk_uppers(root, va, ret) || walk_leaf(va, ret))
+        return -1;
     if ((access == ACCESS_WRITE && !ret->writable) || (access == ACCESS_EXEC && !ret->exec)) {
         *error |= PF_P;
         return -1;
     }
     return 0;
+}
+
+int walk_series(mfn_t root, gva_t va, struct walk *ret, gva_t *region)
+{
+    if (*region != va >> 21) {
+        *region = WALK_NO_REGION;
+        if (!canonical(va) || walk_uppers(root, va, ret))
+            return -1;
+        *region = va >> 21;
+    }
+    return walk_leaf(va, ret);
 }
 
 bool pte_set_bits(uint64_t *entry, uint64_t *pte, uint64_t bits)

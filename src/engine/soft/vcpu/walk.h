@@ -61,6 +61,11 @@ struct walk {
  * well. Does not set A/D. Knows nothing of FRAME_PT. */
 int walk(mfn_t root, gva_t va, enum access access, struct walk *ret, uint32_t *error);
 
+/* A walk to read va, one of several in a row between which no guest code of this vCPU's runs: pages
+ * of one level-1 table need only one walk. *region is WALK_NO_REGION before the first. 0 or -1. */
+#define WALK_NO_REGION (~(gva_t)0)
+int walk_series(mfn_t root, gva_t va, struct walk *ret, gva_t *region);
+
 /* Set bits (A and D) in an entry as the hardware would: only while it still is `*pte` but for
  * these. *pte follows. False: another vCPU has changed the entry. */
 bool pte_set_bits(uint64_t *entry, uint64_t *pte, uint64_t bits);
