@@ -2,7 +2,7 @@
 """Shared by all pytest suites: where things are, one guest per test, what runs when.
 
 Tests marked `slow` run only with --slow. A test that needs something the host has not got
-skips and says what. XENOLITH_MACHINE=qemu runs the boot tests in QEMU instead: a check of
+skips and says what. XENOLITH_PATIENCE=N makes time limits longer. XENOLITH_MACHINE=qemu runs the boot tests in QEMU instead: a check of
 the tests themselves.
 """
 
@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(TOP, "scripts"))
 # pylint: disable=wrong-import-position
 from guestkit import BUILD, SCRIPTS, XM, GuestkitError  # noqa: E402
 from guestkit.machine import Machine, explain, fetch_kernel  # noqa: E402
+from patience import stretch_limits  # noqa: E402
 
 MACHINE = os.environ.get("XENOLITH_MACHINE", "xm")
 
@@ -27,6 +28,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    stretch_limits()
     config.addinivalue_line("markers", "slow: takes long; runs with --slow")
 
 

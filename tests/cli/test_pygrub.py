@@ -305,11 +305,11 @@ def test_rights(pygrub, tree, tmp_path):
 def test_menu_timeout(pygrub, tree, tmp_path):
     image = disks.ext2(tmp_path / "image", tree({
         **FILES, "boot/grub/menu.lst": MENU.replace("timeout 5", "timeout 2")}))
-    start = time.monotonic()
+    start = time.perf_counter()
     child = spawn(pygrub, image)
     child.expect("in  2 seconds")
     child.expect("kernel /boot/vmlinuz-2")
-    assert time.monotonic() - start > 1.5
+    assert time.perf_counter() - start > 1.5
     child = spawn(pygrub, image, "-q")
     assert child.expect(["kernel /boot/vmlinuz-2", "pyGRUB"]) == 0
 
