@@ -148,6 +148,11 @@ unsigned int user_watch_end(struct user_access ret[USER_WATCH_MAX])
     return 0;
 }
 
+bool user_can_begin(const struct vcpu *v)
+{
+    return true;
+}
+
 bool user_kick(void)
 {
     return false;
