@@ -169,7 +169,7 @@ static enum emu_result priv_0f01(struct emu *e)
         v->gpr[RCX] = v->tsc_aux;
         return EMU_OK;
     }
-    return emu_gp(e, 0); /* lgdt lidt lmsw invlpg swapgs monitor mwait */
+    return emu_gp(e, 0); /* lgdt lidt lmsw invlpg swapgs */
 }
 
 static enum emu_result move_cr(struct emu *e)

@@ -314,7 +314,7 @@ static void run_user(struct vcpu *v)
         loop_system_call(v, stop);
         break;
     case USER_FAULT:
-        if (((f.vector == VEC_GP && !f.error) || f.vector == VEC_UD) && step_user_refused(v))
+        if (step_user_refused(v, &f))
             break;
         if (f.vector == VEC_PF && step_user_high(v, &f))
             break;

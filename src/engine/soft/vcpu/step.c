@@ -367,13 +367,27 @@ static bool is_emulated_for_user(const struct insn *in)
     }
 }
 
-bool step_user_refused(struct vcpu *v)
+/* The segments of these are the guest's, not the host's. */
+static bool is_far_branch(struct vcpu *v, const struct insn *in)
 {
+    if (in->map || !segment_is_64bit_code(v))
+        return false;
+    return in->cls == INSN_IRET ||
+           (in->cls == INSN_EMULATE &&
+            (in->opcode == 0xca || in->opcode == 0xcb || in->opcode == 0xff));
+}
+
+bool step_user_refused(struct vcpu *v, const struct fault *f)
+{
+    bool plain = f->vector == VEC_UD || (f->vector == VEC_GP && !f->error);
     uint8_t bytes[INSN_MAX];
     struct fault ignored;
     struct insn in;
 
-    if (fetch_decode(v, v->rip, &in, bytes, &ignored) <= 0 || !is_emulated_for_user(&in))
+    if (!plain && f->vector != VEC_GP && f->vector != VEC_NP && f->vector != VEC_SS)
+        return false;
+    if (fetch_decode(v, v->rip, &in, bytes, &ignored) <= 0 ||
+        !(is_far_branch(v, &in) || (plain && is_emulated_for_user(&in))))
         return false;
     /* 32-bit code has the same encodings, apart from REX and the size of rsi and rdi. */
     if (!segment_is_64bit_code(v) && (in.rex || in.opcode < 0x70))

@@ -28,9 +28,9 @@ void step_user(struct vcpu *v);
  * False: it is not 64-bit code. */
 bool step_user_apart(struct vcpu *v, unsigned int instructions);
 
-/* The CPU refused an instruction of user code with #GP(0) or #UD. If it is one that is emulated
- * for user mode: execute it, or deliver what it raises. False: it is not. */
-bool step_user_refused(struct vcpu *v);
+/* The CPU refused an instruction of user code. If it is one that is emulated for user mode:
+ * execute it, or deliver what it raises. False: it is not. */
+bool step_user_refused(struct vcpu *v, const struct fault *f);
 
 /* User code met page fault f. If it is for an address that no stub can map (where the kernel's
  * half is, of a root that both modes share) but the guest's tables lead there: go on in software

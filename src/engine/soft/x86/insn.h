@@ -40,7 +40,7 @@ enum insn_class {
     INSN_UD,      /* ud0 ud1 ud2 and everything that is #UD for a PV guest (vmx, sysenter..) */
     INSN_EMULATE, /* needs the emulator: cpuid, rdmsr, in/out/ins/outs, cli/sti, mov cr/dr,
                      xsave family, xsetbv/xgetbv, rd/wr fs/gs base, hlt, far branches,
-                     lgdt.., clts, wbinvd, rdpmc, sysret, swapgs, invlpg, monitor... */
+                     lgdt.., clts, wbinvd, rdpmc, sysret, swapgs, invlpg... */
 };
 
 struct insn {

@@ -23,19 +23,10 @@ bool opdef_0f01(const struct insn *in, struct opdef *def)
         def->mem = reg < 4 ? MEM_10 : reg == 4 || reg == 6 ? MEM_2 : MEM_BIG;
         return reg != 5 || in->rep == 0xf3;
     }
-    def->cls = INSN_UD; /* vmx, svm, sgx, cet, uintr, tsx, pkru, clzero, monitorx ... */
+    def->cls = INSN_UD; /* vmx, svm, sgx, cet, uintr, tsx, pkru, clzero, monitor, clac ... */
     if ((in->prefix_66 || in->rep) && reg != 4 && reg != 6)
         return true;
     switch (reg << 3 | low) {
-    case 010: /* monitor */
-    case 011: /* mwait */
-        def->cls = INSN_EMULATE;
-        def->gprs = 1 << RAX | 1 << RCX | (low == 0 ? 1 << RDX : 0);
-        break;
-    case 012: /* clac */
-    case 013: /* stac */
-        def->cls = INSN_NOP;
-        break;
     case 020: /* xgetbv */
     case 021: /* xsetbv */
         def->cls = INSN_EMULATE;
