@@ -21,6 +21,8 @@
 
 /* xl's default limit: the highest port a domain may have. */
 #define MAX_PORT 1023
+/* Ports come into being in groups of this size, as in Xen; higher numbers are no ports yet. */
+#define PORT_GROUP 64
 #define HOST_DOMID 0
 #define NR_GUEST_VIRQS 24
 /* What the FIFO ABI has words for: 131072 ports. */
@@ -41,6 +43,7 @@ struct evtchn_port {
 
 struct evtchn_table {
     struct evtchn_port port[MAX_PORT + 1];
+    port_t nr_ports;                               /* of those that there are, port 0 too */
     port_t virq[DOMAIN_MAX_VCPUS][NR_GUEST_VIRQS]; /* 0 = not bound */
     bool fifo;
     unsigned int nr_array_pages;
@@ -65,7 +68,7 @@ static struct evtchn_ctx context(const struct domain *d)
 
 static struct evtchn_port *get_port(struct domain *d, port_t port)
 {
-    return port > 0 && port <= MAX_PORT ? &d->evtchn->port[port] : NULL;
+    return port > 0 && port < d->evtchn->nr_ports ? &d->evtchn->port[port] : NULL;
 }
 
 /* Bring the mirror of one port up to date. The queue an event was last on outlives the
@@ -123,6 +126,10 @@ static int alloc_port(struct domain *d, enum evtchn_kind kind, unsigned int vcpu
         *p = (struct evtchn_port){.kind = kind, .vcpu = vcpu};
         d->shared->evtchn.port[port].priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
         mirror(d, port);
+        if (port >= d->evtchn->nr_ports) {
+            d->evtchn->nr_ports = port / PORT_GROUP * PORT_GROUP + PORT_GROUP;
+            __atomic_store_n(&d->shared->evtchn.nr_ports, d->evtchn->nr_ports, __ATOMIC_SEQ_CST);
+        }
         return (int)port;
     }
     return -ENOSPC;
@@ -458,7 +465,7 @@ static int op_bind_vcpu(const struct hypercall *h, union evtchn_args *u)
 
 static int op_unmask(const struct hypercall *h, union evtchn_args *u)
 {
-    if (u->unmask.port >= EVTCHN_MAX_PORTS)
+    if (u->unmask.port >= h->d->evtchn->nr_ports)
         return -EINVAL;
     deliver(h->d, u->unmask.port, evtchn_unmask);
     return 0;

@@ -26,6 +26,7 @@ enum evtchn_kind {
 
 struct evtchn_shared {
     uint32_t fifo;                         /* 0 = 2-level ABI */
+    uint32_t nr_ports;                     /* that there are, in use or free */
     uint32_t virq_timer[EVTCHN_MAX_VCPUS]; /* port bound to VIRQ_TIMER, 0 = none */
     maddr_t vcpu_info[EVTCHN_MAX_VCPUS];   /* current struct vcpu_info of each vCPU */
     struct {

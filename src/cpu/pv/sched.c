@@ -106,7 +106,7 @@ static int64_t do_poll(struct vcpu *v, gva_t arg)
     if (hypercall_copy_from(v, ports, (gva_t)poll.ports.p, poll.nr_ports * sizeof(ports[0])))
         return -XEN_EFAULT;
     for (i = 0; i < poll.nr_ports; i++)
-        if (ports[i] >= EVTCHN_MAX_PORTS)
+        if (ports[i] >= __atomic_load_n(&c->sh->nr_ports, __ATOMIC_SEQ_CST))
             return -XEN_EINVAL;
     return poll_ports(v, c, ports, poll.nr_ports, poll.timeout);
 }

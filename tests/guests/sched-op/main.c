@@ -105,8 +105,12 @@ static void check_poll(void)
     barrier();
     start = now();
     CHECK_EQ(poll(ports, 1, start + 2000 * MS), 0, "poll while an upcall is due");
-    CHECK(now() - start < 1000 * MS, "it waited");
+    CHECK(now() - start < 1000 * MS, "it waited %lu ns", now() - start);
     CHECK_EQ(poll((void *)NOWHERE, 1, 1), -XEN_EFAULT, "a list at no address");
+    ports[1] = 4000;
+    CHECK_EQ(poll(ports, 2, 1), -XEN_EINVAL, "a port beyond those there are");
+    ports[1] = ~0u;
+    CHECK_EQ(poll(ports, 2, 1), -XEN_EINVAL, "port ~0");
     event_unmask(other_port);
 }
 

@@ -353,6 +353,26 @@ static void test_compat(void **state)
     assert_int_equal(call(__HYPERVISOR_event_channel_op_compat, BAD_VA, 0, 0), -EFAULT);
 }
 
+/* Ports come in groups of 64: a port of a group that nobody has needed yet is none. */
+static void test_groups(void **state)
+{
+    struct evtchn_status st = {.dom = DOMID_SELF, .port = 64};
+    struct evtchn_unmask unmask = {.port = 64};
+
+    assert_int_equal(fix->shared.evtchn.nr_ports, 64);
+    assert_int_equal(status_of(63).status, EVTCHNSTAT_closed);
+    assert_int_equal(OP(status, &st), -EINVAL);
+    assert_int_equal(OP(unmask, &unmask), -EINVAL);
+    while (bind_ipi(0) != 64)
+        ;
+    assert_int_equal(fix->shared.evtchn.nr_ports, 128);
+    assert_int_equal(status_of(64).status, EVTCHNSTAT_ipi);
+    assert_int_equal(status_of(127).status, EVTCHNSTAT_closed);
+    close_port(64);
+    assert_int_equal(status_of(64).status, EVTCHNSTAT_closed);
+    assert_int_equal(OP(unmask, &unmask), 0);
+}
+
 static void test_reset(void **state)
 {
     struct evtchn_reset op = {.dom = DOMID_SELF};
@@ -861,7 +881,7 @@ static void test_mirror(void **state)
             static const uint8_t kinds[] = {EVTCHN_FREE, EVTCHN_UNBOUND, EVTCHN_INTERDOMAIN,
                                             EVTCHN_PIRQ, EVTCHN_VIRQ,    EVTCHN_IPI};
 
-            for (port_t port = 1; port < 200; port++) {
+            for (port_t port = 1; port < fix->shared.evtchn.nr_ports; port++) {
                 struct evtchn_status st = status_of(port);
 
                 assert_int_equal(kinds[st.status], fix->shared.evtchn.port[port].kind);
@@ -890,6 +910,7 @@ int main(void)
         T(test_backend),
         T(test_bind_vcpu),
         T(test_compat),
+        T(test_groups),
         T(test_reset),
         T(test_2l_order),
         T(test_pollers),
