@@ -20,7 +20,7 @@ int batch_begin(struct vcpu *v, struct batch *b, const uint64_t args[5])
         return -XEN_ESRCH;
     if ((count & BATCH_CONTINUED) && b->done_va &&
         hypercall_copy_from(v, &b->done, b->done_va, sizeof(b->done)))
-        return -XEN_EFAULT;
+        b->done = 0;
     return 0;
 }
 
@@ -40,8 +40,9 @@ int batch_read(struct vcpu *v, struct batch *b, void *buf, size_t size)
 
 int64_t batch_end(struct vcpu *v, struct batch *b, uint64_t args[5], int rc)
 {
-    if (b->done_va && hypercall_copy_to(v, b->done_va, &b->done, sizeof(b->done)) && !rc)
-        rc = -XEN_EFAULT;
+    /* Like Xen: who names a place for the count that is none goes without. */
+    if (b->done_va && hypercall_copy_to(v, b->done_va, &b->done, sizeof(b->done)))
+        b->done_va = 0;
     if (rc || !b->left)
         return rc;
     args[0] = b->list;

@@ -52,7 +52,7 @@ int64_t hypercall_run(struct vcpu *v, uint64_t nr, uint64_t args[5])
 void pv_hypercall(struct vcpu *v)
 {
     uint64_t args[5] = {v->gpr[RDI], v->gpr[RSI], v->gpr[RDX], v->gpr[R10], v->gpr[R8]};
-    uint32_t nr = (uint32_t)v->gpr[RAX];
+    uint64_t nr = v->gpr[RAX];
     int64_t ret;
 
     /* What the instruction itself does, and the selectors Xen shows from then on. */

@@ -20,7 +20,7 @@
 
 #define ENTRIES (PAGE_SIZE / 8)
 
-#define REQUEST_COMMAND 3u
+#define REQUEST_COMMAND 7u
 #define REQUEST_ADDRESS (~7ull)
 
 _Static_assert(sizeof(struct mmu_update) == 16, "ABI 3.7");
@@ -165,8 +165,11 @@ static int update_one(struct vcpu *v, struct update_state *s, const struct mmu_u
         return update_m2p(req->ptr, req->val);
     case MMU_PT_UPDATE_PRESERVE_AD:
         return update_entry(v, s, req->ptr & REQUEST_ADDRESS, req->val, true);
-    default:
+    case MMU_NORMAL_PT_UPDATE:
+    case MMU_PT_UPDATE_NO_TRANSLATE:
         return update_entry(v, s, req->ptr & REQUEST_ADDRESS, req->val, false);
+    default:
+        return -XEN_ENOSYS;
     }
 }
 

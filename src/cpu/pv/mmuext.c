@@ -44,9 +44,11 @@ static int new_user_base(struct vcpu *v, mfn_t mfn)
 
 static int set_ldt(struct vcpu *v, gva_t base, uint64_t entries)
 {
+    if (!entries)
+        base = 0; /* wherever it is */
     if (entries > PV_MAX_LDT_ENTRIES || (base & ~PAGE_MASK) || !pv_canonical(base))
         return -XEN_EINVAL;
-    v->pv.ldt_base = entries ? base : 0;
+    v->pv.ldt_base = base;
     v->pv.ldt_entries = (uint32_t)entries;
     return 0;
 }
@@ -56,7 +58,7 @@ static int flush_multi(struct vcpu *v, const struct mmuext_op *op)
     uint64_t mask;
 
     if (mmu_read_vcpumask(v, (gva_t)op->arg2.vcpumask.p, &mask))
-        return -XEN_EFAULT;
+        return -XEN_EINVAL; /* Xen's word for it here */
     if (op->cmd == MMUEXT_TLB_FLUSH_MULTI)
         tlb_flush_vcpus(v, mask);
     else

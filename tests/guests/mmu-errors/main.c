@@ -44,13 +44,15 @@ static void check_commands(void)
     uint64_t *entry = pte_of(WINDOW, 1), at = va_to_maddr(entry);
     uint64_t value = pte(page_b, PTE_P | PTE_RW);
 
-    for (unsigned int low = 0; low < 8; low++) {
-        if ((low & 3) == MMU_MACHPHYS_UPDATE)
+    for (unsigned int low = 0; low < 4; low++) {
+        if (low == MMU_MACHPHYS_UPDATE)
             continue;
         CHECK_EQ(update(at, 0), 0, "clearing the entry");
         CHECK_EQ(update(at | low, value), 0, "command %u", low);
         CHECK_EQ(*entry & PTE_FRAME, value & PTE_FRAME, "the entry after command %u", low);
     }
+    for (unsigned int low = 4; low < 8; low++)
+        CHECK_EQ(update(at | low, value), -XEN_ENOSYS, "command %u", low);
     update(at, pte(page_b, PTE_P | PTE_RW | PTE_A | PTE_D));
     CHECK_EQ(update(at | MMU_PT_UPDATE_PRESERVE_AD, pte(page_b, PTE_P)), 0, "PRESERVE_AD");
     CHECK_EQ(*entry & (PTE_A | PTE_D | PTE_RW), PTE_A | PTE_D, "A and D kept");
@@ -67,7 +69,8 @@ static void check_commands(void)
 /* A present entry may hold any of these, an absent one anything at all. */
 static void check_entry_bits(void)
 {
-    static const uint64_t fine[] = {1u << 3, 1u << 4, 1u << 8, 7u << 9, 1ull << 63, 0x3full << 52};
+    static const uint64_t fine[] = {1u << 8, 7u << 9, 1ull << 63, 0x3full << 52};
+    static const uint64_t cache[] = {1u << 3, 1u << 4}; /* Xen's are for guests with devices */
     uint64_t *entry = pte_of(WINDOW, 1), at = va_to_maddr(entry);
 
     page_b[0] = 0x5a;
@@ -77,6 +80,11 @@ static void check_entry_bits(void)
         CHECK_EQ(*(volatile uint8_t *)window, 0x5a, "memory through bits 0x%lx", fine[i]);
         if (fine[i] < 1ull << 52 || fine[i] >> 63)
             CHECK_EQ(*entry & fine[i], fine[i], "the entry keeps bits 0x%lx", fine[i]);
+    }
+    for (unsigned int i = 0; i < ARRAY_SIZE(cache); i++) {
+        long rc = update(at, pte(page_b, PTE_P | PTE_RW | cache[i]));
+
+        CHECK(rc == 0 || rc == -XEN_EINVAL, "bits 0x%lx: %ld", cache[i], rc);
     }
     CHECK_EQ(update(at, 0xfffffffffffffffe), 0, "an absent entry full of ones");
     CHECK_EQ(*entry, 0xfffffffffffffffe, "what is in it");
@@ -152,7 +160,7 @@ static void check_done(void)
         CHECK_EQ(done, fit, "done of it");
         CHECK(!fit || ((uint64_t *)page_b)[fit - 1] == fit, "the last one in front of the hole");
     }
-    CHECK_EQ(mmu_update(req, 2, (void *)NOWHERE), -XEN_EFAULT, "done at no address");
+    CHECK_EQ(mmu_update(req, 2, (void *)NOWHERE), 0, "done at no address");
     CHECK_EQ(mmu_update(req, 0, NULL), 0, "nothing to do");
     CHECK_EQ(mmu_update((void *)NOWHERE, 0, &done), 0, "nothing to do at no address");
     CHECK_EQ(done, 0, "done of that");
@@ -160,7 +168,7 @@ static void check_done(void)
         {.cmd = MMUEXT_TLB_FLUSH_LOCAL}, {.cmd = MMUEXT_TLB_FLUSH_ALL}, {.cmd = 14}};
     CHECK_EQ(mmuext_op(ops, 3, &done), -XEN_ENOSYS, "an mmuext_op that does not exist");
     CHECK_EQ(done, 2, "done of it");
-    CHECK_EQ(mmuext_op(ops, 2, (void *)NOWHERE), -XEN_EFAULT, "done of mmuext_op at no address");
+    CHECK_EQ(mmuext_op(ops, 2, (void *)NOWHERE), 0, "done of mmuext_op at no address");
 }
 
 static void check_domains(void)
@@ -226,8 +234,8 @@ static void check_ext(void)
 
     CHECK_EQ(ext(MMUEXT_TLB_FLUSH_MULTI, 0, (uintptr_t)&mask), 0, "TLB_FLUSH_MULTI");
     CHECK_EQ(ext(MMUEXT_INVLPG_MULTI, WINDOW, (uintptr_t)&mask), 0, "INVLPG_MULTI");
-    CHECK_EQ(ext(MMUEXT_TLB_FLUSH_MULTI, 0, NOWHERE), -XEN_EFAULT, "its mask at no address");
-    CHECK_EQ(ext(MMUEXT_INVLPG_MULTI, WINDOW, NOWHERE), -XEN_EFAULT, "its mask at no address");
+    CHECK_EQ(ext(MMUEXT_TLB_FLUSH_MULTI, 0, NOWHERE), -XEN_EINVAL, "its mask at no address");
+    CHECK_EQ(ext(MMUEXT_INVLPG_MULTI, WINDOW, NOWHERE), -XEN_EINVAL, "its mask at no address");
     CHECK_EQ(ext(MMUEXT_INVLPG_ALL, 0x0000800000000000, 0), 0, "INVLPG_ALL, non-canonical");
     CHECK_EQ(ext(MMUEXT_INVLPG_LOCAL, ~0ul, 0), 0, "INVLPG_LOCAL of the last address");
     CHECK_EQ(ext(MMUEXT_TLB_FLUSH_ALL, 0, 0), 0, "TLB_FLUSH_ALL");
@@ -244,7 +252,7 @@ static void check_ext(void)
     CHECK_EQ(ext(MMUEXT_NEW_USER_BASEPTR, 0, 0), 0, "no user root");
     CHECK(ext(MMUEXT_NEW_USER_BASEPTR, NO_FRAME, 0) < 0, "a user root in no frame");
     CHECK_EQ(ext(MMUEXT_SET_LDT, WINDOW, 0), 0, "no LDT");
-    CHECK_EQ(ext(MMUEXT_SET_LDT, WINDOW + 8, 0), -XEN_EINVAL, "a misaligned LDT without entries");
+    CHECK_EQ(ext(MMUEXT_SET_LDT, WINDOW + 8, 0), 0, "a misaligned LDT without entries");
     CHECK_EQ(ext(MMUEXT_SET_LDT, WINDOW, 8192), 0, "8192 entries, checked when they are used");
     CHECK_EQ(ext(MMUEXT_SET_LDT, WINDOW, 8193), -XEN_EINVAL, "8193 entries");
     ext(MMUEXT_SET_LDT, 0, 0);
@@ -287,7 +295,7 @@ static void check_stores(void)
     /* Each width, and only part of an entry. */
     uint64_t *entry = pte_of(WINDOW + 5 * PAGE_SIZE, 1);
     trap_reset();
-    asm volatile(EX_TRY("movl $0x1234567, (%[entry])") : : [entry] "r"(entry) : "memory");
+    asm volatile(EX_TRY("movl $0x1234564, (%[entry])") : : [entry] "r"(entry) : "memory");
     asm volatile(EX_TRY("movw $0x4321, 4(%[entry])") : : [entry] "r"(entry) : "memory");
     asm volatile(EX_TRY("movb $0x21, 6(%[entry])") : : [entry] "r"(entry) : "memory");
     asm volatile("movl $0x1234566, %%eax\n" EX_TRY("xchg %%eax, (%[entry])")
