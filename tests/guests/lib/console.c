@@ -37,10 +37,9 @@ static uint32_t in_flight(void)
 
 void console_write(const char *text, size_t size)
 {
-    if (console_by_hypercall) {
-        hypercall3(__HYPERVISOR_console_io, CONSOLEIO_write, size, text);
+    /* Where that is not for guests the text stays in the ring, for who looks there. */
+    if (console_by_hypercall && !hypercall3(__HYPERVISOR_console_io, CONSOLEIO_write, size, text))
         return;
-    }
     if (!ring)
         return;
     for (size_t i = 0; i < size; i++) {
