@@ -738,7 +738,7 @@ static void test_fifo_random(void **state)
 
 enum { RACE_PORTS = 24, RACE_THREADS = 3, RACE_ROUNDS = 20000 };
 
-static volatile unsigned int race_running;
+static unsigned int race_running;
 
 static void *raise_many(void *arg)
 {
@@ -763,7 +763,7 @@ static void test_fifo_race(void **state)
     race_running = RACE_THREADS;
     for (uintptr_t i = 0; i < RACE_THREADS; i++)
         assert_int_equal(pthread_create(&thread[i], NULL, raise_many, (void *)(i + 1)), 0);
-    while (race_running)
+    while (__atomic_load_n(&race_running, __ATOMIC_SEQ_CST))
         fifo_upcall(0);
     for (unsigned int i = 0; i < RACE_THREADS; i++)
         pthread_join(thread[i], NULL);

@@ -481,18 +481,18 @@ static void test_swap(void **state)
     assert_int_equal(op.status, GNTST_bad_gntref);
 }
 
-static volatile bool racing;
+static bool racing;
 
 /* A guest that changes an entry all the time. */
 static void *change_entry(void *arg)
 {
     unsigned int seed = 1;
 
-    while (racing) {
+    while (__atomic_load_n(&racing, __ATOMIC_RELAXED)) {
         uint32_t word = rand_r(&seed) & 1 ? GTF_permit_access : GTF_permit_access | GTF_readonly;
 
         __atomic_store_n((uint32_t *)v1(REF), word, __ATOMIC_SEQ_CST);
-        v1(REF)->frame = (uint32_t)rand_r(&seed);
+        __atomic_store_n(&v1(REF)->frame, (uint32_t)rand_r(&seed), __ATOMIC_RELAXED);
     }
     return NULL;
 }
@@ -513,7 +513,7 @@ static void test_racing_guest(void **state)
             gnttab_put(&fix->d, REF, true);
         }
     }
-    racing = false;
+    __atomic_store_n(&racing, false, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);
 }
 
