@@ -34,13 +34,13 @@
     (BIT(0) | BIT(2) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(11) | BIT(15) | BIT(16) |  \
      BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(27))
 
-/* Leaf 7. FSGSBASE is hidden: the guest kernel's base registers belong to the engine. */
-/* BMI1 AVX2 FDP BMI2 ERMS FCS AVX512{F,DQ} RDSEED ADX IFMA CLFLUSHOPT CLWB AVX512{PF,ER,CD}
- * SHA AVX512{BW,VL} */
+/* Leaf 7: FSGSBASE BMI1 AVX2 FDP BMI2 ERMS FCS AVX512{F,DQ} RDSEED ADX IFMA CLFLUSHOPT CLWB
+ * AVX512{PF,ER,CD} SHA AVX512{BW,VL} */
+#define EBX7_FSGSBASE BIT(0)
 #define EBX7_AVX512 (BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31))
 #define EBX7_ALLOWED                                                                               \
-    (BIT(3) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(13) | BIT(18) | BIT(19) | BIT(23) |          \
-     BIT(24) | BIT(29) | EBX7_AVX512)
+    (EBX7_FSGSBASE | BIT(3) | BIT(5) | BIT(6) | BIT(8) | BIT(9) | BIT(13) | BIT(18) | BIT(19) |    \
+     BIT(23) | BIT(24) | BIT(29) | EBX7_AVX512)
 /* VBMI VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID */
 #define ECX7_AVX512 (BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14))
 #define ECX7_ALLOWED (BIT(8) | BIT(9) | BIT(10) | BIT(22) | ECX7_AVX512)
@@ -272,7 +272,8 @@ uint32_t cpuid_xsave_size(uint64_t components)
 
 uint64_t cpuid_cr4_mask(void)
 {
-    return CR4_TSD | CR4_DE | (xcr0_max ? CR4_OSXSAVE : 0);
+    return CR4_TSD | CR4_DE | (xcr0_max ? CR4_OSXSAVE : 0) |
+           (leaf7[0].r[EBX] & EBX7_FSGSBASE ? CR4_FSGSBASE : 0);
 }
 
 /* Frequency that the scale factor of the time record stands for. */

@@ -40,7 +40,7 @@ LEFT_OUT = ("step_after_suspend_test", "rename_attack_test", "pidfd_test", "pidf
 FAILS_ANYWHERE = {"exec/binfmt_script.py", "memfd/run_fuse_test.sh", "mincore/mincore_selftest",
                   "ptrace/vmaccess", "splice/short_splice_read.sh", "x86/amx_64"}
 FAILS_UNDER_XEN = {"vDSO/vdso_test_correctness", "vm/split_huge_page_test", "vm/run_vmtests.sh",
-                   "x86/fsgsbase_64", "x86/test_vsyscall_32", "x86/test_vsyscall_64"}
+                   "x86/test_vsyscall_32", "x86/test_vsyscall_64"}
 FAILS_HERE = {"x86/ldt_gdt_32", "x86/ldt_gdt_64"}
 SYSCALL_TESTS = r"""
 cd /selftests

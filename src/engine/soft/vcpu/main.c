@@ -7,6 +7,7 @@
 #include <linux/mman.h>
 
 #include "cpu/cpuid.h"
+#include "cpu/creg.h"
 #include "cpu/pv/abi.h"
 #include "cpu/pv/pv.h"
 #include "engine/soft/layout.h"
@@ -219,6 +220,7 @@ void loop_enter(struct vcpu *v, void *host, uint64_t trap_flag)
 {
     soft.jump = (uintptr_t)host;
     soft.fpu_usable = user_fpu_here && !v->cr0_ts;
+    soft.bases_usable = (v->cr4 & CR4_FSGSBASE) != 0;
     v->rflags = (v->rflags & ~(uint64_t)EFLAGS_TF) | EFLAGS_IF | 2;
     load_fs_base();
     cache_run_deferred();

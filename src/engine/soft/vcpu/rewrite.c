@@ -7,6 +7,7 @@
  */
 #include "engine/soft/vcpu/rewrite.h"
 
+#include "cpu/msr.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/emit.h"
 #include "engine/soft/vcpu/rt.h"
@@ -532,6 +533,98 @@ static bool rewrite_rdtscp(const struct insn *in)
     return true;
 }
 
+/* mov reg32, [abs32]; reg is one of the first eight. */
+static void emit_load32(int reg, const void *slot)
+{
+    emit_8(0x8b);
+    emit_8(4 | (unsigned int)reg << 3);
+    emit_8(0x25);
+    emit_32(emit_abs(slot));
+}
+
+/* movzx ecx, word [abs32] (op 0xb7); movsx ecx, byte [abs32] (0xbe) */
+static void emit_extend_ecx(unsigned int op, const void *slot)
+{
+    emit_8(0x0f);
+    emit_8(op);
+    emit_8(0x0c);
+    emit_8(0x25);
+    emit_32(emit_abs(slot));
+}
+
+/* Jump away, without changing flags, if what is in soft.scratch2 is not an address of the lower
+ * half: its upper 16 bits, then bit 47. rcx is free. */
+static void emit_if_not_low(uint8_t *slow[2])
+{
+    const uint8_t *value = (const uint8_t *)&soft.scratch2;
+    uint8_t *next;
+
+    for (unsigned int i = 0; i < 2; i++) {
+        if (i) {
+            emit_extend_ecx(0xbe, value + 5);
+            emit_store(RCX, &soft.scratch);
+        }
+        emit_extend_ecx(0xb7, i ? (const uint8_t *)&soft.scratch + 2 : value + 6);
+        next = emit_jump_short(0xe3);
+        slow[i] = emit_jump_short(0xeb);
+        emit_land(next);
+    }
+}
+
+/* rdfsbase rdgsbase, and wrfsbase as context switches have it. */
+static bool rewrite_base(const struct insn *in, uint64_t pc)
+{
+    const uint64_t *base = in->reg & 1 ? &vcpu.gs_base : &vcpu.fs_base;
+    uint8_t *slow[3], *done;
+    bool write = in->reg & 2;
+
+    if (in->map != 1 || in->opcode != 0xae || in->mem || in->rm == RSP || in->opsize != 8 ||
+        (write && (in->reg & 1)))
+        return false;
+    emit_store(in->rm, &soft.scratch2);
+    emit_store(RCX, &soft.rcx);
+    emit_load32(RCX, &soft.bases_usable);
+    slow[0] = emit_jump_short(0xe3);
+    slow[1] = slow[2] = slow[0];
+    if (write) {
+        emit_if_not_low(slow + 1);
+        emit_load(RCX, &soft.scratch2);
+        emit_store(RCX, base);
+    }
+    emit_load(RCX, &soft.rcx);
+    if (!write)
+        emit_load(in->rm, base);
+    done = emit_jump_short(0xeb);
+    for (unsigned int i = 0; i < 3; i++)
+        emit_land(slow[i]);
+    emit_load(RCX, &soft.rcx);
+    emit_exit(pc, SOFT_EMULATE);
+    emit_land(done);
+    return true;
+}
+
+/* rdmsr: of the program's gs base, which a context switch asks for. */
+static bool rewrite_rdmsr(const struct insn *in, uint64_t pc)
+{
+    const uint8_t *base = (const uint8_t *)&vcpu.gs_base_other;
+    uint8_t *is_it;
+
+    if (in->map != 1 || in->opcode != 0x32)
+        return false;
+    emit_store(RCX, &soft.rcx);
+    emit_8(0x8d); /* lea ecx, [rcx - MSR_KERNEL_GS_BASE] */
+    emit_8(0x89);
+    emit_32(0u - MSR_KERNEL_GS_BASE);
+    is_it = emit_jump_short(0xe3);
+    emit_load(RCX, &soft.rcx);
+    emit_exit(pc, SOFT_EMULATE);
+    emit_land(is_it);
+    emit_load(RCX, &soft.rcx);
+    emit_load32(RAX, base);
+    emit_load32(RDX, base + 4);
+    return true;
+}
+
 /* maskmovq, maskmovdqu: the operand is at rdi. */
 static bool rewrite_mask_move(const struct insn *in, const uint8_t *bytes, uint32_t operand,
                               struct cache_insn *record)
@@ -600,6 +693,9 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
         break;
     case INSN_MOV_SEG:
         ok = rewrite_mov_seg(in, pc, record);
+        break;
+    case INSN_EMULATE:
+        ok = rewrite_base(in, pc) || rewrite_rdmsr(in, pc);
         break;
     case INSN_COPY:
         ok = rewrite_memory(in, bytes, pc, record);

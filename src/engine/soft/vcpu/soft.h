@@ -41,7 +41,8 @@ struct soft {
     uint64_t save[4];  /* 96: registers of the fast resolver */
     uint64_t fs_base;  /* 128: guest gs_base + KERNEL_OFFSET, loaded at entry */
 
-    uint32_t fpu_usable; /* 136: the FPU state is here and CR0.TS is clear; set at entry */
+    uint32_t fpu_usable;   /* 136: the FPU state is here and CR0.TS is clear; set at entry */
+    uint32_t bases_usable; /* CR4.FSGSBASE is set; set at entry */
 
     uint64_t pauses; /* 144: `pause` instructions until SOFT_PAUSE, with several vCPUs */
 
