@@ -694,14 +694,11 @@ bool rewrite_insn(const struct insn *in, const uint8_t *bytes, uint64_t pc,
     case INSN_MOV_SEG:
         ok = rewrite_mov_seg(in, pc, record);
         break;
-    case INSN_EMULATE:
-        ok = rewrite_base(in, pc) || rewrite_rdmsr(in, pc);
-        break;
     case INSN_COPY:
         ok = rewrite_memory(in, bytes, pc, record);
         break;
     case INSN_EMULATE:
-        ok = rewrite_rdtscp(in);
+        ok = rewrite_rdtscp(in) || rewrite_base(in, pc) || rewrite_rdmsr(in, pc);
         break;
     default:
         ok = false;
