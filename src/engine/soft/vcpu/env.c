@@ -25,6 +25,7 @@
 
 static void *user_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f)
 {
+    const void *m2p;
     struct walk w;
     uint32_t error;
 
@@ -33,6 +34,10 @@ static void *user_ptr(struct vcpu *v, gva_t va, enum access access, struct fault
         return NULL;
     }
     if (walk_access(v->cr3_user, va, access, &w, &error)) {
+        m2p = vtlb_user_m2p(v, va);
+        if (m2p && access == ACCESS_READ)
+            return (void *)m2p;
+        error |= m2p ? PF_P : 0;
         *f = (struct fault){.vector = VEC_PF, .has_error = true, .error = error | PF_U, .cr2 = va};
         return NULL;
     }

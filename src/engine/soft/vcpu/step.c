@@ -327,12 +327,13 @@ static bool is_reachable(const struct vcpu *v, struct fault *f)
     enum access access = f->error & PF_I   ? ACCESS_EXEC
                          : f->error & PF_W ? ACCESS_WRITE
                                            : ACCESS_READ;
+    bool m2p = vtlb_user_m2p(v, f->cr2);
     struct walk w;
     uint32_t error;
 
-    if (!walk_access(v->cr3_user, f->cr2, access, &w, &error))
+    if (!walk_access(v->cr3_user, f->cr2, access, &w, &error) || (m2p && access == ACCESS_READ))
         return true;
-    f->error = error; /* of a stub that is no page of the program's at all */
+    f->error = m2p ? error | PF_P : error; /* of a stub that is no page of the program's at all */
     return false;
 }
 

@@ -24,6 +24,7 @@
 
 #include <linux/mman.h>
 
+#include "cpu/pv/abi.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/breakpoint.h"
 #include "engine/soft/vcpu/cache.h"
@@ -376,12 +377,33 @@ static void insert_run(const struct walk *w, gva_t va)
         drop_everything();
 }
 
+/* Xen's machine-to-phys window, which guests may read where Xen has it. */
+static void *m2p_ptr(gva_t va)
+{
+    uint64_t size = shared->nr_frames * sizeof(uint64_t);
+
+    if (va >= M2P_XEN_VA && va - M2P_XEN_VA < size)
+        return (void *)(V_M2P + (va - M2P_XEN_VA));
+    if (va >= M2P_GUEST && va - M2P_GUEST < size)
+        return (void *)(V_M2P + (va - M2P_GUEST));
+    return NULL;
+}
+
+const void *vtlb_user_m2p(const struct vcpu *v, gva_t va)
+{
+    return v->pv.vm_assist & PV_ASSIST_BIT(VMASST_TYPE_m2p_strict) ? NULL : m2p_ptr(va);
+}
+
 /* walk_access() for the kernel, which may write to level-1 tables that it maps read-only. */
 static int kernel_walk(struct vcpu *v, gva_t va, enum access access, struct walk *w,
                        uint32_t *error)
 {
     if (!walk_access(v->cr3_kernel, va, access, w, error))
         return 0;
+    if (m2p_ptr(va)) {
+        *error |= PF_P;
+        return -1;
+    }
     if (*error != (PF_P | PF_W) || !ptwr_recognise(v, va, PTE_FRAME(w->pte)) ||
         walk_access(v->cr3_kernel, va, ACCESS_READ, w, error))
         return -1;
@@ -581,18 +603,6 @@ void vtlb_protect_frame(mfn_t mfn)
         if (e->used && e->writable && mfn >= e->mfn && mfn < e->mfn + e->pages)
             protect_page(e, (unsigned int)(mfn - e->mfn), false);
     }
-}
-
-/* Xen's machine-to-phys window, which guests may read where Xen has it. */
-static void *m2p_ptr(gva_t va)
-{
-    uint64_t size = shared->nr_frames * sizeof(uint64_t);
-
-    if (va >= M2P_XEN_VA && va - M2P_XEN_VA < size)
-        return (void *)(V_M2P + (va - M2P_XEN_VA));
-    if (va >= M2P_GUEST && va - M2P_GUEST < size)
-        return (void *)(V_M2P + (va - M2P_GUEST));
-    return NULL;
 }
 
 static void *fill_soft_tlb(gva_t va, const struct walk *w)

@@ -53,6 +53,9 @@ void vtlb_forget_watched(void);
 /* Requests were lost: see that all frames are as their watchers want them. */
 void vtlb_recheck_frames(void);
 
+/* Where a program reads the machine-to-phys table at va; NULL: it is not there, or not for
+ * programs. */
+const void *vtlb_user_m2p(const struct vcpu *v, gva_t va);
 /* Host pointer for a kernel-root access at va, valid to the end of the page; NULL with *f. */
 void *vtlb_kernel_ptr(struct vcpu *v, gva_t va, enum access access, struct fault *f);
 void soft_tlb_clear(void);
