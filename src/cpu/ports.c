@@ -29,29 +29,17 @@ bool ports_iopl_allows(const struct vcpu *v)
     return v->pv.iopl >= (v->user_mode ? 3 : kernel_cpl);
 }
 
-/* Two bytes, as the processor looks at its own bitmap. A guest's may end with a page. */
-static bool read_bitmap(struct vcpu *v, gva_t at, uint16_t *bits)
-{
-    uint8_t first;
-    struct fault f;
-
-    if (!env_read_kernel(v, at, bits, sizeof(*bits), &f))
-        return true;
-    if (env_read_kernel(v, at, &first, sizeof(first), &f))
-        return false;
-    *bits = 0xff00 | first;
-    return true;
-}
-
 bool ports_allowed(struct vcpu *v, uint16_t port, unsigned int size)
 {
     uint16_t bits;
+    struct fault f;
 
     if (ports_iopl_allows(v))
         return true;
     if (!v->pv.iobitmap || port + size > v->pv.iobitmap_ports)
         return false;
-    if (!read_bitmap(v, v->pv.iobitmap + port / 8, &bits))
+    /* Two bytes, as the processor looks at its own bitmap: both have to be there. */
+    if (env_read_kernel(v, v->pv.iobitmap + port / 8, &bits, sizeof(bits), &f))
         return false;
     return !(bits >> (port & 7) & ((1u << size) - 1));
 }

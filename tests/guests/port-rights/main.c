@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * port-rights - claim: the kernel needs IOPL 1 for in, out, cli and sti, and with the assist
- * architectural_iopl none; the I/O bitmap is two bytes at the port's place, all ports of an access
- * must be open in it, and it may end where memory ends; each vCPU's refusal is #GP(0) at the
+ * architectural_iopl none; the I/O bitmap is two bytes at the port's place, which both must be
+ * there, and all ports of an access must be open in it; each vCPU's refusal is #GP(0) at the
  * instruction; PCI's address register keeps a dword, clock and speaker give values, all other
  * ports read as ones.
  *
@@ -93,13 +93,15 @@ static void check_bitmap(void)
     CHECK(!works(4, 0x307), "a dword whose last port is closed");
     CHECK(!works(2, 0x309), "a word whose last port is closed");
     CHECK(!flags_work(), "cli by the bitmap");
+    bitmap[PAGE_SIZE - 2] = 0x7f;
     bitmap[PAGE_SIZE - 1] = 0x3f;
     CHECK(works(2, 32766), "the last ports");
     CHECK(!works(4, 32766) && !works(1, 32768), "ports behind the bitmap");
     /* It ends with the memory, and then its page is gone altogether. */
     CHECK_EQ(map(0x60000000, va_to_mfn(bitmap), PTE_P | PTE_RW), 0, "map");
     set_bitmap((uint8_t *)0x60000000, 65536);
-    CHECK(works(1, 32767), "the last byte before what is not mapped");
+    CHECK(works(1, 32759), "the last two bytes before what is not mapped");
+    CHECK(!works(1, 32767), "the last byte, with one that is not mapped behind it");
     CHECK(!works(1, 32768), "a byte that is not mapped");
     unmap(0x60000000);
     CHECK(!works(1, 0x304), "a bitmap that is not mapped");
