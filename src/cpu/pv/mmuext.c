@@ -22,9 +22,14 @@ static int pin(struct vcpu *v, mfn_t mfn, unsigned int level, bool on)
     return 0;
 }
 
+static bool can_be_root(struct vcpu *v, mfn_t mfn)
+{
+    return env_frame(mfn) && (env_pin_level(mfn) || !env_frame_is_writable(v, mfn));
+}
+
 static int new_base(struct vcpu *v, mfn_t mfn)
 {
-    if (!env_frame(mfn))
+    if (!can_be_root(v, mfn))
         return -XEN_EINVAL;
     env_set_cr3(v, mfn);
     v->cr3_kernel = mfn;
@@ -35,7 +40,7 @@ static int new_user_base(struct vcpu *v, mfn_t mfn)
 {
     if (mfn == 0)
         mfn = INVALID_MFN; /* none: user mode cannot be entered */
-    else if (!env_frame(mfn))
+    else if (!can_be_root(v, mfn))
         return -XEN_EINVAL;
     env_set_user_cr3(v, mfn);
     v->cr3_user = mfn;

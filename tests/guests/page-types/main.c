@@ -3,8 +3,9 @@
  * page-types - claim: a guest gets no writable view of its page tables. A top-level table may have
  * an entry that names itself only without RW, and shows the tables then; a frame that is mapped
  * writable, by the kernel or through a grant whose handle was not given back, cannot be pinned as a
- * table; it can once it is not. A grant that is unmapped through an entry that does not fit it stays
- * mapped. Asking for what domain 0 grants is an error, but not that of a bad domain.
+ * table, nor be a root; it can once it is not. A grant that is unmapped through an entry that does
+ * not fit it stays mapped. Asking for what domain 0 grants is an error, but not that of a bad
+ * domain.
  *
  * Blind spots: writable mappings at other places than those of the builder; level-1 entries that
  * name tables.
@@ -38,6 +39,13 @@ static void unpin(const void *page)
     mmuext_op(&op, 1, NULL);
 }
 
+static long root_is(unsigned int cmd, const void *page)
+{
+    struct mmuext_op op = {.cmd = cmd, .arg1.mfn = va_to_mfn(page)};
+
+    return mmuext_op(&op, 1, NULL);
+}
+
 static void check_linear(void)
 {
     uint64_t *root = (uint64_t *)start_info->pt_base, *entry = &root[SLOT];
@@ -62,6 +70,8 @@ static void check_kernel_mapping(void)
     void *page = page_alloc();
 
     CHECK_EQ(pin(page), -XEN_EINVAL, "pin of a page that is mapped writable");
+    CHECK_EQ(root_is(MMUEXT_NEW_BASEPTR, page), -XEN_EINVAL, "a root that is mapped writable");
+    CHECK_EQ(root_is(MMUEXT_NEW_USER_BASEPTR, page), -XEN_EINVAL, "the same for programs");
     remap(page, PTE_P);
     CHECK_EQ(pin(page), 0, "pin of one that is not");
     unpin(page);
@@ -113,7 +123,8 @@ static void check_stolen(domid_t self)
     CHECK_EQ(grant_table_op(GNTTABOP_unmap_and_replace, &steal, 1), 0, "unmap_and_replace");
     CHECK_EQ(steal.status, GNTST_okay, "its status");
     update_va_mapping(WINDOW, pte(first, PTE_P | PTE_A | PTE_D), UVMF_INVLPG);
-    CHECK_EQ(grant_unmap(one.handle, WINDOW, 0), GNTST_general_error, "unmap by an entry without RW");
+    CHECK_EQ(grant_unmap(one.handle, WINDOW, 0), GNTST_general_error,
+             "unmap by an entry without RW");
     CHECK_EQ(pin(first), -XEN_EINVAL, "pin of what is still granted");
     update_va_mapping(WINDOW, pte(first, PTE_P | PTE_RW | PTE_A | PTE_D), UVMF_INVLPG);
     CHECK_EQ(grant_unmap(one.handle, WINDOW, 0), GNTST_okay, "unmap by one with RW");
