@@ -201,6 +201,14 @@ void net_frame_complete(struct net_frame *f)
     memcpy(f->data + f->csum_start + f->csum_offset, &sum, sizeof(sum));
 }
 
+bool net_frame_has_payload(const struct net_frame *f)
+{
+    struct net_headers h;
+
+    net_headers_find(f->data, f->len, &h);
+    return h.protocol && h.header_len < h.transport + h.transport_len;
+}
+
 uint32_t net_frame_flow(const struct net_frame *f)
 {
     struct net_headers h;

@@ -12,6 +12,9 @@
 #include "backend/net/multicast.h"
 #include "backend/net/netif.h"
 #include "backend/net/ring.h"
+#include "base/credit.h"
+
+#define NETIF_SMALL 2048 /* bytes of a frame at most for which waking somebody costs the most */
 
 struct netif_queue {
     struct netif *n;
@@ -30,6 +33,9 @@ struct netif {
     struct net_multicast multicast;
 
     bool failed;
+    bool asked;                 /* the last pass gave the guest one small frame with a payload */
+    bool may_wait_awake;        /* a CPU is left for that */
+    struct credit answers;      /* of the guest to such a frame, awaited awake */
     uint8_t *tx_buffer;         /* NET_FRAME_MAX */
     uint8_t *rx_buffer;         /* likewise; may hold `waiting` */
     struct net_frame waiting;   /* len > 0: came from the link, waits for buffers of the guest */

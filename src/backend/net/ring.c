@@ -82,6 +82,11 @@ bool net_ring_publish(struct net_ring *r)
     return r->prod - event < r->prod - old;
 }
 
+void net_ring_want_none(struct net_ring *r)
+{
+    __atomic_store_n(&header(r)->req_event, r->cons, __ATOMIC_RELAXED);
+}
+
 bool net_ring_want(struct net_ring *r, unsigned int count)
 {
     __atomic_store_n(&header(r)->req_event, r->cons + count, __ATOMIC_RELAXED);

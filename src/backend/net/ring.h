@@ -35,3 +35,5 @@ bool net_ring_publish(struct net_ring *r);
 
 /* Ask for an event when `count` requests wait. True: they do already. */
 bool net_ring_want(struct net_ring *r, unsigned int count);
+/* Ask for none: we look ourselves. Until the next net_ring_want(). */
+void net_ring_want_none(struct net_ring *r);

@@ -215,6 +215,7 @@ static int fetch(struct netif *n)
 
 bool netif_rx(struct netif *n)
 {
+    n->asked = false;
     for (unsigned int i = 0; i < RUN_FRAMES; i++) {
         bool fresh = n->waiting.len == 0;
         int rc = fresh ? fetch(n) : 0;
@@ -234,6 +235,7 @@ bool netif_rx(struct netif *n)
             if (now < n->waiting_until)
                 return false;
         }
+        n->asked = i == 0 && n->waiting.len <= NETIF_SMALL && net_frame_has_payload(&n->waiting);
         n->waiting.len = 0;
     }
     return true;

@@ -21,7 +21,6 @@
 #define RUN_PACKETS 64 /* then the other queues have a turn */
 /* What one event of the guest may have sent under the lock, by its own vCPU's thread. */
 #define AT_ONCE_PACKETS 4
-#define AT_ONCE_BYTES 2048
 
 struct frag {
     uint32_t ref;
@@ -283,7 +282,7 @@ static bool next_is_small(const struct netif_queue *q)
     struct netif_tx_request req;
 
     net_ring_peek(&q->tx, 0, &req, sizeof(req));
-    return req.size <= AT_ONCE_BYTES && !(req.flags & NETTXF_extra_info);
+    return req.size <= NETIF_SMALL && !(req.flags & NETTXF_extra_info);
 }
 
 bool netif_tx_at_once(struct netif_queue *q)

@@ -104,9 +104,9 @@ int main(void)
     handover_init(&h, TICKS_PER_US, SPIN_US);
     ok(wake(&h, 1000, true) == 1000, "woken in time: always waited for awake");
     n = wake(&h, 1600, false);
-    ok(n < 1600 / HANDOVER_RETRY + 5, "never in time: only tried now and then (%u of 1600)", n);
+    ok(n < 1600 / CREDIT_RETRY + 5, "never in time: only tried now and then (%u of 1600)", n);
     n = wake(&h, 1600, true);
-    ok(n > 1600 - 2 * HANDOVER_RETRY, "in time again: soon awake again (%u of 1600)", n);
+    ok(n > 1600 - 2 * CREDIT_RETRY, "in time again: soon awake again (%u of 1600)", n);
     printf("1..%d\n", tests);
     return failures != 0;
 }

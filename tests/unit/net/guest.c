@@ -38,8 +38,11 @@ static int fake_receive(struct net_link *l, uint8_t *buf, struct net_frame *ret)
 {
     struct fake_link *fl = (struct fake_link *)l;
 
-    if (fl->next_in == fl->nr_in)
+    if (fl->next_in == fl->nr_in) {
+        if (fl->when_empty)
+            fl->when_empty();
         return -EAGAIN;
+    }
     *ret = fl->in[fl->next_in++];
     memcpy(buf, ret->data, ret->len);
     free(ret->data);

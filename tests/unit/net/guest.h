@@ -23,6 +23,7 @@ struct fake_link {
     bool refuse; /* send() says -EAGAIN */
     struct net_frame in[64];
     unsigned int nr_in, next_in;
+    void (*when_empty)(void); /* called when receive() finds nothing more */
     bool partial, tso4, tso6; /* as set_offload() was told */
 };
 

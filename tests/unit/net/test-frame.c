@@ -205,6 +205,20 @@ static void test_partial_anywhere(void **state)
     free(copy);
 }
 
+static void test_payload(void **state)
+{
+    struct net_frame f = {.data = buf};
+
+    f.len = make_tcp4(buf, 0);
+    assert_false(net_frame_has_payload(&f));
+    f.len = make_tcp6(buf, 1);
+    assert_true(net_frame_has_payload(&f));
+    f.len = make_udp4(buf, 1);
+    assert_true(net_frame_has_payload(&f));
+    buf[12] = 0; /* no IP */
+    assert_false(net_frame_has_payload(&f));
+}
+
 static void test_flow(void **state)
 {
     size_t len = make_tcp4(buf, 100);
@@ -274,8 +288,8 @@ int main(void)
         cmocka_unit_test(test_vlan),       cmocka_unit_test(test_ipv6_options),
         cmocka_unit_test(test_not_for_us), cmocka_unit_test(test_gso),
         cmocka_unit_test(test_damage),     cmocka_unit_test(test_partial_anywhere),
-        cmocka_unit_test(test_flow),       cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_multicast),
+        cmocka_unit_test(test_payload),    cmocka_unit_test(test_flow),
+        cmocka_unit_test(test_rate),       cmocka_unit_test(test_multicast),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

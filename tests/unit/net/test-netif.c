@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/net/netif_priv.h"
+
 #include <xen/event_channel.h>
 #include <xen/grant_table.h>
 
@@ -449,6 +451,61 @@ static void test_rx(void **state)
     assert_false(guest_grant_in_use(DATA_FIRST));
 }
 
+/* The guest answers as soon as it has a frame of so many bytes of payload. */
+static void ask(size_t payload)
+{
+    size_t len = make_tcp4(big, payload);
+
+    guest_link_put((struct net_frame){.data = big, .len = len, .validated = true});
+    guest_rx(0, DATA_FIRST);
+    guest_publish();
+    tx_frame(big, (unsigned int[]){100, 0}, 0, NULL);
+    guest->link.when_empty = guest_publish;
+    assert_int_equal(netif_work(guest->n), 0);
+}
+
+/* The answer to a small frame is waited for awake; an event is not asked for. */
+static void test_rx_answered(void **state)
+{
+    guest->n->may_wait_awake = true;
+    ask(1);
+    assert_int_equal(guest->tx[0]->req_event, 0);
+    guest->link.when_empty = NULL;
+    assert_int_equal(netif_work(guest->n), -1);
+    assert_int_equal(guest->link.nr_sent, 1);
+    assert_int_equal(guest->tx[0]->req_event, 2);
+}
+
+/* Nor is anything that is no question: an acknowledgement; a frame where no CPU is left to wait. */
+static void test_rx_not_answered(void **state)
+{
+    guest->n->may_wait_awake = true;
+    ask(0);
+    assert_int_equal(guest->tx[0]->req_event, 1);
+    guest->link.when_empty = NULL;
+    assert_int_equal(netif_work(guest->n), -1);
+    guest->n->may_wait_awake = false;
+    ask(1);
+    assert_int_equal(guest->tx[0]->req_event, 2);
+}
+
+/* An answer that never comes is given up, and soon not waited for. */
+static void test_rx_no_answer(void **state)
+{
+    size_t len = make_tcp4(big, 1);
+
+    guest->n->may_wait_awake = true;
+    for (unsigned int i = 1; i <= 2; i++) {
+        guest_link_put((struct net_frame){.data = big, .len = len, .validated = true});
+        guest_rx(0, DATA_FIRST);
+        work();
+        assert_int_equal(guest->tx[0]->req_event, 1);
+        assert_int_equal(guest->n->answers.left, CREDIT_MAX - 2 * (int)i);
+    }
+    ask(1);
+    assert_int_equal(guest->tx[0]->req_event, 1);
+}
+
 static struct net_frame partial_frame(size_t len)
 {
     struct net_frame f = {.data = big, .len = len};
@@ -757,6 +814,9 @@ int main(void)
         ONE(test_tx_rate),
         ONE(test_tx_long_run),
         ONE(test_rx),
+        ONE(test_rx_answered),
+        ONE(test_rx_not_answered),
+        ONE(test_rx_no_answer),
         ONE(test_rx_fragments),
         ONE(test_rx_gso),
         ONE(test_rx_completes),

@@ -5,11 +5,15 @@
  */
 #include "engine/soft/vcpu/exits.h"
 
+#include "base/credit.h"
 #include "cpu/env.h"
 #include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
+#include "engine/soft/vcpu/stubs.h"
 #include "engine/soft/vcpu/trap.h"
+
+#define AWAKE_NS 50000 /* about what it takes the host to wake somebody */
 
 static uint32_t kick_seen;
 static uint64_t deadline, armed;
@@ -51,6 +55,32 @@ void exit_note_kicks(void)
     kick_seen = __atomic_load_n(&own_link()->kick, __ATOMIC_ACQUIRE);
 }
 
+static bool is_kicked(const struct vcpu_link *l)
+{
+    return __atomic_load_n(&l->kick, __ATOMIC_ACQUIRE) != kick_seen;
+}
+
+/* An idle vCPU often waits for an answer of the network or a disk. It saves being woken, and lets
+ * those who work at the answer take turns on another CPU, which the host else has to wake for each.
+ */
+static void wait_awake(const struct vcpu_link *l, uint64_t until)
+{
+    static struct credit credit = CREDIT_INIT;
+    uint64_t now = env_now(), end = now + AWAKE_NS;
+    bool in_time = false;
+
+    if (stub_run_nr_cpus() <= shared->nr_vcpus)
+        return;
+    if (until && until < end)
+        end = until;
+    while (credit_left(&credit) && !in_time && now < end) {
+        rt_pause();
+        now = env_now();
+        in_time = is_kicked(l) || (until && now >= until);
+    }
+    credit_note(&credit, in_time);
+}
+
 void exit_wait_kick(uint64_t until)
 {
     struct vcpu_link *l = own_link();
@@ -59,6 +89,7 @@ void exit_wait_kick(uint64_t until)
     peers_leave();
     soft.away = 1;
     __atomic_store_n(&l->sleeps, 1, __ATOMIC_SEQ_CST);
+    wait_awake(l, until);
     now = env_now();
     if (!until || until > now)
         sys_futex_wait(&l->kick, kick_seen, until ? until - now : 0);
@@ -66,7 +97,7 @@ void exit_wait_kick(uint64_t until)
     soft.away = 0;
     peers_return();
     /* Nobody sends a signal to a sleeper: let the main loop look at its requests. */
-    if (__atomic_load_n(&l->kick, __ATOMIC_ACQUIRE) != kick_seen)
+    if (is_kicked(l))
         soft.kicked = 1;
     exit_note_kicks();
 }

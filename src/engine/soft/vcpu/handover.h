@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "base/credit.h"
 #include "base/types.h"
 
 struct handover {
@@ -28,8 +29,7 @@ struct handover {
     uint64_t mean;          /* round in the last spell of the better way */
     uint64_t end, interval; /* of this spell; length of one of the better way */
     uint32_t settle;        /* rounds that do not count */
-    int credit;             /* > 0: who was woken came in time, lately */
-    uint32_t idle;          /* wake-ups since that was last tried */
+    struct credit wake;     /* waiting awake for who was woken */
 };
 
 #define HANDOVER_PROBE_MS 10
@@ -41,8 +41,6 @@ struct handover {
 #define HANDOVER_CAP_MS 4  /* longer waits are computations, or as bad as it gets */
 #define HANDOVER_NOTICE 10 /* a running peer sees a request in this part of the budget */
 #define HANDOVER_WAKE 5    /* a sleeping one in so many budgets */
-#define HANDOVER_CREDIT 4
-#define HANDOVER_RETRY 16 /* wake-ups without waiting awake before it is tried again */
 
 static inline void handover_init(struct handover *h, uint32_t ticks_per_us, uint32_t spin_us)
 {
@@ -50,7 +48,7 @@ static inline void handover_init(struct handover *h, uint32_t ticks_per_us, uint
                            .ms = ticks_per_us * 1000,
                            .spin = spin_us != 0,
                            .interval = (uint64_t)ticks_per_us * 1000 * HANDOVER_FIRST_MS,
-                           .credit = HANDOVER_CREDIT};
+                           .wake = CREDIT_INIT};
 }
 
 /* Ticks to spin in the coming wait, once the peer has seen the request; 0 = sleep at once. */
@@ -68,18 +66,13 @@ static inline uint32_t handover_notice(const struct handover *h)
 /* The same for one that slept. */
 static inline uint32_t handover_wake(const struct handover *h)
 {
-    return h->credit > 0 ? handover_budget(h) * HANDOVER_WAKE : 0;
+    return credit_left(&h->wake) ? handover_budget(h) * HANDOVER_WAKE : 0;
 }
 
 /* A peer was woken, and seen to begin within handover_wake() or not. */
 static inline void handover_woken(struct handover *h, bool in_time)
 {
-    if (in_time)
-        h->credit += h->credit < HANDOVER_CREDIT;
-    else if (h->credit > 0)
-        h->credit -= 2;
-    else if (++h->idle % HANDOVER_RETRY == 0)
-        h->credit = 1;
+    credit_note(&h->wake, in_time);
 }
 
 static inline void handover_spell(struct handover *h, uint64_t now, uint64_t length)

@@ -40,6 +40,7 @@ static struct stub *awake;            /* released last; it may still spin */
 static volatile bool kick_pending;
 static struct handover handover;
 static uint8_t all_cpus[Q_CPUS_SIZE];
+static unsigned int nr_cpus; /* of them */
 
 _Static_assert(RUN_CPUS / 8 == Q_CPUS_SIZE, "run.h");
 
@@ -76,8 +77,8 @@ void stub_run_init(void)
 {
     const struct dom_shared *shared = (const struct dom_shared *)V_SHARED;
     uint8_t cpus[MAX_CPUS / 8];
-    unsigned int nr_cpus = sys_cpus(cpus, sizeof(cpus));
 
+    nr_cpus = sys_cpus(cpus, sizeof(cpus));
     memcpy(all_cpus, cpus, sizeof(all_cpus));
     handover_init(&handover, shared->tsc_khz / 1000, nr_cpus > 1 ? SPIN_US : 0);
 }
@@ -85,14 +86,19 @@ void stub_run_init(void)
 void stub_run_set_cpus(const uint8_t *cpus)
 {
     const struct dom_shared *shared = (const struct dom_shared *)V_SHARED;
-    unsigned int n = 0;
 
+    nr_cpus = 0;
     memcpy(all_cpus, cpus, sizeof(all_cpus));
     for (unsigned int cpu = 0; cpu < 8 * sizeof(all_cpus); cpu++)
-        n += all_cpus[cpu / 8] >> (cpu % 8) & 1;
-    handover_init(&handover, shared->tsc_khz / 1000, n > 1 ? SPIN_US : 0);
+        nr_cpus += all_cpus[cpu / 8] >> (cpu % 8) & 1;
+    handover_init(&handover, shared->tsc_khz / 1000, nr_cpus > 1 ? SPIN_US : 0);
     for (unsigned int i = 0; i < STUB_MAX; i++)
         stubs[i].beside = STUB_MISPLACED;
+}
+
+unsigned int stub_run_nr_cpus(void)
+{
+    return nr_cpus;
 }
 
 /* ---- kick ---- */

@@ -105,6 +105,8 @@ void stub_run_rest(void);
 void stub_run_forget(const struct stub *s);
 /* From now on stubs run on these CPUs, bit per CPU, as many as Q has room for. */
 void stub_run_set_cpus(const uint8_t *cpus);
+/* How many V and its stubs may run on. */
+unsigned int stub_run_nr_cpus(void);
 /* Let the stub carry out its queue, and go on from x->regs, until it stops. */
 enum stub_outcome stub_run(struct stub *s);
 /* Is it parked? If not, ask it to; it will be by the next time or so. */
