@@ -74,6 +74,7 @@ class Devices:
 
     def __enter__(self):
         if wanted(self._rows):
+            os.makedirs(CACHE, exist_ok=True)
             self._directory = tempfile.TemporaryDirectory(dir=CACHE, prefix="bench-")
             self.disk = os.path.join(self._directory.name, "disk.img")
             with open(self.disk, "wb") as stream:
