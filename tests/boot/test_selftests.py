@@ -12,7 +12,21 @@ import pytest
 
 from guestkit import SCRIPTS
 
-MODULES = ("test_static_key_base", "test_static_keys", "test_user_copy", "test_bpf")
+# All that Debian has of the kernel's lib/test_*; its other test modules want hardware.
+MODULES = ("test_static_key_base", "test_static_keys", "test_user_copy", "test_firmware", "test_bpf")
+FIRMWARE = """
+mkdir -p /lib/firmware; echo "a word" >/lib/firmware/word
+printf word >/sys/devices/virtual/misc/test_firmware/trigger_request; cat /dev/test_firmware
+"""
+# Each cipher is tested when somebody first wants it. A drbg is tested with others, which must be there,
+# and elliptic curves need one.
+CIPHERS = """
+for name in sha512_generic hmac ctr aes_generic drbg $(find /lib/modules -name '*.ko*' | sed 's|.*/||; s|[.]ko.*||'); do
+    [ $name = tcrypt ] || modprobe $name || echo "failed $name"
+done
+modprobe tcrypt mode=0 2>/dev/null # wants all it knows, and never stays
+grep -E '^(driver|selftest)' /proc/crypto; dmesg
+"""
 
 
 @pytest.mark.slow
@@ -21,14 +35,32 @@ MODULES = ("test_static_key_base", "test_static_keys", "test_user_copy", "test_b
 def test_kernel_selftests(guest, series, jit):
     here = [m for m in MODULES if series == "6.1" or m != "test_user_copy"]
     result = guest(f"echo {jit} >/proc/sys/net/core/bpf_jit_enable\n" +
-                   "".join(f"modprobe {m} || echo failed {m}\n" for m in here) + "dmesg",
+                   "".join(f"modprobe {m} || echo failed {m}\n" for m in here) + FIRMWARE + "dmesg",
                    series=series, modules=here, memory=512, timeout=600)
     text = result.text()
     assert "failed test_" not in text
     assert series != "6.1" or "test_user_copy: tests passed" in text
+    assert "a word" in text and "test_firmware: loaded: 7" in text
     done = re.findall(r"test_bpf: (\w*:? ?)Summary: (\d+) PASSED, (\d+) FAILED", text)
     assert len(done) == 3 and all(failed == "0" for _, _, failed in done), text[-2000:]
     assert int(done[0][1]) > 1000
+    assert not re.search(r"BUG:|WARNING:|Oops", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("series", ("6.1", "6.12"))
+def test_ciphers(guest, kernels, series):
+    """Those of the kernel's that are modules, with all their variants for vector units."""
+    found = [path for folder in ("crypto", "arch/x86/crypto")
+             for path in glob.glob(f"{kernels(series)}/lib/modules/*/kernel/{folder}/**/*.ko*", recursive=True)]
+    names = sorted({os.path.basename(path).split(".")[0] for path in found})
+    text = guest(CIPHERS, series=series, modules=names, memory=512, timeout=600).text()
+    assert len(names) > 90
+    assert not re.findall("^failed .*", text, re.MULTILINE)
+    results = re.findall(r"^selftest +: (\w+)", text, re.MULTILINE)
+    assert len(results) > 200 and set(results) == {"passed"}
+    # Some that tcrypt knows are not in Debian's kernel.
+    assert not [line for line in re.findall("alg: .*fail.*", text) if not re.search("rc=-2|: -2$", line)], text
     assert not re.search(r"BUG:|WARNING:|Oops", text)
 
 
