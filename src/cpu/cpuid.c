@@ -57,8 +57,8 @@
 #define ECXE1_ALLOWED (BIT(0) | BIT(5) | BIT(6) | BIT(7) | BIT(8))
 #define EDXE1_COPIES 0x0183f3ffu
 #define EDXE1_ALLOWED (BIT(11) | BIT(20) | BIT(22) | BIT(27) | BIT(29))
-/* Leaf 0x80000008 ebx: XSAVEERPTR, SSB_NO, BTC_NO */
-#define EBXE8_ALLOWED (BIT(2) | BIT(26) | BIT(29))
+/* Leaf 0x80000008 ebx: CLZERO, XSAVEERPTR, SSB_NO, BTC_NO */
+#define EBXE8_ALLOWED (BIT(0) | BIT(2) | BIT(26) | BIT(29))
 
 /* Leaf 0x80000021, of AMD's: what they say of their speculation. A guest kernel's returns and
  * indirect jumps are never executed as such: they are translated, and its detours around them
@@ -70,6 +70,7 @@
 #define EAXE21_SRSO_NO BIT(29)
 #define ECXE21_TSA_NO (BIT(1) | BIT(2)) /* store queue, L1 */
 
+#define EAXD1_XSAVES BIT(3)
 #define XCR0_MAX 0xe7u /* x87 SSE AVX and the three of AVX-512 */
 #define XCR0_AVX 0x04u
 #define XCR0_AVX512 0xe0u
@@ -189,7 +190,7 @@ static void init_caches(void)
     }
 }
 
-static bool is_amd(void)
+bool cpuid_is_amd(void)
 {
     const uint32_t *r = basic[0].r;
 
@@ -210,7 +211,7 @@ static void init_extended(void)
     for (uint32_t i = 0; i <= last; i++)
         extended[i] = native(0x80000000u + i, 0);
     max = 0x80000000u + last;
-    if (is_amd()) {
+    if (cpuid_is_amd()) {
         max = MAX_EXTENDED;
         more_extended.r[EAX] =
             EAXE21_NULL_SELECTOR_CLEARS_BASE | EAXE21_AUTOMATIC_IBRS | EAXE21_SRSO_NO;
@@ -238,6 +239,11 @@ void cpuid_init(void)
     init_xstate();
     init_caches();
     init_extended();
+}
+
+bool cpuid_host_has_xsaves(void)
+{
+    return basic[0].r[EAX] >= 0xd && (native(0xd, 1).r[EAX] & EAXD1_XSAVES);
 }
 
 bool cpuid_has_automatic_ibrs(void)

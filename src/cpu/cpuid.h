@@ -24,7 +24,10 @@ uint64_t cpuid_xcr0_max(void);
  * where one component (2..) is: 0, or -1 if there is no such component. */
 uint32_t cpuid_xsave_size(uint64_t components);
 int cpuid_xsave_component(unsigned int component, uint32_t *offset, uint32_t *size);
+bool cpuid_is_amd(void);
 /* May the guest switch on AMD's automatic IBRS (a bit of EFER)? */
 bool cpuid_has_automatic_ibrs(void);
+/* Has the CPU xsaves and xrstors? Guests may not use them: in ring 3 they raise #GP, else #UD. */
+bool cpuid_host_has_xsaves(void);
 /* CR4 bits that the guest may set. */
 uint64_t cpuid_cr4_mask(void);

@@ -80,6 +80,9 @@ static bool known_difference(const struct insn *in, int r, const struct oracle *
         case ZYDIS_STATUS_INVALID_MASK: /* mask or zeroing that an instruction must (not) have */
         case ZYDIS_STATUS_MALFORMED_EVEX:
             return in->enc != ENC_LEGACY; /* the copied instruction raises #UD in place */
+        case ZYDIS_STATUS_NO_MORE_DATA:
+        case ZYDIS_STATUS_INSTRUCTION_TOO_LONG: /* #GP, like hlt */
+            return r == INSN_MAX && in->cls == INSN_EMULATE && !in->map && in->opcode == 0xf4;
         default:
             return false;
         }

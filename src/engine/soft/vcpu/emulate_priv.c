@@ -14,6 +14,8 @@
 #include "engine/soft/vcpu/rt.h"
 
 #define CPUID7_RDPID (1u << 22) /* ecx */
+#define CPUIDE8_CLZERO 1u       /* ebx of 0x80000008 */
+#define LINE 64
 
 /* What sgdt and friends say on a host whose kernel hides the real values. */
 #define DUMMY_TABLE_BASE 0xfffffffffffe0000ull
@@ -57,7 +59,13 @@ enum emu_result emulate_ud(struct emu *e)
     uint8_t tail[6] = {0};
     struct fault f;
 
+    if (in->map == 1 && in->opcode == 0x0d && !cpuid_is_amd()) /* a prefetch of a register */
+        return EMU_OK;
     if (in->map == 2 && in->opcode == 0x82) /* invpcid is there, but not for ring 3 */
+        return emu_gp(e, 0);
+    if (in->map == 1 && in->opcode == 0xc7 && in->mem &&
+        ((in->reg & 7) == 3 || (in->reg & 7) == 5) &&
+        cpuid_host_has_xsaves()) /* xrstors, xsaves: the same */
         return emu_gp(e, 0);
     if (in->map != 1 || in->opcode != 0x0b || in->len != 2 ||
         env_read(e->v, e->v->rip + 2, tail, 5, &f))
@@ -144,6 +152,22 @@ static enum emu_result store_table_register(struct emu *e)
     return env_write(e->v, e->ea, &table, sizeof(table), e->f) ? EMU_FAULT : EMU_OK;
 }
 
+/* clzero: the 64 bytes around what rax names. */
+static enum emu_result clear_line(struct emu *e)
+{
+    static const uint8_t zeros[LINE];
+    gva_t va = e->in->prefix_67 ? (uint32_t)e->v->gpr[RAX] : e->v->gpr[RAX];
+    uint32_t leaf[4];
+
+    cpuid_query(e->v, 0x80000008u, 0, false, leaf);
+    if (!(leaf[1] & CPUIDE8_CLZERO))
+        return emu_fault(e, VEC_UD);
+    va = (va + emu_segment_base(e)) & ~(gva_t)(LINE - 1);
+    if (!pv_canonical(va))
+        return emu_gp(e, 0);
+    return env_write(e->v, va, zeros, LINE, e->f) ? EMU_FAULT : EMU_OK;
+}
+
 static enum emu_result priv_0f01(struct emu *e)
 {
     const struct insn *in = e->in;
@@ -169,6 +193,8 @@ static enum emu_result priv_0f01(struct emu *e)
         v->gpr[RCX] = v->tsc_aux;
         return EMU_OK;
     }
+    if (!in->mem && (in->reg & 7) == 7 && (in->rm & 7) == 4)
+        return clear_line(e);
     return emu_gp(e, 0); /* lgdt lidt lmsw invlpg swapgs */
 }
 

@@ -12,10 +12,12 @@
 #include "engine/soft/x86/optab.h"
 #include "cpu/vcpu.h"
 
+#define TOO_LONG (-2)
+
 struct state {
     const uint8_t *bytes;
     size_t pos, limit;
-    int overrun; /* what to return when the limit is passed: 0 or -1 */
+    int overrun; /* what to return when the limit is passed: 0 or TOO_LONG */
     bool rex_w, rex_r, rex_x, rex_b;
     bool evex_r, evex_v; /* bit 4 of reg and of vvvv / vsib index */
     uint8_t pp, ll, bcst;
@@ -290,6 +292,10 @@ static bool decode_special(const struct state *s, struct insn *in)
     case 0x00:
         if (reg == 5 && in->mod == 3)
             in->cls = INSN_EMULATE; /* verw reg: the guest's descriptors count */
+        return true;
+    case 0x0d:
+        if (in->mod == 3)
+            in->cls = INSN_UD; /* AMD's; others take it for a nop */
         return true;
     case 0x20:
     case 0x22:
@@ -636,11 +642,13 @@ int insn_decode(const uint8_t *bytes, size_t avail, struct insn *out)
     int r;
 
     s.limit = avail < INSN_MAX ? avail : INSN_MAX;
-    s.overrun = avail < INSN_MAX ? 0 : -1;
+    s.overrun = avail < INSN_MAX ? 0 : TOO_LONG;
     *out = (struct insn){.base = -1, .index = -1, .scale = 1};
-    if (!decode_prefixes(&s, out))
-        return s.overrun;
-    r = decode_opcode(&s, out);
+    r = decode_prefixes(&s, out) ? decode_opcode(&s, out) : s.overrun;
+    if (r == TOO_LONG) { /* #GP, as for hlt */
+        *out = (struct insn){.cls = INSN_EMULATE, .opcode = 0xf4, .base = -1, .index = -1};
+        r = INSN_MAX;
+    }
     if (r > 0)
         out->len = r;
     return r;

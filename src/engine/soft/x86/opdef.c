@@ -24,13 +24,18 @@ bool opdef_0f01(const struct insn *in, struct opdef *def)
         return reg != 5 || in->rep == 0xf3;
     }
     def->cls = INSN_UD; /* vmx, svm, sgx, cet, uintr, tsx, pkru, clzero, monitor, clac ... */
-    if ((in->prefix_66 || in->rep) && reg != 4 && reg != 6)
+    if ((in->prefix_66 || in->rep) && reg != 4 && reg != 6 && (reg != 7 || low > 1))
         return true;
     switch (reg << 3 | low) {
     case 020: /* xgetbv */
     case 021: /* xsetbv */
         def->cls = INSN_EMULATE;
         def->gprs = 1 << RAX | 1 << RCX | 1 << RDX;
+        break;
+    case 030: /* vmrun vmload vmsave stgi clgi skinit invlpga: not for ring 3, or undefined */
+    case 032 ... 037:
+        def->cls = INSN_COPY;
+        def->gprs = low == 7 ? 1 << RAX | 1 << RCX : low == 4 || low == 5 ? 0 : 1 << RAX;
         break;
     case 040 ... 047: /* smsw */
         def->cls = INSN_EMULATE;
@@ -49,6 +54,10 @@ bool opdef_0f01(const struct insn *in, struct opdef *def)
     case 071: /* rdtscp: TSC_AUX is the guest's */
         def->cls = INSN_EMULATE;
         def->gprs = 1 << RAX | 1 << RCX | 1 << RDX;
+        break;
+    case 074: /* clzero */
+        def->cls = INSN_EMULATE;
+        def->gprs = 1 << RAX;
         break;
     }
     return true;
