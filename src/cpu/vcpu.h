@@ -24,6 +24,7 @@ enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R
 #define EFLAGS_RF 0x10000u
 #define EFLAGS_VM 0x20000u
 #define EFLAGS_AC 0x40000u
+#define EFLAGS_ARITH 0x8d5u /* carry, parity, adjust, zero, sign, overflow */
 /* What a ring-3 context may carry: arithmetic flags, TF, DF, NT, RF, AC, ID. */
 #define EFLAGS_USER 0x254dd5ull
 

@@ -241,6 +241,103 @@ static int map_over(void)
     return 0;
 }
 
+/* ---- trampolines of patched system calls ---- */
+
+#define TRAMPOLINE 16
+
+/* Another program, whose patched system calls are at an address that only it knows. */
+static pid_t start_secret(const uint8_t *code, size_t size, uint64_t at)
+{
+    pid_t pid = fork();
+    uint8_t *p;
+
+    if (pid)
+        return pid;
+    p = mmap((void *)at, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+             0);
+    memcpy(p, code, size);
+    mprotect(p, 4096, PROT_READ | PROT_EXEC);
+    for (;;)
+        ((void (*)(void))(uintptr_t)p)();
+}
+
+/* mov eax, SYS_sched_yield; syscall; ret */
+static const uint8_t secret_code[] = {0xb8, 24, 0, 0, 0, 0x0f, 0x05, 0xc3};
+
+static void read_word(void *at)
+{
+    (void)*(volatile uint64_t *)at;
+}
+
+/* Any address in the page, at any byte of what can be read at [from, to). */
+static bool is_told(uint64_t from, uint64_t to, uint64_t page)
+{
+    for (; from < to; from += 4096) {
+        if (signal_of(read_word, (void *)from))
+            continue;
+        for (uint64_t at = from; at < from + 4096 - 8; at++) {
+            uint64_t word;
+
+            memcpy(&word, (void *)at, sizeof(word));
+            if (word - page < 4096)
+                return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t secret_page;
+
+static void catch_secret(int sig, siginfo_t *si, void *context)
+{
+    const ucontext_t *uc = context;
+    uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+
+    _exit(rip - secret_page < 4096 || (uint64_t)si->si_addr - secret_page < 4096 ? 99 : 0);
+}
+
+/* A child goes through that trampoline; does it see the secret? */
+static bool leads_there(unsigned int n)
+{
+    struct sigaction sa = {.sa_sigaction = catch_secret, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct itimerval timer = {.it_value.tv_usec = 100000};
+    pid_t pid = fork();
+    int status = 0;
+
+    if (!pid) {
+        sigaction(SIGSEGV, &sa, NULL);
+        sigaction(SIGALRM, &sa, NULL);
+        setitimer(ITIMER_REAL, &timer, NULL);
+        close(2);
+        jump(PATCH_TRAMP + n * TRAMPOLINE, SYS_getppid, 0, 0, 0);
+    }
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 99;
+}
+
+/* What is left of a vCPU's slots when this runs; they are given away from the first on. */
+#define SLOTS 64
+
+static int find_sites(void)
+{
+    pid_t pid;
+    int bad = 0;
+
+    secret_page = 0x5a5a00000000 + ((uint64_t)getpid() << 12);
+    pid = start_secret(secret_code, sizeof(secret_code), secret_page);
+    for (int i = 0; i < 2000; i++) /* it runs, and so do system calls of ours that are patched */
+        syscall(SYS_sched_yield);
+    if (is_told(PATCH_TRAMP, PATCH_TRAMP + PATCH_TRAMP_SIZE, secret_page) ||
+        is_told(PATCH_TABLE, PATCH_TABLE + PATCH_TABLE_SIZE, secret_page))
+        bad = broken("the trampolines tell where another program is");
+    for (unsigned int n = 0; n < SLOTS && !bad; n++)
+        if (leads_there(n))
+            bad = broken("trampoline %u leads to where another program is", n);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return bad;
+}
+
 const struct attack stub_attacks[] = {
     {"stub-jump-everywhere", jump_everywhere, HOLDS},
     {"stub-jump-to-gates", jump_to_gates, HOLDS},
@@ -252,5 +349,6 @@ const struct attack stub_attacks[] = {
     {"stub-forge-frames", forge_frames, HOLDS},
     {"stub-ask-the-kernel", ask_the_kernel, HOLDS},
     {"stub-map-over", map_over, HOLDS},
+    {"stub-find-sites", find_sites, HOLDS},
     {NULL, NULL, ANY},
 };

@@ -134,7 +134,7 @@ _start:
 	hlt
 	.balign	64
 
-/* A patched system call site jumps here through its trampoline, rcx = return address. The FPU
+/* A patched system call site jumps here through its trampoline, rcx = number of its slot. The FPU
  * stays live; its image is written too, because it is wanted at a guest context switch, and
  * asking a stopped stub for it would cost a hand-over. */
 fast_entry:
@@ -153,7 +153,6 @@ fast_entry:
 	mov	%r13, GPR(13)
 	mov	%r14, GPR(14)
 	mov	%r15, GPR(15)
-	mov	%rcx, X(RIP)
 	mov	%rsp, X(RSP)
 	mov	$STUB_SERVE_SP, %esp
 	pushfq

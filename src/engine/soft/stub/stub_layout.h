@@ -70,7 +70,7 @@
  * memory, mapped like any frame. A program that needs the addresses itself gets them, and
  * is not patched. */
 #define PATCH_TRAMP 0x120000
-#define PATCH_TRAMP_SIZE 0x10000
+#define PATCH_TRAMP_SIZE 0x4000
 #define PATCH_TABLE 0x050f0000
 #define PATCH_TABLE_SIZE 0x2000
 
@@ -140,7 +140,7 @@
 #define STUB_MODE_SEGS 2 /* load ds es fs gs */
 
 /* X.why: a signal number, or: */
-#define STUB_WHY_FAST 100 /* patched system call site */
+#define STUB_WHY_FAST 100 /* patched system call site; rcx = its slot */
 #define STUB_WHY_START 101
 #define STUB_WHY_FAILED 102 /* an operation could not be carried out; the program did not run */
 

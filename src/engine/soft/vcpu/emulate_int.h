@@ -23,7 +23,6 @@ struct emu {
 };
 
 /* Arithmetic flags: CF PF AF ZF SF OF. */
-#define EFLAGS_ARITH 0x8d5u
 
 /* Faults: fill *e->f, return EMU_FAULT. */
 enum emu_result emu_fault(struct emu *e, enum vector vector);

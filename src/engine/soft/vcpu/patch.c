@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * patch.c - see patch.h. Trampolines, pointer table and copies are frames of the engine's
- * private part of guest memory: nothing that the guest can name, mapped into stubs read-only.
+ * private part of guest memory: nothing that the guest can name, mapped into stubs read-only. All
+ * programs of a vCPU have the same trampolines and table, so these say nothing of any: they are
+ * written once, and only tell V which slot it was.
  *
  * A copy is compared with its frame each time that a stub maps it: frames are reused, and nobody
  * tells of stores to one that is not watched. While it is mapped the frame is (FRAME_PATCHED).
@@ -31,10 +33,8 @@
 #define FORM_A_SIZE 7 /* mov, syscall */
 #define FORM_B_SIZE 8 /* syscall, cmp rax, imm32 */
 #define KNOWN_SIZE 8
-#define TAIL 20 /* form B: where its trampoline's way back begins. Its pointer is aligned: AC */
-#define TAIL_JUMP (TAIL + 6)
 
-_Static_assert(SLOT_SIZE == 64, "a trampoline fits");
+_Static_assert(SLOT_SIZE == 16, "a trampoline fits");
 
 enum form { FORM_NONE, FORM_A, FORM_B, FORM_IN_PLACE };
 
@@ -42,6 +42,7 @@ struct slot {
     gva_t site;
     uint8_t form, size;
     uint8_t original[FORM_B_SIZE];
+    uint16_t copy; /* that it is in */
     uint16_t next; /* of the same copy; slot numbers + 1, 0 = none */
 };
 
@@ -69,6 +70,29 @@ static struct {
     int16_t count;
 } hits[NR_HITS];
 
+static uint8_t *put(uint8_t *p, const void *bytes, size_t n)
+{
+    memcpy(p, bytes, n);
+    return p + n;
+}
+
+/* "mov ecx, number; jmp fast_entry", and the table's pointers to them. */
+static void trampolines_write(void)
+{
+    for (uint32_t n = 0; n < NR_SLOTS; n++) {
+        uint8_t *p = (uint8_t *)ram_linear(tramp_frame) + n * SLOT_SIZE;
+        uint64_t at = PATCH_TRAMP + n * SLOT_SIZE;
+        int32_t rel = (int32_t)(STUB_FAST_ENTRY - (int64_t)(at + 10));
+
+        memset(p, 0xcc, SLOT_SIZE);
+        p = put(p, "\xb9", 1);
+        p = put(p, &n, 4);
+        p = put(p, "\xe9", 1);
+        put(p, &rel, 4);
+        ((uint64_t *)ram_linear(table_frame))[n] = at;
+    }
+}
+
 void patch_init(uint32_t vcpu_id)
 {
     static bool done;
@@ -85,6 +109,7 @@ void patch_init(uint32_t vcpu_id)
     nr_copies = (unsigned int)(share - TRAMP_FRAMES - TABLE_FRAMES);
     if (nr_copies > MAX_COPIES)
         nr_copies = MAX_COPIES;
+    trampolines_write();
 }
 
 uint64_t patch_tramp_offset(void)
@@ -95,11 +120,6 @@ uint64_t patch_tramp_offset(void)
 uint64_t patch_table_offset(void)
 {
     return table_frame << PAGE_SHIFT;
-}
-
-static gva_t slot_address(const struct slot *s)
-{
-    return PATCH_TRAMP + (gva_t)(s - slots) * SLOT_SIZE;
 }
 
 static uint8_t *copy_bytes(const struct copy *c)
@@ -292,44 +312,6 @@ static struct slot *slot_new(void)
     return NULL;
 }
 
-static uint8_t *put(uint8_t *p, const void *bytes, size_t n)
-{
-    memcpy(p, bytes, n);
-    return p + n;
-}
-
-static uint8_t *put_enter_stub(uint8_t *p, gva_t at, gva_t return_to)
-{
-    int32_t rel;
-
-    p = put(p, "\x48\xb9", 2); /* movabs rcx, return_to */
-    p = put(p, &return_to, 8);
-    at += 10;
-    p = put(p, "\xe9", 1); /* jmp fast_entry */
-    rel = (int32_t)(STUB_FAST_ENTRY - (int64_t)(at + 5));
-    return put(p, &rel, 4);
-}
-
-static void trampoline_write(const struct slot *s)
-{
-    unsigned int n = (unsigned int)(s - slots);
-    uint8_t *p = (uint8_t *)ram_linear(tramp_frame) + n * SLOT_SIZE, *start = p;
-    gva_t at = slot_address(s), next;
-
-    memset(p, 0xcc, SLOT_SIZE);
-    if (s->form == FORM_A) {
-        p = put(p, s->original, MOV_SIZE);
-        put_enter_stub(p, at + MOV_SIZE, s->site + FORM_A_SIZE);
-    } else {
-        put_enter_stub(p, at, s->site + 2);
-        p = put(start + TAIL, s->original + 2, 6); /* cmp rax, imm32 */
-        p = put(p, "\xff\x25\0\0\0\0", 6);         /* jmp [rip] */
-        next = s->site + FORM_B_SIZE;
-        put(p, &next, 8);
-    }
-    ((uint64_t *)ram_linear(table_frame))[n] = at;
-}
-
 static void site_write(const struct copy *c, const struct slot *s)
 {
     uint8_t jump[FORM_B_SIZE] = {0xff, 0x24, 0x25, 0, 0, 0, 0, 0x90}; /* jmp [abs32]; nop */
@@ -392,11 +374,11 @@ static bool site_patch(struct space *sp, gva_t page, unsigned int at, uint64_t n
     if (!c && !(c = copy_new(frame, page, nr_copies - KEPT_COPIES)))
         return false;
     s->site = page + start;
+    s->copy = (uint16_t)(c - copies);
     s->form = (uint8_t)form;
     s->size = form == FORM_A ? FORM_A_SIZE : FORM_B_SIZE;
     memcpy(s->original, (const uint8_t *)ram_linear(frame) + start, s->size);
     form_b_in_use += form == FORM_B;
-    trampoline_write(s);
     s->next = c->slots;
     c->slots = (uint16_t)(s - slots + 1);
     index_stale = true;
@@ -474,8 +456,11 @@ static void known_replace(struct copy *c, unsigned int at, struct slot *s)
     uint8_t *code = copy_bytes(c) + at;
     const struct known_site *k = known_at(code);
 
-    *s = (struct slot){
-        .site = c->va + at + k->skip, .form = FORM_IN_PLACE, .size = 2, .next = c->slots};
+    *s = (struct slot){.site = c->va + at + k->skip,
+                       .form = FORM_IN_PLACE,
+                       .size = 2,
+                       .copy = (uint16_t)(c - copies),
+                       .next = c->slots};
     memcpy(s->original, code + k->skip, s->size);
     c->slots = (uint16_t)(s - slots + 1);
     memcpy(code + k->skip, k->trap, s->size);
@@ -499,33 +484,71 @@ void patch_look_at(mfn_t frame, gva_t va)
         known_replace(c, at, s);
 }
 
-/* ---- rip ---- */
+/* ---- on the way in and out ---- */
 
-gva_t patch_rip_enter(const struct space *sp, gva_t rip)
+/* The slot of that number, if it is a site in a page that the space executes. A program can jump to
+ * any trampoline, and must not learn by that where other programs have their sites. */
+static const struct slot *slot_of(const struct space *sp, uint64_t number)
+{
+    const struct slot *s = number < NR_SLOTS ? &slots[number] : NULL;
+    bool patched;
+    mfn_t frame;
+
+    if (!s || (s->form != FORM_A && s->form != FORM_B))
+        return NULL;
+    if (!user_tlb_lookup(sp, s->site, &frame, &patched) || !patched)
+        return NULL;
+    return copies[s->copy].frame == frame && copies[s->copy].va == (s->site & PAGE_MASK) ? s : NULL;
+}
+
+bool patch_arrive(struct vcpu *v, const struct space *sp)
+{
+    const struct slot *s = slot_of(sp, v->gpr[RCX]);
+    uint32_t nr;
+
+    if (!s)
+        return false;
+    if (s->form == FORM_A) {
+        memcpy(&nr, s->original + 1, sizeof(nr));
+        v->gpr[RAX] = nr;
+    }
+    v->rip = s->site + (s->form == FORM_A ? FORM_A_SIZE : 2);
+    return true;
+}
+
+static uint64_t compare_flags(uint64_t value, int32_t with)
+{
+    uint64_t flags;
+
+    __asm__("cmpq %2, %1; pushfq; popq %0" : "=r"(flags) : "r"(value), "r"((int64_t)with) : "cc");
+    return flags & EFLAGS_ARITH;
+}
+
+gva_t patch_rip_enter(const struct vcpu *v, const struct space *sp, uint64_t *rflags)
 {
     const struct slot *s;
     bool patched;
     mfn_t frame;
+    int32_t with;
 
-    if (!form_b_in_use || !sp->windows || !user_tlb_lookup(sp, rip, &frame, &patched) || !patched)
-        return rip;
-    s = slot_returning_to(rip);
-    return s ? slot_address(s) + TAIL : rip;
+    if (!form_b_in_use || !sp->windows || !user_tlb_lookup(sp, v->rip, &frame, &patched) ||
+        !patched)
+        return v->rip;
+    s = slot_returning_to(v->rip);
+    if (!s)
+        return v->rip;
+    memcpy(&with, s->original + 4, sizeof(with));
+    *rflags = (*rflags & ~(uint64_t)(EFLAGS_ARITH | EFLAGS_RF)) | compare_flags(v->gpr[RAX], with);
+    return s->site + FORM_B_SIZE;
 }
 
-gva_t patch_rip_leave(gva_t rip)
+gva_t patch_rip_leave(const struct space *sp, gva_t rip)
 {
     const struct slot *s;
-    gva_t at;
 
-    if (rip < PATCH_TRAMP || rip >= PATCH_TRAMP + PATCH_TRAMP_SIZE)
+    if (!sp->windows || rip < PATCH_TRAMP || rip >= PATCH_TRAMP + PATCH_TRAMP_SIZE)
         return rip;
-    s = &slots[(rip - PATCH_TRAMP) / SLOT_SIZE];
-    at = (rip - PATCH_TRAMP) % SLOT_SIZE;
-    /* Inside, rcx may be lost already: `syscall`, which comes next, overwrites it anyway. */
-    if (s->form == FORM_A)
-        return at < MOV_SIZE ? s->site : s->site + MOV_SIZE;
-    if (s->form == FORM_B)
-        return at < TAIL ? s->site : at < TAIL_JUMP ? s->site + 2 : s->site + FORM_B_SIZE;
-    return rip;
+    /* rcx may be lost already: `syscall`, which comes next, overwrites it anyway. */
+    s = slot_of(sp, (rip - PATCH_TRAMP) / SLOT_SIZE);
+    return s ? s->site : rip;
 }

@@ -7,9 +7,9 @@
  * Form A, `mov eax, imm32; syscall` (b8 .. 0f 05): becomes `jmp [table]` in 7 bytes of which
  * the last two are still `0f 05`, so that a jump to the syscall instruction itself, such as a
  * restarted call, works. Form B, `syscall; cmp rax, imm32` (0f 05 48 3d ..): the jump covers
- * the compare, which the way back executes elsewhere.
+ * the compare, which V does on the way back.
  *
- * A copy belongs to a (frame, address): trampolines hold the return address.
+ * A copy belongs to a (frame, address), as do the slots of the sites in it.
  */
 #pragma once
 
@@ -33,10 +33,14 @@ bool patch_wants_windows(mfn_t frame, gva_t va);
 bool patch_ref(mfn_t frame, gva_t va, uint64_t *ret_offset);
 void patch_unref(mfn_t frame, gva_t va);
 
-/* Where to enter a stub so that it goes on at rip. */
-gva_t patch_rip_enter(const struct space *sp, gva_t rip);
+/* A stub stopped at fast_entry, with a slot's number in rcx: v is then as behind the system call
+ * instruction there, but for what that does to rcx and r11. False: the program made it up. */
+bool patch_arrive(struct vcpu *v, const struct space *sp);
+/* Where to enter a stub so that it goes on at v->rip: elsewhere if that is behind a patched system
+ * call, and with other flags then. */
+gva_t patch_rip_enter(const struct vcpu *v, const struct space *sp, uint64_t *rflags);
 /* Guest rip of a stub that stopped at rip, perhaps in a trampoline. */
-gva_t patch_rip_leave(gva_t rip);
+gva_t patch_rip_leave(const struct space *sp, gva_t rip);
 /* The frame changes: its copies are void. */
 void patch_drop_frame(mfn_t frame);
 

@@ -303,6 +303,14 @@ static bool tsc_is_wrong(const struct stub *s)
     return (s->q->tsc == STUB_TSC_TRAP) != s->tsc_traps;
 }
 
+/* The host's kernel may copy a proof byte by byte, and the number changes while a program makes
+ * one: half of either is a run that is still to come. So the stub is parked when more than a byte
+ * changes. */
+static bool go_carries(const struct stub *s)
+{
+    return (uint8_t)s->q->go == 0xff;
+}
+
 /* Copy the queue to Q. The stub is parked, but may look at the time still, before it sleeps.
  * Returns the number of operations. */
 static uint32_t ops_give(struct stub *s)
@@ -375,7 +383,7 @@ enum stub_outcome stub_run(struct stub *s)
         choose_cpus(s);
     if (s->q->blind && s->q->tsc != STUB_TSC_TRAP)
         s->q->blind = 0;
-    if (s->nops || tsc_is_wrong(s)) {
+    if (s->nops || tsc_is_wrong(s) || go_carries(s)) {
         if (stub_park(s))
             return STUB_DIED_BEFORE;
         n = ops_give(s);

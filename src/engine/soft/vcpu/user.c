@@ -417,7 +417,7 @@ static enum user_stop on_stop(struct vcpu *v, struct space *sp, struct fault *f)
     switch (why) {
     case STUB_WHY_FAST:
         user_stats.syscalls_fast++;
-        return on_syscall(v);
+        return patch_arrive(v, sp) ? on_syscall(v) : fault_stop(f, VEC_GP, true, 0);
     case SIG_SYS:
         return on_sigsys(v, sp, addr, arch, f);
     case SIG_USR1:

@@ -68,6 +68,7 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
     struct stub_x *x = sp->stub->x;
     struct stub_regs *r = &x->regs;
     uint16_t ds, es, fs, gs, cs = host_cs(v);
+    uint64_t rflags = (v->rflags & EFLAGS_USER) | EFLAGS_IF | 2;
     uint32_t mode = 0;
 
     if (!rip_is_possible(v->rip, sp, f))
@@ -80,11 +81,11 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
     gs = host_data(sp->stub, v->gs);
     for (int i = 0; i < 16; i++)
         r->gpr[i] = v->gpr[i];
-    r->rip = patch_rip_enter(sp, v->rip);
+    r->rip = patch_rip_enter(v, sp, &rflags);
     r->rsp = v->gpr[RSP];
     r->cs = cs;
     r->ss = HOST_DS;
-    r->rflags = (v->rflags & EFLAGS_USER) | EFLAGS_IF | 2;
+    r->rflags = rflags;
     r->fs_base = canonical(v->fs_base);
     r->gs_base = canonical(v->gs_base);
     if (cs != HOST_CS64 || (v->rflags & (EFLAGS_TF | EFLAGS_RF)))
@@ -120,7 +121,7 @@ void user_regs_load(struct vcpu *v, const struct space *sp)
     for (int i = 0; i < 16; i++)
         v->gpr[i] = r.gpr[i];
     v->gpr[RSP] = r.rsp;
-    v->rip = patch_rip_leave(r.rip);
+    v->rip = patch_rip_leave(sp, r.rip);
     v->rflags = (r.rflags & EFLAGS_USER) | EFLAGS_IF | 2;
     v->fs_base = canonical(r.fs_base);
     v->gs_base = canonical(r.gs_base);

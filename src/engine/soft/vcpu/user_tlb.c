@@ -226,13 +226,14 @@ static void entry_make(struct space *sp, struct node *n, gva_t va, uint64_t pte,
     unsigned int page = page_in_node(va);
     uint64_t bit = 1ull << page, offset = PTE_FRAME(pte) << PAGE_SHIFT;
     mfn_t frame = PTE_FRAME(pte);
+    bool patchable = (prot & PROT_X) && !(prot & PROT_W); /* a copy is nobody's to write */
 
     entry_clear(n, page);
     if ((prot & PROT_W) && frame_is_watched(frame))
         env_frame_written(frame);
-    if ((prot & PROT_X) && !(vcpu_frame_flags[frame] & FRAME_LOOKED_AT))
+    if (patchable && !(vcpu_frame_flags[frame] & FRAME_LOOKED_AT))
         patch_look_at(frame, va);
-    if ((prot & PROT_X) && (vcpu_frame_flags[frame] & FRAME_PATCHED) &&
+    if (patchable && (vcpu_frame_flags[frame] & FRAME_PATCHED) &&
         (!patch_wants_windows(frame, va) || windows_map(sp)) && patch_ref(frame, va, &offset))
         n->patched |= bit;
     n->pte[page] = pte;
