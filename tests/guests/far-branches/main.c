@@ -25,7 +25,7 @@
 
 /* rax: 16:64 pointer. What arrives at the other end notes cs in rdx. */
 #define BODY(p)                                                                                    \
-    p "jmp: rex.w ljmp *(%rax)\n" p "call: rex.w lcall *(%rax)\n" p                                \
+    p "jmp: rex64 ljmp *(%rax)\n" p "call: rex64 lcall *(%rax)\n" p                                \
       "ret: pushq 8(%rax); pushq (%rax)\n" p "ret_at: lretq\n" p                                   \
       "iret: mov %rsp, %rdx; pushq $0xe02b; push %rdx; pushq $0x202; pushq 8(%rax); pushq "        \
       "(%rax)\n" p "iret_at: iretq\n" p "target: mov %cs, %edx\n"

@@ -53,7 +53,7 @@ static uint64_t rdmsr(uint32_t msr)
     return (uint64_t)high << 32 | low;
 }
 
-static volatile unsigned long nmis, ticks;
+static volatile unsigned long nmis;
 static uint8_t nmi_mask;
 
 static bool hook(struct trap_frame *frame)
