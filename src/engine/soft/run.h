@@ -150,6 +150,13 @@ enum programs {
 
 #define MAX_GRANTED 16
 
+/* See vcpu/seal.h: of all tables whose frame numbers are the same modulo TABLE_GROUPS. */
+#define TABLE_GROUPS 4096
+struct table_group {
+    uint32_t version; /* counts changes */
+    uint32_t opened;  /* how often a seal was, up to a limit */
+};
+
 struct dom_shared {
     uint64_t nr_frames;   /* frames that the guest may name: RAM plus special frames */
     uint64_t nr_ram;      /* frames 0..nr_ram-1 are ordinary RAM (max_pages) */
@@ -166,6 +173,9 @@ struct dom_shared {
     gva_t image_base;           /* where the kernel was given pfn 0; ~0 = not known */
     mfn_t granted[MAX_GRANTED]; /* + 1: frames that the guest has mapped writable through grants of
                                    its own, as many as there is room for; 0 = free */
+    uint32_t sealing;           /* a vCPU seals tables */
+    uint32_t uppers_version;    /* counts changes of sealed tables above level 1 */
+    struct table_group tables[TABLE_GROUPS];
     struct evtchn_shared evtchn;          /* V and D both write; D trusts nothing in it */
     struct vcpu_link vcpu[RUN_MAX_VCPUS]; /* the same */
 };

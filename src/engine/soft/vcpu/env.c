@@ -109,7 +109,7 @@ void *env_frame(mfn_t mfn)
 
 void env_frame_written(mfn_t mfn)
 {
-    vtlb_frame_written(mfn);
+    vtlb_linear_written(mfn);
 }
 
 uint64_t *env_m2p(void)

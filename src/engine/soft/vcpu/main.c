@@ -20,6 +20,7 @@
 #include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/program.h"
 #include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/seal.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/start.h"
 #include "engine/soft/vcpu/step.h"
@@ -478,6 +479,8 @@ void start_main(uint64_t argc)
     for (;;) {
         if (soft.kicked)
             service(v);
+        if (seal_has_wishes())
+            seal_wanted();
         deliver_events(v);
         if (v->user_mode)
             run_user(v);

@@ -25,7 +25,7 @@
 /* In this order: who waits for an answer in one box serves that one and those before it. */
 enum box { WRITTEN, GUARD, TLB, BOXES };
 
-enum request { FRAME_WRITTEN, FRAME_GUARD, TLB_FLUSH, TLB_INVLPG, TLB_RELEASE };
+enum request { FRAME_WRITTEN, FRAME_GUARD, FRAME_SEAL, TLB_FLUSH, TLB_INVLPG, TLB_RELEASE };
 
 _Static_assert(ARRAY_SIZE(((struct vcpu_link *)0)->mail) == BOXES, "run.h");
 
@@ -132,6 +132,10 @@ static void act(enum request what, uint64_t arg)
             vtlb_protect_frame(arg);
             user_guard_frame(arg);
         }
+        break;
+    case FRAME_SEAL:
+        if (arg < shared->nr_frames)
+            vtlb_protect_frame(arg);
         break;
     case TLB_FLUSH:
         env_tlb_flush(&vcpu);
@@ -256,15 +260,18 @@ static void doze(struct question *q)
     }
 }
 
-static void ask(uint64_t mask, enum box box, enum request what, uint64_t arg)
+/* n requests, of which the last one's answer stands for all. */
+static void ask_each(uint64_t mask, enum box box, enum request what, const uint64_t *arg,
+                     unsigned int n)
 {
     struct question q = {.box = box};
     uint64_t start;
 
     for (unsigned int id = 0; id < RUN_MAX_VCPUS; id++)
-        if ((mask >> id & 1) && id != vcpu.id && id < shared->nr_vcpus &&
-            post(id, box, what, arg, &q.number[id]))
-            q.pending |= 1u << id;
+        for (unsigned int i = 0; i < n; i++)
+            if ((mask >> id & 1) && id != vcpu.id && id < shared->nr_vcpus &&
+                post(id, box, what, arg[i], &q.number[id]))
+                q.pending |= 1u << id;
     for (unsigned int id = 0; id < RUN_MAX_VCPUS; id++)
         if (q.pending >> id & 1)
             peers_kick(id);
@@ -276,6 +283,11 @@ static void ask(uint64_t mask, enum box box, enum request what, uint64_t arg)
         else
             doze(&q);
     }
+}
+
+static void ask(uint64_t mask, enum box box, enum request what, uint64_t arg)
+{
+    ask_each(mask, box, what, &arg, 1);
 }
 
 void peers_flush(uint64_t mask)
@@ -302,6 +314,12 @@ void peers_release(mfn_t root)
 void peers_guard_frame(mfn_t mfn)
 {
     ask(~0ull, GUARD, FRAME_GUARD, mfn);
+}
+
+void peers_seal_frames(const mfn_t *mfn, unsigned int n)
+{
+    if (peers_exist())
+        ask_each(~0ull, GUARD, FRAME_SEAL, mfn, n);
 }
 
 void peers_frame_written(mfn_t mfn)

@@ -30,6 +30,8 @@ void peers_release(mfn_t root);
 
 /* Take away write permission for the frame in all vCPUs. Complete on return. */
 void peers_guard_frame(mfn_t mfn);
+/* The same for tables that are being sealed, as far as V itself maps them; n <= MAIL_MAX. */
+void peers_seal_frames(const mfn_t *mfn, unsigned int n);
 /* The frame is to be written: on return no vCPU has anything that was derived from it, and none
  * begins to look at its content before this one serves requests again. */
 void peers_frame_written(mfn_t mfn);

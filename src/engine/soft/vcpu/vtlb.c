@@ -17,8 +17,7 @@
  * kernel half, until the root changes. Code in what can't be mapped gets an entry all the same,
  * a mere note of what the tables said.
  *
- * With one vCPU a flush passes over entries whose tables were not written since the last. Stores
- * by hypercall are seen anyway, others because the tables are write-protected.
+ * A flush passes over entries whose tables were not written since they were last compared (seal.h).
  */
 #include "engine/soft/vcpu/vtlb.h"
 
@@ -33,6 +32,7 @@
 #include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/ptwr.h"
 #include "engine/soft/vcpu/rt.h"
+#include "engine/soft/vcpu/seal.h"
 #include "engine/soft/vcpu/soft.h"
 #include "engine/soft/vcpu/user.h"
 
@@ -52,6 +52,8 @@ struct entry {
     bool upper_rw, upper_exec;
     bool used;
     uint32_t next; /* index + 1 in its bucket, or in the free list */
+    bool known;    /* it agrees with its table as of `version`, if that is sealed (seal.h) */
+    uint32_t version;
 };
 
 struct soft_tlb_entry soft_tlb[1 << SOFT_TLB_BITS];
@@ -61,7 +63,8 @@ static unsigned int nr_filled; /* > ARRAY_SIZE(filled): more than there is room 
 /* The kernel's slots of the level-4 table, as all entries have been compared with. */
 #define TOP_FIRST 272
 static uint64_t top[512 - TOP_FIRST];
-static bool doubt = true; /* upper levels, or what is a level-1 table, may have changed */
+static uint32_t uppers;   /* seal_uppers() as of then */
+static bool doubt = true; /* upper levels, or what is a level-1 table, may have changed unseen */
 
 static struct entry *entries;
 static uint32_t buckets[BUCKETS];
@@ -172,16 +175,28 @@ void vtlb_forget_frame(mfn_t mfn)
     unwatch(mfn);
 }
 
-void vtlb_frame_written(mfn_t mfn)
+static void forget_everywhere(mfn_t mfn)
 {
-    if (mfn >= shared->nr_frames)
-        return;
-    doubt |= vcpu_frame_flags[mfn] & FRAME_UPPER;
-    vcpu_frame_flags[mfn] &= (uint8_t) ~(FRAME_TABLE | FRAME_UPPER);
     if (!frame_is_watched(mfn))
         return;
     vtlb_forget_frame(mfn);
     peers_frame_written(mfn);
+}
+
+void vtlb_frame_written(mfn_t mfn)
+{
+    if (mfn >= shared->nr_frames)
+        return;
+    seal_open(mfn);
+    forget_everywhere(mfn);
+}
+
+void vtlb_linear_written(mfn_t mfn)
+{
+    if (mfn >= shared->nr_frames)
+        return;
+    seal_written(mfn);
+    forget_everywhere(mfn);
 }
 
 bool vtlb_watch_frame(mfn_t mfn, unsigned int flag)
@@ -221,10 +236,10 @@ void vtlb_recheck_frames(void)
         if ((vcpu_frame_flags[mfn] & (FRAME_CODE | FRAME_PATCHED)) &&
             !(shared_frames[mfn] & own_bit()))
             vtlb_forget_frame(mfn);
-        if (frame_is_watched(mfn)) {
+        if (frame_is_watched(mfn) || (shared_frames[mfn] & FRAMES_SEALED))
             vtlb_protect_frame(mfn);
+        if (frame_is_watched(mfn))
             user_guard_frame(mfn);
-        }
     }
 }
 
@@ -292,7 +307,8 @@ static bool continues(uint64_t pte, mfn_t mfn, const struct entry *e)
 
 bool vtlb_is_excepted(mfn_t mfn)
 {
-    return frame_is_watched(mfn) || (vcpu_frame_flags[mfn] & (FRAME_RO | FRAME_SEALED));
+    return (shared_frames[mfn] & (FRAMES_WATCHERS | FRAMES_SEALED)) ||
+           (vcpu_frame_flags[mfn] & FRAME_RO);
 }
 
 /* Open or close page k of an entry to stores. */
@@ -366,7 +382,8 @@ static void insert_run(const struct walk *w, gva_t va)
     nr_outside += va < LOWEST_VA;
     e->mfn = mfn - (index - lo);
     e->table = w->table;
-    if (!(vcpu_frame_flags[w->upper[0]] & vcpu_frame_flags[w->upper[1]] & FRAME_UPPER))
+    e->known = false;
+    if (!seal_holds(w->upper[0], true) || !seal_holds(w->upper[1], true))
         doubt = true;
     e->pages = (uint16_t)(hi - lo + 1);
     e->writable = want.writable;
@@ -427,7 +444,7 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
     mfn = PTE_FRAME(w.pte);
     if (write) {
         vtlb_frame_written(mfn);
-        vcpu_frame_flags[mfn] &= (uint8_t) ~(FRAME_RO | FRAME_SEALED);
+        vcpu_frame_flags[mfn] &= (uint8_t)~FRAME_RO;
     }
     {
         struct entry *e = find(va);
@@ -514,20 +531,6 @@ static bool still_valid(struct vcpu *v, struct entry *e, struct walk *w)
     return true;
 }
 
-/* From now on a store to this table of entries is seen. */
-static void table_mark(mfn_t mfn, uint8_t flag)
-{
-    uint8_t *flags = &vcpu_frame_flags[mfn];
-
-    if (*flags & flag)
-        return;
-    *flags |= flag;
-    if (*flags & FRAME_SEALED)
-        return;
-    *flags |= FRAME_SEALED;
-    vtlb_protect_frame(mfn);
-}
-
 void vtlb_doubt(void)
 {
     doubt = true;
@@ -538,7 +541,7 @@ static bool uppers_differ(const struct vcpu *v)
 {
     const uint64_t *root = ram_linear(v->cr3_kernel);
 
-    if (doubt)
+    if (doubt || uppers != seal_uppers())
         return true;
     for (unsigned int i = 0; i < ARRAY_SIZE(top); i++)
         if ((root[TOP_FIRST + i] ^ top[i]) & ~(PTE_A | PTE_D))
@@ -546,23 +549,48 @@ static bool uppers_differ(const struct vcpu *v)
     return false;
 }
 
-/* Compare all entries with the tables, or those whose table was written. */
-static void compare_entries(struct vcpu *v, bool all)
+/* Wish for seals of the tables above an entry. */
+static void want_uppers(const struct walk *w)
 {
+    for (unsigned int i = 0; i < ARRAY_SIZE(w->upper); i++) {
+        if (seal_holds(w->upper[i], true))
+            continue;
+        doubt = true;
+        seal_want(w->upper[i], true);
+    }
+}
+
+/* Compare an entry with its tables. */
+static void compare_entry(struct vcpu *v, struct entry *e, bool all)
+{
+    uint32_t version = seal_version(e->table);
+    bool sealed = seal_holds(e->table, false);
+    mfn_t table = e->table;
     struct walk w;
 
-    for (uint32_t i = 0; i < high_water; i++) {
-        struct entry *e = &entries[i];
-
-        if (!e->used || (!all && (vcpu_frame_flags[e->table] & FRAME_TABLE)))
-            continue;
-        if (!still_valid(v, e, &w)) {
-            drop_entry(e);
-        } else if (all && !peers_exist()) {
-            table_mark(w.upper[0], FRAME_UPPER);
-            table_mark(w.upper[1], FRAME_UPPER);
-        }
+    if (!still_valid(v, e, &w)) {
+        drop_entry(e);
+        return;
     }
+    e->known = sealed && e->table == table;
+    e->version = version;
+    if (all)
+        want_uppers(&w);
+    if (!sealed)
+        seal_want(e->table, false);
+}
+
+static bool is_unchanged(const struct entry *e)
+{
+    return e->known && seal_holds(e->table, false) && e->version == seal_version(e->table);
+}
+
+/* Compare all entries with the tables, or those whose table may have been written. */
+static void compare_entries(struct vcpu *v, bool all)
+{
+    for (uint32_t i = 0; i < high_water; i++)
+        if (entries[i].used && (all || !is_unchanged(&entries[i])))
+            compare_entry(v, &entries[i], all);
 }
 
 void vtlb_flush(struct vcpu *v)
@@ -570,16 +598,14 @@ void vtlb_flush(struct vcpu *v)
     bool all;
 
     ptwr_forget();
-    all = peers_exist() || nr_outside || uppers_differ(v);
+    all = nr_outside || uppers_differ(v);
     soft_tlb_clear();
     if (all) {
         doubt = false;
+        uppers = seal_uppers();
         memcpy(top, (const uint64_t *)ram_linear(v->cr3_kernel) + TOP_FIRST, sizeof(top));
     }
     compare_entries(v, all);
-    for (uint32_t i = 0; i < high_water && !peers_exist(); i++)
-        if (entries[i].used)
-            table_mark(entries[i].table, FRAME_TABLE);
 }
 
 void vtlb_invlpg(struct vcpu *v, gva_t va)

@@ -42,6 +42,8 @@ void vtlb_protect_frame(mfn_t mfn);
  * dropped. Until this vCPU next serves requests of others it may be written without asking
  * again. */
 void vtlb_frame_written(mfn_t mfn);
+/* The same after the frame was written through V's linear map, which no seal is in the way of. */
+void vtlb_linear_written(mfn_t mfn);
 /* This vCPU is going to derive something from the content of the frame: flag is FRAME_CODE or
  * FRAME_PATCHED. True: what was read of it before may be out of date. */
 bool vtlb_watch_frame(mfn_t mfn, unsigned int flag);

@@ -22,15 +22,15 @@
 #define FRAME_PT 2      /* recognised level-1 table, see ptwr.h */
 #define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
 #define FRAME_RO 8      /* read-only by its entry, where the vTLB has it in a writable run */
-#define FRAME_TABLE 16  /* level-1 table of vTLB entries, not written since they were compared */
-#define FRAME_UPPER 32  /* the same for levels 2 and 3 */
-#define FRAME_SEALED 64 /* a table that V has no writable mapping of, so that stores are seen */
 #define FRAME_LOOKED_AT 128 /* there is nothing in it for patch_look_at() */
 extern uint8_t *vcpu_frame_flags;
 
 /* What all vCPUs know of a frame; shared_frames[mfn], changed by atomic operations. Besides, the
  * level that it is pinned at (run.h). */
 #define FRAMES_GUARDED 0x100u /* no vCPU has mapped it writable since they were all told */
+#define FRAMES_SEALED 0x200u  /* a table of the kernel's that none may map writable: seal.h */
+#define FRAMES_TOLD 0x400u    /* ... and all have heard of it */
+#define FRAMES_UPPER 0x800u   /* ... and it is above level 1 */
 extern uint16_t *shared_frames;
 
 /* Has any vCPU derived something from the frame's content? Then it is mapped writable nowhere. */
