@@ -38,8 +38,15 @@ static bool is_edge(struct trap_frame *frame)
     return true;
 }
 
+/* A function with a label in asm is there once; clang copies none. */
+#if __has_attribute(noclone)
+#define ONE_COPY __attribute__((noinline, noclone))
+#else
+#define ONE_COPY __attribute__((noinline))
+#endif
+
 /* Go to `at` in the last page with the stack there too; what the trap says is in last_trap. */
-static __attribute__((noinline, noclone)) long visit(uint64_t at, uint64_t rax)
+static ONE_COPY long visit(uint64_t at, uint64_t rax)
 {
     long ret;
 

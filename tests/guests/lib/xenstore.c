@@ -4,7 +4,7 @@
  */
 #include "xenstore.h"
 
-#define PATIENCE (2 * SECOND)
+#define PATIENCE (20 * SECOND) /* of a host that has much else to do */
 
 char xs_reply[4097];
 uint32_t xs_reply_size;
