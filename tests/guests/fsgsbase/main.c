@@ -182,6 +182,30 @@ static void check_program(void)
     CHECK_EQ(f.vector, 13, "wrfsbase of what is not canonical, by a program");
 }
 
+/* rcx while events come at any time. */
+static void check_interrupted(void)
+{
+    struct vcpu_set_periodic_timer every = {.period_ns = 1000000};
+    uint64_t end = now() + 300000000, fs = read_fs(), wrong = 0, rcx, msr;
+    long virq = bind_virq(VIRQ_TIMER);
+
+    vcpu_op(VCPUOP_set_periodic_timer, 0, &every);
+    events_on();
+    while (now() < end)
+        for (unsigned int i = 0; i < 1000; i++) {
+            asm volatile("mov $0x123456789, %%rcx\n rdgsbase %%rax\n rdfsbase %%rax\n"
+                         "wrfsbase %[fs]\n mov %%rcx, %[rcx]\n"
+                         "mov %[nr], %%ecx\n rdmsr\n"
+                         : [rcx] "=&r"(rcx), "=&c"(msr)
+                         : [fs] "r"(fs), [nr] "i"(OTHER_GS_BASE)
+                         : "rax", "rdx");
+            wrong += rcx != 0x123456789 || msr != OTHER_GS_BASE;
+        }
+    vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL);
+    CHECK(event_count[virq] > 10, "only %lu events", event_count[virq]);
+    CHECK_EQ(wrong, 0, "rcx after an event");
+}
+
 void test_main(void)
 {
     uint32_t leaf[4];
@@ -193,6 +217,7 @@ void test_main(void)
     check_enabled();
     check_memory();
     check_program();
+    check_interrupted();
     cr4_set(false);
     check_disabled();
     cr4_set(true);
