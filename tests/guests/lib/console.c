@@ -58,6 +58,8 @@ void console_write(const char *text, size_t size)
 
 void console_drain(void)
 {
+    if (console_by_hypercall)
+        return;
     for (unsigned int round = 0; ring && in_flight() && round < WAIT_ROUNDS; round++) {
         notify();
         sched_op(SCHEDOP_yield, NULL);
