@@ -31,6 +31,7 @@ domid=${domid##*/}
 devid=${XENBUS_PATH##*/}
 ip=$(xenstore_read_default "$XENBUS_PATH/ip" "${ip:-}" | tr ',' ' ')
 mac=$(xenstore_read_default "$XENBUS_PATH/mac" "${mac:-}")
+mtu=$(xenstore_read_default "$XENBUS_PATH/mtu" '')
 # Both become part of rules.
 case $ip in
 *[!0-9A-Fa-f.:/\ ]*) fatal "ip=$ip: only addresses and networks may stand there, with blanks between" ;;
@@ -38,6 +39,12 @@ esac
 case $mac in
 *[!0-9A-Fa-f:]*) fatal "mac=$mac is no address" ;;
 esac
+
+# set_mtu DEFAULT: the largest packet, as the vif has it, or else this; '' leaves it.
+set_mtu()
+{
+    [ -z "${mtu:-$1}" ] || ip link set dev "$dev" mtu "${mtu:-$1}"
+}
 
 # What network-bridge antispoof=yes said holds for all interfaces that do not say otherwise.
 if [ -z "$antispoof" ] && [ -e "$XEN_HOTPLUG_DIR/antispoof" ]; then

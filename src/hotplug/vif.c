@@ -47,9 +47,12 @@ static void forwards_text(const json_t *vif, char text[static FORWARDS_MAX])
 static int put_keys(struct xs_client *store, const struct device *d, const json_t *vif)
 {
     static const char *const keys[] = {"mac", "bridge", "ip", "script", "gatewaydev", NULL};
+    int mtu = (int)json_get_int(vif, "mtu", 0);
     char forwards[FORWARDS_MAX];
     int rc = device_put(store, d, "handle", "%u", d->devid);
 
+    if (rc == 0 && mtu)
+        rc = device_put(store, d, "mtu", "%d", mtu);
     if (rc == 0)
         rc = device_put(store, d, "vifname", "%s", json_get_string(vif, "ifname", ""));
     forwards_text(vif, forwards);

@@ -52,6 +52,18 @@ def test_two_guests_and_the_host(bridge, guests):
     assert bridge.processes("xenolith-undo") == []
 
 
+def test_large_packets(bridge, guests):
+    """mtu= is the tap's, and the bridge follows: whole IPv6 packets of 9000 bytes cross."""
+    pair = guests("bridge=br0, mtu=9000", "bridge=br0, mtu=9000")
+    for number, guest in enumerate(pair, 1):
+        guest.address(f"10.9.9.{number}/24", f"ip addr add fd09::{number}/64 dev eth0; "
+                      "ip link set eth0 mtu 9000")
+        assert " mtu 9000 " in bridge.sh(f"ip link show vif{guest.domid()}.0")
+    assert " mtu 9000 " in bridge.sh("ip link show br0")
+    for to in ("10.9.9.1", "fd09::1", "10.9.9.254", "fd09::254"):
+        assert pair[1].pings(to, "-s 8900"), to
+
+
 def with_libraries(program):
     """Pairs for a guest's files: a program of the host and what it is linked to."""
     listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout

@@ -38,8 +38,9 @@ static void finish(const struct netif *n, struct net_frame *f)
         return;
     net_headers_find(f->data, f->len, &h);
     can = h.version == 6 ? n->config.csum_ipv6 : n->config.csum_ipv4;
-    /* The frontend looks for the checksum where TCP and UDP have it. */
-    if (!can || !h.protocol || h.transport != f->csum_start)
+    /* The frontend looks for the checksum where TCP and UDP have it, and not behind a VLAN's tag.
+     */
+    if (!can || !h.protocol || h.transport != f->csum_start || h.ip != NET_FRAME_MIN)
         net_frame_complete(f);
 }
 
@@ -52,6 +53,15 @@ static bool can_take(const struct netif *n, const struct net_frame *f)
     if (f->gso == NET_GSO_TCPV6)
         return f->partial && n->config.gso_tcpv6;
     return true;
+}
+
+/* A segment of this kind the guest cannot take, nor is it cut here; as the next ones would be lost,
+ * too, the link is to cut them all. The sender repeats this one. */
+static void refuse_segments(const struct netif *n)
+{
+    if (n->link->ops->set_offload)
+        n->link->ops->set_offload(n->link, n->config.csum_ipv4 || n->config.csum_ipv6, false,
+                                  false);
 }
 
 /* Which slots a frame will use. */
@@ -203,8 +213,11 @@ static int fetch(struct netif *n)
         rc = -EIO;
     if (rc == 0) {
         finish(n, f);
-        if (!can_take(n, f))
+        if (!can_take(n, f)) {
+            if (f->gso)
+                refuse_segments(n);
             rc = -EIO;
+        }
     }
     if (rc < 0)
         f->len = 0;

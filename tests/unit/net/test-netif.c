@@ -581,6 +581,41 @@ static void test_rx_completes(void **state)
     assert_true(checksum_is_right(guest_page(DATA_FIRST), f.len));
 }
 
+/* Put a tag into a frame of `len` bytes; the headers move. */
+static struct net_frame tagged_frame(size_t len)
+{
+    memmove(big + 16, big + 12, len - 12);
+    memcpy(big + 12, (uint8_t[]){0x81, 0, 0, 5}, 4);
+    return partial_frame(len + 4);
+}
+
+/* Frontends find no headers behind a tag. */
+static void test_rx_tagged(void **state)
+{
+    struct net_frame f = tagged_frame(make_tcp4(big, 500));
+
+    guest_link_put(f);
+    guest_rx(0, DATA_FIRST);
+    work();
+    assert_int_equal(guest_rx_response(0).flags, NETRXF_data_validated);
+    /* Its checksum is right: without the tag it is a frame like others. */
+    memcpy(big, guest_page(DATA_FIRST), f.len);
+    memmove(big + 12, big + 16, f.len - 16);
+    assert_true(checksum_is_right(big, f.len - 4));
+    assert_true(guest->link.tso4 && guest->link.tso6 && guest->link.partial);
+
+    f = tagged_frame(make_tcp4(big, 5000));
+    f.gso = NET_GSO_TCPV4;
+    f.gso_size = 1448;
+    guest_link_put(f);
+    guest_rx(0, DATA_FIRST);
+    guest_rx(0, DATA_FIRST + 1);
+    work();
+    assert_false(guest_has_rx_response(0));
+    assert_true(guest->link.partial);
+    assert_false(guest->link.tso4 || guest->link.tso6);
+}
+
 static void test_rx_without_sg(void **state)
 {
     size_t small;
@@ -820,6 +855,7 @@ int main(void)
         ONE(test_rx_fragments),
         ONE(test_rx_gso),
         ONE(test_rx_completes),
+        ONE(test_rx_tagged),
         ONE(test_rx_without_sg),
         ONE(test_rx_waits),
         ONE(test_rx_bad_grants),
