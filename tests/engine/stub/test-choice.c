@@ -59,6 +59,7 @@ int main(void)
     static const struct choice in_stub = {.way = WAY_STUB}, in_v = {.way = WAY_LOCAL};
     struct choice c, child;
     unsigned int share;
+    uint64_t back;
 
     choice_init(&c, &in_stub, TICKS_PER_MS);
     share = play(&c, &calls, 10000);
@@ -92,6 +93,15 @@ int main(void)
     }
     share = play(&c, &calls, 1000);
     ok(share > 90, "code that was new at first is not held against it (%u %%)", share);
+    choice_init(&c, &in_stub, TICKS_PER_MS);
+    play(&c, &calls, 1000000);
+    play(&c, &computes, 2 * CHOICE_WINDOW);
+    back = now;
+    while (choice_now(&c) == WAY_STUB || c.probing)
+        play(&c, &calls, 1);
+    back = (now - back) / TICKS_PER_MS;
+    ok(back < 2 * CHOICE_COMPUTE_MS, "has computed for a moment: soon in V again (%u ms)",
+       (unsigned int)back);
     printf("1..%d\n", tests);
     return failures != 0;
 }

@@ -31,6 +31,7 @@ struct choice {
 #define CHOICE_SETTLE 8                              /* first stops of a probe: they translate */
 #define CHOICE_PROBE (CHOICE_SETTLE + CHOICE_WINDOW) /* stops of a probe */
 #define CHOICE_LONGEST_MS 64
+#define CHOICE_COMPUTE_MS 8 /* at most until what computed is asked whether it still does */
 #define CHOICE_SHARE 50   /* a probe may take so little of all time */
 #define CHOICE_WORSE 3    /* so many times the median of before: look again */
 #define CHOICE_FEW 4      /* samples that tell when it is worse */
@@ -59,6 +60,15 @@ static inline void choice_begin(struct choice *c, bool probing, uint64_t now)
     c->cost = 0;
 }
 
+/* A spell within these limits, in milliseconds. */
+static inline uint64_t choice_between(const struct choice *c, uint32_t least, uint64_t spell,
+                                      uint32_t most)
+{
+    uint64_t min = (uint64_t)c->ms * least, max = (uint64_t)c->ms * most;
+
+    return spell < min ? min : spell < max ? spell : max;
+}
+
 /* Of the window. What the host's doing adds to single stops does not show in it. */
 static inline uint32_t choice_median(struct choice *c)
 {
@@ -74,7 +84,7 @@ static inline uint32_t choice_median(struct choice *c)
 
 static inline void choice_probe_end(struct choice *c, bool better, uint32_t typical, uint64_t now)
 {
-    uint64_t longest = (uint64_t)c->ms * CHOICE_LONGEST_MS, least = c->cost * CHOICE_SHARE;
+    uint64_t least = c->cost * CHOICE_SHARE;
 
     if (better) {
         c->way = !c->way;
@@ -82,7 +92,7 @@ static inline void choice_probe_end(struct choice *c, bool better, uint32_t typi
         c->spell = 0;
     } else {
         c->spell = 2 * c->spell > least ? 2 * c->spell : least;
-        c->spell = c->spell < longest ? c->spell : longest;
+        c->spell = choice_between(c, 0, c->spell, CHOICE_LONGEST_MS);
     }
     choice_begin(c, false, now);
 }
@@ -138,7 +148,7 @@ static inline void choice_result(struct choice *c, uint64_t now, uint64_t ticks,
     if (c->failed + c->cold >= CHOICE_FAILURES) { /* no need to compare */
         c->way = WAY_STUB;
         c->typical = 0;
-        c->spell = c->spell > c->ms ? c->spell : c->ms;
+        c->spell = choice_between(c, 1, c->spell, CHOICE_COMPUTE_MS);
         choice_begin(c, false, now);
     } else if (c->count == CHOICE_WINDOW) {
         choice_window(c, now);
