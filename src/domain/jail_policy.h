@@ -12,6 +12,7 @@
 #pragma once
 
 #include <asm/ioctls.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
 #include <linux/prctl.h>
@@ -79,7 +80,15 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"vCPU process and its stub maker, passt", SYS_socketpair, {BPF_ARG_EQ(0, AF_UNIX)}},
     {"wake-ups", SYS_eventfd2, {{0}}},
     {"xenstored's client", SYS_epoll_create1, {{0}}},
-    {"flags of descriptors, locks of disks", SYS_fcntl, {{0}}},
+    /* Not F_SETOWN and F_SETSIG: signals to any process of the user. */
+    {"flags of descriptors", SYS_fcntl, {BPF_ARG_EQ(1, F_GETFL)}},
+    {"same", SYS_fcntl, {BPF_ARG_EQ(1, F_SETFL)}},
+    {"same", SYS_fcntl, {BPF_ARG_EQ(1, F_GETFD)}},
+    {"same", SYS_fcntl, {BPF_ARG_EQ(1, F_SETFD)}},
+    {"a console's terminal, once more", SYS_fcntl, {BPF_ARG_EQ(1, F_DUPFD_CLOEXEC)}},
+    {"locks of disks", SYS_fcntl, {BPF_ARG_EQ(1, F_OFD_SETLK)}},
+    {"same: who has it?", SYS_fcntl, {BPF_ARG_EQ(1, F_OFD_GETLK)}},
+    {"shared memory of a fixed size", SYS_fcntl, {BPF_ARG_EQ(1, F_ADD_SEALS)}},
     {"descriptors that are done with", SYS_close, {{0}}},
     {"ends of what the launcher started", SYS_waitid, {{0}}},
 

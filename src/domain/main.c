@@ -136,8 +136,8 @@ static void block_signals(void)
 /* Everything up to a running domain. On failure p holds nothing. */
 static int start(struct process *p, const struct inherited *in, struct err *err)
 {
-    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec, hvm_exec,
-                                            vnc_exec};
+    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec, vnc_exec,
+                                            hvm_exec /* of its kind of guests only */};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)
@@ -146,7 +146,7 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
     if (rc == 0)
         rc = bootloader_prepare(&p->bootloader, &p->options, err);
     if (rc == 0)
-        rc = engine_prepare(programs, ARRAY_SIZE(programs), err);
+        rc = engine_prepare(programs, ARRAY_SIZE(programs) - !p->options.hvm, err);
     if (rc == 0)
         rc = process_init(p, in->listen_fd, err);
     if (rc == 0) {

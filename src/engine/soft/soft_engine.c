@@ -27,6 +27,7 @@
 
 #include "base/launcher.h"
 #include "base/proc.h"
+#include "engine/soft/blob.h"
 #include "engine/soft/layout.h"
 #include "engine/soft/stub/stub_layout.h"
 #include "engine/soft/zygote.h"
@@ -84,31 +85,6 @@ static int shared_pages(const char *name, size_t size, void **ret, int *ret_fd, 
     }
     *ret_fd = fd;
     return 0;
-}
-
-/* The blob as a sealed memfd, ready for fexecve. */
-static int blob_fd(struct err *err)
-{
-    /* cppcheck-suppress comparePointers ; two symbols of one object, tools/embed.sh */
-    size_t size = (size_t)(vcpu_blob_end - vcpu_blob), done = 0;
-    int fd = memfd_create("xenolith-vcpu", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    while (fd >= 0 && done < size) {
-        ssize_t n = write(fd, vcpu_blob + done, size - done);
-
-        if (n <= 0)
-            break;
-        done += (size_t)n;
-    }
-    if (fd < 0 || done < size ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)) {
-        int e = errno;
-
-        if (fd >= 0)
-            close(fd);
-        return err_set(err, e, "cannot prepare the vCPU program: %s", strerror(e));
-    }
-    return fd;
 }
 
 /* In the child: take the pidfds of all vCPUs, which exist by then. Returns their number. */
@@ -177,22 +153,24 @@ static bool host_has_tls(void)
     return (int)r == 0;
 }
 
-/* In the new process, which is given the blob, what layout.h lists before V_FD_PEERS, and the
- * peers' socket if there are any: exactly the descriptors of layout.h, no others, then the
- * blob. Only async-signal-safe calls: the parent may have threads. */
+/* In the new process, which is given what layout.h lists before V_FD_PEERS, and the peers' socket
+ * if there are any: exactly the descriptors of layout.h, no others, then the blob. Only
+ * async-signal-safe calls: the parent may have threads. */
 static void exec_vcpu(const int *fds, unsigned int nr_fds)
 {
     static char name[] = "xenolith-vcpu";
     char *const none[] = {NULL}, *const args[] = {name, host_has_tls() ? name : NULL, NULL};
     int all[V_FD_PEERS - V_FD_RAM + RUN_MAX_VCPUS], n = V_FD_PEERS - V_FD_RAM, exe;
 
-    if (nr_fds < 1 + (unsigned int)n)
+    /* cppcheck-suppress comparePointers ; two symbols of one object, tools/embed.sh */
+    exe = blob_open(name, vcpu_blob, vcpu_blob_end);
+    if (exe < 0 || nr_fds < (unsigned int)n)
         _exit(126);
     signal(SIGUSR1, SIG_IGN); /* a kick that comes before it is ready must not end it */
-    memcpy(all, fds + 1, (size_t)n * sizeof(int));
+    memcpy(all, fds, (size_t)n * sizeof(int));
     limit_log(all[V_FD_LOG - V_FD_RAM]);
-    n += receive_peers(nr_fds > 1 + (unsigned int)n ? fds[1 + n] : -1, all + n);
-    exe = fcntl(fds[0], F_DUPFD_CLOEXEC, 64);
+    n += receive_peers(nr_fds > (unsigned int)n ? fds[n] : -1, all + n);
+    exe = fcntl(exe, F_DUPFD_CLOEXEC, 64);
     for (int i = 0; i < n; i++)
         all[i] = fcntl(all[i], F_DUPFD, 80);
     for (int i = 0; i < n; i++)
@@ -210,7 +188,7 @@ static void exec_vcpu(const int *fds, unsigned int nr_fds)
 }
 
 static int start_vcpu(struct engine *e, unsigned int id, const struct engine_config *config,
-                      int blob, struct err *err)
+                      struct err *err)
 {
     struct soft_vcpu *s = &e->vcpu[id];
     int v_socket = -1, peers[2] = {-1, -1}, r;
@@ -231,9 +209,9 @@ static int start_vcpu(struct engine *e, unsigned int id, const struct engine_con
     }
     s->peers_socket = peers[0];
     r = launcher_spawn(exec_vcpu,
-                       (const int[]){blob, config->ram->fd, config->ram->m2p_fd, e->shared_fd,
-                                     s->run_fd, v_socket, config->log_fd, peers[1]},
-                       peers[1] >= 0 ? 8 : 7, &s->pidfd, err);
+                       (const int[]){config->ram->fd, config->ram->m2p_fd, e->shared_fd, s->run_fd,
+                                     v_socket, config->log_fd, peers[1]},
+                       peers[1] >= 0 ? 7 : 6, &s->pidfd, err);
     close(v_socket);
     if (peers[1] >= 0)
         close(peers[1]);
@@ -309,7 +287,7 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
     uint64_t frames = config->ram->patch_first + RAM_PATCH_FRAMES;
     struct engine *e;
     void *page = NULL;
-    int blob, r;
+    int r;
 
     if (!config->nr_vcpus || config->nr_vcpus > RUN_MAX_VCPUS)
         return err_set(err, EINVAL, "vcpus must be 1..%d", RUN_MAX_VCPUS);
@@ -324,10 +302,9 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
     r = shared_pages("xenolith-shared", e->shared_size, &page, &e->shared_fd, err);
     e->shared = page;
     e->frames = (uint16_t *)((uint8_t *)page + SHARED_FRAMES_OFFSET);
-    blob = r ? r : blob_fd(err);
-    if (blob < 0) {
+    if (r) {
         engine_destroy(e);
-        return blob;
+        return r;
     }
     e->shared->nr_frames = config->ram->nr_frames;
     e->shared->nr_ram = config->ram->max_pages;
@@ -340,8 +317,7 @@ int engine_create(struct engine **ret, const struct engine_config *config, struc
     e->shared->tsc_stamp = config->tsc_stamp;
     set_tsc_scale(e->shared, config->tsc_khz);
     for (unsigned int i = 0; i < config->nr_vcpus && !r; i++)
-        r = start_vcpu(e, i, config, blob, err);
-    close(blob);
+        r = start_vcpu(e, i, config, err);
     if (!r)
         r = introduce_vcpus(e, err);
     if (r) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * zygote.c - see zygote.h. The zygote's program is embedded (stub_blob) and started from a
- * sealed memfd, so that nobody can change what guest programs share an address space with.
+ * sealed memfd (blob.h), so that nobody can change what guest programs share an address space with.
  */
 #define _GNU_SOURCE
 #include "engine/soft/zygote.h"
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/launcher.h"
+#include "engine/soft/blob.h"
 #include "engine/soft/stub/stub_layout.h"
 
 #define FD_HIGH 64 /* descriptors are moved there before they get their final numbers */
@@ -28,43 +29,19 @@
 
 extern const uint8_t stub_blob[], stub_blob_end[];
 
-static int blob_open(struct err *err)
-{
-    /* cppcheck-suppress comparePointers ; two symbols of one object, tools/embed.sh */
-    size_t size = (size_t)(stub_blob_end - stub_blob), done = 0;
-    int fd = memfd_create("xenolith-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int r;
-
-    while (fd >= 0 && done < size) {
-        ssize_t n = write(fd, stub_blob + done, size - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        done += (size_t)n;
-    }
-    if (fd >= 0 && done == size &&
-        !fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-        return fd;
-    r = errno ? errno : EIO;
-    if (fd >= 0)
-        close(fd);
-    return err_set(err, r, "cannot prepare the stub program: %s", strerror(r));
-}
-
 void zygote_exec(const int *fds, unsigned int nr_fds)
 {
     static char *const argv[] = {(char *)"xenolith-stub", NULL};
     struct rlimit no_core = {0, 0};
     int exe, ram_high, sock_high;
 
-    if (nr_fds != 3)
+    if (nr_fds != 2)
         _exit(126);
     setrlimit(RLIMIT_CORE, &no_core);
-    exe = fcntl(fds[0], F_DUPFD_CLOEXEC, FD_HIGH);
-    ram_high = fcntl(fds[1], F_DUPFD_CLOEXEC, FD_HIGH);
-    sock_high = fcntl(fds[2], F_DUPFD_CLOEXEC, FD_HIGH);
+    /* cppcheck-suppress comparePointers ; two symbols of one object, tools/embed.sh */
+    exe = fcntl(blob_open("xenolith-stub", stub_blob, stub_blob_end), F_DUPFD_CLOEXEC, FD_HIGH);
+    ram_high = fcntl(fds[0], F_DUPFD_CLOEXEC, FD_HIGH);
+    sock_high = fcntl(fds[1], F_DUPFD_CLOEXEC, FD_HIGH);
     if (exe < 0 || dup2(ram_high, STUB_FD_RAM) < 0 || dup2(sock_high, STUB_FD_SOCK) < 0)
         _exit(126);
     syscall(SYS_close_range, STUB_FD_SOCK + 1, exe - 1, 0);
@@ -75,7 +52,7 @@ void zygote_exec(const int *fds, unsigned int nr_fds)
 
 int zygote_start(struct zygote *z, const struct ram *ram, int *ret_v_socket, struct err *err)
 {
-    int sv[2], blob, r;
+    int sv[2], r;
 
     memset(z, 0, sizeof(*z));
     if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE))
@@ -84,14 +61,7 @@ int zygote_start(struct zygote *z, const struct ram *ram, int *ret_v_socket, str
                        "Linux 5.9 and an x86-64 CPU since 2013 have it");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
         return err_set(err, errno, "cannot make a socket for stubs: %s", strerror(errno));
-    blob = blob_open(err);
-    if (blob < 0) {
-        close(sv[0]);
-        close(sv[1]);
-        return blob;
-    }
-    r = launcher_spawn(zygote_exec, (const int[]){blob, ram->fd, sv[1]}, 3, &z->pidfd, err);
-    close(blob);
+    r = launcher_spawn(zygote_exec, (const int[]){ram->fd, sv[1]}, 2, &z->pidfd, err);
     close(sv[1]);
     if (r) {
         close(sv[0]);

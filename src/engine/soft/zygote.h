@@ -20,7 +20,7 @@ struct zygote {
  * 0 or -errno; -ENOTSUP if this host lacks something that stubs need. */
 int zygote_start(struct zygote *z, const struct ram *ram, int *ret_v_socket, struct err *err);
 
-/* launcher_fn: becomes a zygote. Descriptors: the blob, guest memory, its end of the socket. */
+/* launcher_fn: becomes a zygote. Descriptors: guest memory, its end of the socket. */
 void zygote_exec(const int *fds, unsigned int nr_fds);
 
 /* Kill it, stubs included; does not wait. Zeroed struct is fine. */

@@ -8,6 +8,7 @@
 #include "harness.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <pthread.h>
@@ -16,10 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/launcher.h"
 #include "cpu/creg.h"
 #include "engine/soft/vcpu/user_fpu.h"
+#include "engine/soft/zygote.h"
 
 #define ATTACK_CODE 0x600000ul
 #define ATTACK_FRAME 80
@@ -572,6 +576,28 @@ static void test_order(void)
     user_flush(vcpu.cr3_user);
 }
 
+/* Who asks for a zygote does not say what is executed: in the test's place, a domain process that
+ * somebody has taken over. */
+static void test_other_program(void)
+{
+    int other = open("/bin/false", O_RDONLY | O_CLOEXEC), pidfd = -1;
+    const int fds[] = {other, other, other};
+    struct err err = {0};
+    unsigned int executed = 0;
+
+    for (unsigned int n = 1; n <= ARRAY_SIZE(fds); n++) {
+        siginfo_t si = {0};
+
+        if (launcher_spawn(zygote_exec, fds, n, &pidfd, &err))
+            continue;
+        if (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED) || si.si_status == 1)
+            executed++;
+        close(pidfd);
+    }
+    close(other);
+    ok(other >= 0 && pidfd >= 0 && !executed, "a zygote is always the zygote's program");
+}
+
 int main(void)
 {
     harness_init();
@@ -594,5 +620,6 @@ int main(void)
     test_order();
     test_revocation();
     test_preemption();
+    test_other_program();
     return finish();
 }

@@ -73,7 +73,6 @@ static const int passes[] = {
     SYS_connect,
     SYS_eventfd2,
     SYS_epoll_create1,
-    SYS_fcntl,
     SYS_close,
     SYS_waitid,
     SYS_munmap,
@@ -193,6 +192,9 @@ static const struct {
     {"becoming dumpable", SYS_prctl, {PR_SET_DUMPABLE, 1}, REFUSED, 0},
     {"another process's limits", SYS_prlimit64, {1, 7, 4096, 0}, REFUSED, 0},
     {"a signal to anyone", SYS_kill, {0, 0}, REFUSED, 0},
+    {"a signal to the owner of a descriptor", SYS_fcntl, {2, F_SETOWN, 1}, REFUSED, 0},
+    {"the number of that signal", SYS_fcntl, {2, F_SETSIG, SIGKILL}, REFUSED, 0},
+    {"flags of a descriptor", SYS_fcntl, {2, F_GETFL}, PASSED, 0},
 };
 
 static void *thread_main(void *arg)
