@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Languages' own tests and programs that compile at run time give in a guest what they give on
-this host. The same image is run in both: in a guest, and unpacked, in namespaces of its own."""
+"""Languages' own tests, programs that compile at run time, debuggers, and Debian packages give in a
+guest what they give on this host: the same answers, and of packages the same bytes. The same image
+is run in both: in a guest, and unpacked, in namespaces of its own."""
 
 import os
 import shutil
@@ -17,11 +18,17 @@ pytestmark = pytest.mark.slow
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = os.path.join(HERE, "programs")
-BASE = "bash busybox-static coreutils grep hostname iproute2 mount util-linux "
+BASE = "bash busybox-static coreutils findutils grep hostname iproute2 mount sed util-linux "
 IMAGES = {
     "python": BASE + "libpython3.11-testsuite netbase python3",
-    "node": BASE + "nodejs",
-    "java": BASE + "openjdk-17-jdk-headless",
+    "node": BASE + "nodejs openssl procps",
+    "java": BASE + "junit4 openjdk-17-jdk-headless",
+    "packages": BASE + "bsdutils build-essential debhelper debianutils diffutils dpkg fakeroot file gawk "
+                       "gcc-multilib gettext gzip help2man libc-bin libhiredis-dev libjemalloc-dev "
+                       "liblua5.1-dev liblzf-dev libssl-dev libsystemd-dev lua-bitop-dev lua-cjson-dev "
+                       "man-db ncurses-bin openssl perl pkg-config procps tar tcl tcl-tls texinfo xz-utils",
+    "tools": BASE + "debianutils gcc gdb libc6-dbg libc6-dev ltrace luajit procps strace valgrind",
+    "compilers": BASE + "gcc golang-go libc6-dev rustc",
     "debian": "",  # mkrootfs' own
 }
 # As init does it for a guest.
@@ -46,37 +53,103 @@ PYTHON_TESTS = ("array asyncgen builtin cmath compile coroutines dict epoll fcnt
 PERL = """
 mkdir /tmp/perl; cp -r /perl/t /tmp/perl; mkdir /tmp/perl/lib; cd /tmp/perl/t
 cp -r /usr/share/perl/5.36/. /usr/lib/x86_64-linux-gnu/perl/5.36/. ../lib
-export PERL_CORE=1
+ln -s /usr/bin/perl perl; export PERL_CORE=1 PERL_SKIP_TTY_TEST=1
 for test in {}; do
     perl -I../lib $test >/tmp/out 2>&1; status=$?
     echo "$test $status $(grep -c '^ok' /tmp/out) $(grep '^not ok' /tmp/out | grep -cv TODO)"
 done
 """
-PERL_TESTS = "base/*.t cmd/*.t comp/*.t op/[a-f]*.t"
+PERL_TESTS = {"perl": "base/*.t cmd/*.t comp/*.t op/[a-f]*.t", "perl-g": "op/[g-q]*.t",
+              "perl-r": "op/[r-z]*.t"}
 JAVA = """
 mkdir /tmp/java; cp /test/Threads.java /tmp/java; cd /tmp/java
 PATH=$PATH:$(echo /usr/lib/jvm/java-17-openjdk-*/bin)
 javac Threads.java; echo "javac $?"
-for how in -XX:+UseSerialGC -XX:+UseParallelGC -XX:+UseG1GC -XX:+UseZGC -Xint; do
+for how in -XX:+UseSerialGC -XX:+UseParallelGC -XX:+UseG1GC -XX:+UseZGC -XX:+UseShenandoahGC \\
+        -XX:TieredStopAtLevel=1 -XX:-TieredCompilation -Xint; do
     java $how -Xmx200m Threads; echo "$how $?"
 done
 """
-BUILD = """
-cp -r /source /tmp/source; cd /tmp/source
-find . -exec touch -d @0 {{}} + # else what came with the source would be made anew
-({}) >/tmp/out 2>&1; echo "built $?"
-({}) >/tmp/out 2>&1; echo "tested $?"; grep -E '^# |^PASS|^FAIL|\\*\\*\\*' /tmp/out
+# A library of a hundred thousand lines, compiled, and its tests by each compiler and collector.
+JAVA_MATH = """
+PATH=$PATH:$(echo /usr/lib/jvm/java-17-openjdk-*/bin); cd /tmp; mkdir math
+path=math:/usr/share/java/junit4.jar:/usr/share/java/hamcrest.jar
+for part in main test; do
+    files=$(find /source/$part -name '*.java')
+    javac -nowarn -encoding UTF-8 -cp $path -d math $files 2>/dev/null; echo "$part $?"
+    find math -name '*.class' | sort | xargs sha256sum | sha256sum
+done
+cp -r /source/test/resources/. math
+run()
+{
+    how=$1; shift
+    for name; do
+        tests=$(cd math; find org/apache/commons/math3/$name -name '*Test.class' | grep -v Abstract | sort)
+        tests=$(echo "$tests" | sed 's/.class$//' | tr / .)
+        java $how -cp $path org.junit.runner.JUnitCore $tests >/tmp/out 2>&1
+        echo "$how $name $(grep -E '^OK|^Tests run|^[0-9]+[)] ' /tmp/out)"
+    done
+}
+run -XX:+UseG1GC complex dfp fitting fraction linear special util
+for how in -XX:TieredStopAtLevel=1 -XX:-TieredCompilation -XX:+UseZGC -Xint; do
+    run $how complex fraction special
+done
+"""
+NODE = """
+cp -r /source /tmp/node; cd /tmp/node/parallel
+for test in $(ls | grep -E '^test-({})'); do
+    flags=$(sed -n 's|^// Flags: ||p' $test | head -n 1)
+    for try in 1 2 3; do # some give a thing a second
+        timeout 120 node $flags $test >/tmp/out 2>&1; status=$?
+        [ $status != 0 ] || break
+    done
+    echo "$test $status"
+done
+"""
+NODE_TESTS = "buffer|process|timers|v8|vm|worker"
+# dpkg has no database in such an image: which library is whose is said here.
+PACKAGE = """
+cd /tmp; cp -r /source source; cd source
+mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates; : >/var/lib/dpkg/status
+hostname build
+for library in {libraries}; do echo "${{library%-*}} ${{library##*-}} a-library"; done >debian/shlibs.local
+export ACLOCAL=aclocal-1.16 AUTOMAKE=automake-1.16 DEB_BUILD_OPTIONS="{options}"
+dpkg-buildpackage -b -d -us -uc >/tmp/out 2>&1; echo "built $?"
+grep -E '^(PASS|FAIL): |^# [A-Z]+: |^[[:space:]]*[*][*][*] ' /tmp/out; sha256sum ../*.deb
+"""
+REDIS = PACKAGE.format(options="parallel=2 nocheck",
+                       libraries="libc-6 libm-6 libssl-3 libcrypto-3 libsystemd-0 libjemalloc-2 liblzf-1 "
+                                 "libhiredis-0.14 liblua5.1-0 lua5.1-cjson-0 lua5.1-bitop-0 "
+                                 "libatomic-1 libdl-2") + """
+for name in unit/type/{hash,incr,list,set,stream,string,zset} unit/{acl,auth,bitops,expire} \\
+        unit/{functions,geo,info,keyspace,multi,protocol,pubsub,quit,scan,scripting,sort} integration/{aof,rdb,redis-cli}; do
+    for try in 1 2 3; do # they measure time
+        tclsh8.6 tests/test_helper.tcl --clients 2 --single $name >/tmp/out 2>&1 && break
+    done
+    echo "$name $?"
+    sed -n 's/^\\[\\(ok\\|err\\|exception\\)\\]: \\(.*\\) ([0-9]* ms)$/\\1 \\2/p' /tmp/out | sort
+done
 """
 SUITES = {
     "python": ("python", PYTHON.format(PYTHON_TESTS)),
-    "perl": ("debian", PERL.format(PERL_TESTS)),
     "node": ("node", "for i in 1 2 3; do node /test/workers.js; echo $?; done"),
+    "node-parallel": ("node", NODE.format(NODE_TESTS)),
     "java": ("java", JAVA),
-    "zlib": ("debian", BUILD.format("./configure && make -j2", "make check")),
-    "hello": ("debian", BUILD.format("FORCE_UNSAFE_CONFIGURE=1 ./configure && make -j2",
-                                     "make check")),
+    "java-math": ("java", JAVA_MATH),
+    "hello": ("packages", PACKAGE.format(options="", libraries="libc-6")),
+    "zlib": ("packages", PACKAGE.format(options="parallel=2", libraries="libc-6")),
+    "redis": ("packages", REDIS),
+    "tools": ("tools", "sh /test/tools.sh"),
+    "compilers": ("compilers", "sh /test/compilers.sh"),
+    **{name: ("debian", PERL.format(tests)) for name, tests in PERL_TESTS.items()},
 }
-SOURCES = {"perl": "perl/t", "zlib": "source", "hello": "source"}
+# What fetch-source is told, what of it the suite needs, and where the suite looks for it.
+SOURCES = {
+    **{name: (["--packaged", name], "", "source") for name in ("hello", "zlib", "redis")},
+    **{name: (["perl"], "t", "perl/t") for name in PERL_TESTS},
+    "node-parallel": (["nodejs"], "test", "source"),
+    "java-math": (["commons-math3"], "src", "source"),
+}
 
 
 def output_of(*command):
@@ -95,8 +168,9 @@ def files_of(name):
     """(path here, path in the guest) of what a suite needs besides its image."""
     files = [(PROGRAMS, "test")]
     if name in SOURCES:
-        source = output_of(os.path.join(SCRIPTS, "fetch-source"), name)
-        files.append((os.path.join(source, "t") if name == "perl" else source, SOURCES[name]))
+        words, part, target = SOURCES[name]
+        source = output_of(os.path.join(SCRIPTS, "fetch-source"), *words)
+        files.append((os.path.join(source, part), target))
     return files
 
 
