@@ -228,6 +228,8 @@ static void put_guest_areas(struct seed *s)
         "drivers",
         "feature",
         "attr",
+        "guest",
+        "hvmpv",
         "error",
     };
 
