@@ -212,8 +212,8 @@ def test_layout(store, domain):
             "console/port": "2", "console/type": "xenconsoled", "console/limit": "1048576",
             "control/platform-feature-xs_reset_watches": "1"}.items():
         assert nodes[f"{home}/{path}"] == (value, host)
-    for path in ("control/shutdown", "data", "drivers", "attr", "guest", "hvmpv", "error", "feature",
-                 "device/suspend/event-channel"):
+    for path in ("control/shutdown", "data", "drivers", "attr", "guest", "hvmpv", "error",
+                 "feature", "device/suspend/event-channel"):
         assert nodes[f"{home}/{path}"] == ("", guest)
 
 
