@@ -5,18 +5,23 @@ kernel's. `soak` is the command, test_soak.py runs a minute of each.
 devices: a Debian on its own disk verifies what it writes there, sends to and receives from the host
 through passt, and forks, all at once; then it shuts down, and its file system must be clean.
 stress: the classes of stress-ng that ask an engine most.
+growth: processes, areas, code, modules and address spaces come and go all the time, and what the domain
+takes of the host must not become more and more.
 """
 
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
+import threading
 
 from guestkit import SCRIPTS, GuestkitError, debian
 from guestkit.debian.guest import Guest, free_port
-from guestkit.machine import Machine, explain
+from guestkit.family import family, prefix, read_proc
+from guestkit.machine import Machine, explain, fetch_kernel
 
 CLASSES = ("cpu", "vm", "scheduler", "interrupt")
 # What no healthy kernel says.
@@ -136,3 +141,133 @@ def stress(seconds, vcpus=2, memory=2048, classes=CLASSES, sink=None):
     if result.status != 0 or failed or bad_news(text):
         raise Trouble(f"{explain(result, 'xm') or ''}\n{failed}\n{bad_news(text)}")
     return "\n".join(re.findall(r"^stress-ng: (?:exit|.*completed).*", text, re.MULTILINE))
+
+
+GROWTH = """
+echo 500000 >/proc/sys/vm/max_map_count; echo 60000 >/proc/sys/kernel/pid_max
+end=$(($(date +%s) + SECONDS_LEFT))
+left() { [ "$(date +%s)" -lt $end ]; }
+lane() {
+    n=0
+    while left; do
+        for part in "$@"; do
+            case $part in
+                modules) for m in MODULES; do modprobe $m || return 1; done; rmmod MODULES || return 1 ;;
+                *) out=$(/test/limits ${part%=*} ${part#*=}) || { echo "$part: $out"; return 1; } ;;
+            esac
+        done
+        n=$((n + 1))
+    done
+    echo "$*: $n rounds"
+}
+lane processes=PROCESSES areas=AREAS scattered=20000 & a=$!
+lane modules spaces=300 code=200000 churn=3000 & b=$!
+status=0
+for process in $a $b; do wait $process || status=1; done
+dmesg
+exit $status
+"""
+GROWTH_MODULES = ("raid6_pq", "xor")
+ROLES = {"xenolith-domain": "D", "memfd:xenolith-vcpu": "V", "memfd:xenolith-stub": "stubs"}
+# The last third of the time may need so much more than the second one: a part, and something besides.
+MORE_PART = 1.15
+MORE = {"KiB": 4096, "areas": 2000, "files": 8, "threads": 2, "processes": 4}
+
+
+def take_stock(nonce):
+    """{role: {what: how much}} of a machine's processes: memory of their own and page tables in all, the
+    others of the largest."""
+    stock = {}
+    for pid in family(nonce):
+        name = program_of(pid)
+        status = dict(re.findall(r"^(RssAnon|VmPTE|Threads):\s*(\d+)", read_proc(pid, "status"), re.M))
+        if name not in ROLES or len(status) < 3:
+            continue
+        have = stock.setdefault(ROLES[name], dict.fromkeys(MORE, 0))
+        have["KiB"] += int(status["RssAnon"]) + int(status["VmPTE"])
+        have["processes"] += 1
+        for what, value in (("areas", read_proc(pid, "maps").count("\n")), ("threads", int(status["Threads"])),
+                            ("files", count_files(pid))):
+            have[what] = max(have[what], value)
+    return stock
+
+
+def program_of(pid):
+    """Its name; the processes that run guests have no words of their own."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")).split(" ")[0]
+    except OSError:
+        return ""
+
+
+def count_files(pid):
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0  # gone
+
+
+class Meter(threading.Thread):
+    """Takes stock every few seconds and writes a line a minute, the most of each."""
+
+    def __init__(self, nonce, sink=None, period=5, minute=60):
+        super().__init__()
+        self.nonce, self.sink, self.period, self.minute = nonce, sink, period, minute
+        self.minutes, self.ended = [], threading.Event()
+
+    def run(self):
+        most, left = {}, self.minute
+        while not self.ended.wait(self.period):
+            for role, stock in take_stock(self.nonce).items():
+                have = most.setdefault(role, dict.fromkeys(MORE, 0))
+                most[role] = {what: max(have[what], stock[what]) for what in MORE}
+            left -= self.period
+            if left <= 0:
+                self.minutes.append(most)
+                if self.sink:
+                    self.sink(f"minute {len(self.minutes)}: {describe(most)}\n")
+                most, left = {}, self.minute
+
+    def stop(self):
+        self.ended.set()
+        self.join()
+
+    def growth(self):
+        """What has become more in the last third of the time, as text; empty: nothing."""
+        third = len(self.minutes) // 3
+        middle, last = self.minutes[third:2 * third], self.minutes[2 * third:]
+        lines = []
+        for role in ROLES.values():
+            for what in MORE:
+                before, after = (max((minute.get(role, {}).get(what, 0) for minute in part), default=0)
+                                 for part in (middle, last))
+                if after > before * MORE_PART + MORE[what]:
+                    lines.append(f"{role}: {before} {what}, later {after}")
+        return "\n".join(lines)
+
+
+def describe(stock):
+    return "; ".join(f"{role} " + " ".join(f"{value} {what}" for what, value in stock[role].items())
+                     for role in ROLES.values() if role in stock)
+
+
+# pylint: disable-next=too-many-arguments
+def growth(seconds, vcpus=2, memory=1024, program=None, processes=5000, areas=100000, minute=60, sink=None):
+    """What the domain took, a line a minute, and what was done; raises Trouble. `program`: limits.c."""
+    nonce = secrets.token_hex(8)
+    meter = Meter(nonce, sink, period=min(5, minute / 4), minute=minute)
+    command = (GROWTH.replace("SECONDS_LEFT", str(seconds)).replace("MODULES", " ".join(GROWTH_MODULES))
+               .replace("PROCESSES", str(processes)).replace("AREAS", str(areas)))
+    with Machine("xm", fetch_kernel(), memory=memory, vcpus=vcpus, prefix=prefix(nonce)) as machine:
+        meter.start()
+        try:
+            result = machine.run(command, files=[(program, "test/limits")], modules=GROWTH_MODULES,
+                                 timeout=seconds * 2 + 900)
+        finally:
+            meter.stop()
+    text = result.text()
+    trouble = meter.growth()
+    if result.status != 0 or bad_news(text) or trouble or not meter.minutes:
+        raise Trouble(f"{explain(result, 'xm') or ''}\n{text[-2000:]}\n{bad_news(text)}\n{trouble}")
+    rounds = re.findall(r"^.* rounds$", text, re.MULTILINE)
+    return "\n".join([describe(stock) for stock in meter.minutes] + rounds)

@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "attack.h"
+#include "witness.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -20,30 +21,12 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 1000 /* for an attack that may have no end */
 #define HOLDS_MS 20000   /* for one that has */
-#define KILL_MS 1000     /* for the kernel to end one */
-#define WITNESS_WORDS (1u << 17)
 
-struct witness {
-    uint64_t rounds, wrong;
-    uint64_t memory[WITNESS_WORDS];
-};
-
-static struct witness *witness;
-static pid_t witness_pid;
 static unsigned int broken_count;
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 int broken(const char *fmt, ...)
 {
@@ -107,69 +90,7 @@ int signal_of(void (*f)(void *arg), void *arg)
     return sig;
 }
 
-/* ---- the witness ---- */
-
-/* Memory, vector registers and system calls must be what they were. */
-static _Noreturn void witness_main(void)
-{
-    pid_t self = getpid();
-    uint64_t want = 0, got;
-
-    for (uint64_t i = 0; i < WITNESS_WORDS; i++)
-        witness->memory[i] = i * 0x9e3779b97f4a7c15;
-    for (;;) {
-        want += 0x0101010101010101;
-        __asm__ volatile("movq %0, %%xmm15" : : "r"(want) : "xmm15");
-        sched_yield();
-        __asm__ volatile("movq %%xmm15, %0" : "=r"(got));
-        for (uint64_t i = 0; i < WITNESS_WORDS; i++)
-            witness->wrong += witness->memory[i] != i * 0x9e3779b97f4a7c15;
-        witness->wrong += got != want || syscall(SYS_getpid) != self;
-        __atomic_fetch_add(&witness->rounds, 1, __ATOMIC_SEQ_CST);
-        usleep(1000);
-    }
-}
-
-static void start_witness(void)
-{
-    witness =
-        mmap(NULL, sizeof(*witness), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    witness_pid = fork();
-    if (!witness_pid)
-        witness_main();
-}
-
-static const char *witness_complaint(void)
-{
-    uint64_t before = __atomic_load_n(&witness->rounds, __ATOMIC_SEQ_CST), until = now_ms() + 2000;
-
-    if (witness->wrong)
-        return "another program's memory or registers changed";
-    if (waitpid(witness_pid, NULL, WNOHANG))
-        return "another program died";
-    while (__atomic_load_n(&witness->rounds, __ATOMIC_SEQ_CST) == before)
-        if (now_ms() > until)
-            return "another program does not run any more";
-        else
-            usleep(1000);
-    return NULL;
-}
-
 /* ---- attacks ---- */
-
-/* True: it has ended. */
-static bool await(pid_t pid, int *status, unsigned int ms)
-{
-    uint64_t until = now_ms() + ms;
-
-    for (;;) {
-        if (waitpid(pid, status, WNOHANG) == pid)
-            return true;
-        if (now_ms() > until)
-            return false;
-        usleep(500);
-    }
-}
 
 static bool as_expected(enum expect expect, bool ended, int status)
 {
@@ -263,13 +184,13 @@ int main(int argc, char **argv)
             pthread_create(&t, NULL, spin, NULL);
         spin(NULL);
     }
-    start_witness();
+    witness_start();
     run_attacks(stub_attacks, argc, argv);
     run_attacks(entry_attacks, argc, argv);
     run_attacks(state_attacks, argc, argv);
     run_attacks(code_attacks, argc, argv);
     run_attacks(translated_attacks, argc, argv);
-    kill(witness_pid, SIGKILL);
+    witness_end();
     printf("%u broken\n", broken_count);
     return broken_count != 0;
 }

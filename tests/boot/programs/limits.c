@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * limits.c - more of everything than an engine has room for at once: processes, areas, areas in
- * no order, pages. Each part checks what it made, twice, and prints "NAME ok".
+ * no order, pages, code that is new, address spaces that end soon. Each part checks what it made
+ * and prints "NAME ok".
  *
- *   limits processes N | areas N | scattered N | churn N
+ *   limits processes N | areas N | scattered N | churn N | code N | spaces N
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define PAGE 4096ul
+#define CODE_PAGES 64
 
 static _Noreturn void fail(const char *what, long n)
 {
@@ -132,13 +134,64 @@ static void churn(long n)
     }
 }
 
+/* Functions that are written anew before each call, in pages that move now and then. */
+static void code(long n)
+{
+    const int rwx = PROT_READ | PROT_WRITE | PROT_EXEC;
+    uint8_t *pages[CODE_PAGES] = {NULL};
+
+    for (long i = 0; i < n; i++) {
+        uint64_t h = hash((uint64_t)i);
+        uint32_t want = (uint32_t)h, got;
+        uint8_t **page = &pages[h >> 32 & (CODE_PAGES - 1)], *at;
+
+        if (*page && h >> 60 == 0) {
+            munmap(*page, PAGE);
+            *page = NULL;
+        }
+        if (!*page)
+            *page = mmap(NULL, PAGE, rwx, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (*page == MAP_FAILED)
+            fail("code", i);
+        at = *page + (h >> 40) % (PAGE - 16);
+        at[0] = 0xb8; /* mov eax, want; ret */
+        memcpy(at + 1, &want, sizeof(want));
+        at[5] = 0xc3;
+        got = ((uint32_t(*)(void))(uintptr_t)at)();
+        if (got != want)
+            fail("code: result", i);
+    }
+}
+
+/* Programs that write a page and end. */
+static void spaces(long n)
+{
+    for (long i = 0; i < n; i++) {
+        pid_t pid = fork();
+        int status;
+
+        if (pid < 0)
+            fail("fork", i);
+        if (!pid) {
+            volatile uint64_t own = hash((uint64_t)i);
+
+            _exit((int)(own % 100));
+        }
+        if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+            WEXITSTATUS(status) != (int)(hash((uint64_t)i) % 100))
+            fail("child", i);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(long n);
     } parts[] = {
-        {"processes", processes}, {"areas", areas}, {"scattered", scattered}, {"churn", churn}};
+        {"processes", processes}, {"areas", areas}, {"scattered", scattered},
+        {"churn", churn},         {"code", code},   {"spaces", spaces},
+    };
 
     for (size_t i = 0; argc == 3 && i < sizeof(parts) / sizeof(*parts); i++)
         if (!strcmp(argv[1], parts[i].name)) {
