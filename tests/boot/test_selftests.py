@@ -21,7 +21,8 @@ printf word >/sys/devices/virtual/misc/test_firmware/trigger_request; cat /dev/t
 # Each cipher is tested when somebody first wants it. A drbg is tested with others, which must be there,
 # and elliptic curves need one.
 CIPHERS = """
-for name in sha512_generic hmac ctr aes_generic drbg $(find /lib/modules -name '*.ko*' | sed 's|.*/||; s|[.]ko.*||'); do
+all=$(find /lib/modules -name '*.ko*' | sed 's|.*/||; s|[.]ko.*||')
+for name in sha512_generic hmac ctr aes_generic drbg $all; do
     [ $name = tcrypt ] || modprobe $name || echo "failed $name"
 done
 modprobe tcrypt mode=0 2>/dev/null # wants all it knows, and never stays
