@@ -19,5 +19,10 @@ def end_by_signals():
         signal.signal(number, lambda got, _: sys.exit(128 + got))
 
 
+def qemu_form(form):
+    """qemu-img's word for a format of disk images that has another one in configs."""
+    return {"vhd": "vpc"}.get(form, form)
+
+
 class GuestkitError(Exception):
     """A failure whose text is meant for the person at the terminal."""

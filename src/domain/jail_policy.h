@@ -146,6 +146,7 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"a disk's geometry", SYS_ioctl, {BPF_ARG_EQ(1, BLKGETSIZE64)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKSSZGET)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKPBSZGET)}},
+    {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKROGET)}},
     {"a tap device", SYS_ioctl, {BPF_ARG_EQ(1, TUNSETIFF)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, TUNSETVNETHDRSZ)}},
     {"same, what the guest can", SYS_ioctl, {BPF_ARG_EQ(1, TUNSETOFFLOAD)}},

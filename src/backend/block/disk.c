@@ -161,6 +161,14 @@ static int describe_device(struct disk *disk)
     return 0;
 }
 
+/* Such a device can be opened for writing, and each write fails. */
+static bool is_read_only(int fd)
+{
+    int read_only = 0;
+
+    return ioctl(fd, BLKROGET, &read_only) == 0 && read_only;
+}
+
 static int describe(struct disk *disk, const struct disk_config *c, struct err *err)
 {
     struct stat st;
@@ -171,6 +179,9 @@ static int describe(struct disk *disk, const struct disk_config *c, struct err *
         if (describe_device(disk) < 0)
             return err_set(err, EIO, "disk %s: %s does not tell its size: %s", c->name, c->path,
                            strerror(errno));
+        if (c->mode != DISK_READ && is_read_only(disk->fd))
+            return err_set(err, EROFS, "disk %s: %s is read-only, and mode is %s", c->name, c->path,
+                           disk_mode_text(c->mode));
     } else if (S_ISREG(st.st_mode)) {
         disk->limits.sectors = (uint64_t)st.st_size / BLKIF_SECTOR;
         disk->limits.sector_size = BLKIF_SECTOR;
@@ -258,7 +269,7 @@ int disk_measure(struct disk *disk, const struct disk_config *c, struct err *err
                        c->name);
     rc = describe(disk, c, err);
     if (rc == 0 && !disk->limits.sectors)
-        rc = err_set(err, EINVAL, "disk %s: %s is empty", c->name, c->path);
+        rc = err_set(err, EINVAL, "disk %s: %s is shorter than a sector", c->name, c->path);
     return rc;
 }
 
@@ -312,7 +323,7 @@ int disk_open(struct disk *disk, const struct disk_config *c, const char *run_di
         return rc;
     if (!disk->limits.sectors) {
         qemu_image_close(disk->server);
-        return err_set(err, EINVAL, "disk %s: %s is empty", c->name, c->path);
+        return err_set(err, EINVAL, "disk %s: %s is shorter than a sector", c->name, c->path);
     }
     set_rights(disk, c);
     if (!disk->server)
