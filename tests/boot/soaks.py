@@ -53,7 +53,12 @@ network() {
     n=0
     while left; do
         for way in "" -R; do
-            iperf3 -c $gateway -p PORT -t 5 $way >/tmp/iperf 2>&1 || { cat /tmp/iperf; return 1; }
+            tries=0 # its server, on a busy host, may not have got over the last one
+            until iperf3 -c $gateway -p PORT -t 5 $way >/tmp/iperf 2>&1; do
+                tries=$((tries + 1))
+                grep -q "server is busy" /tmp/iperf && [ $tries -lt 60 ] || { cat /tmp/iperf; return 1; }
+                sleep 1
+            done
         done
         n=$((n + 1))
     done
