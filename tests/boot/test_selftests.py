@@ -74,7 +74,7 @@ FAILS_ANYWHERE = {"exec/binfmt_script.py", "memfd/run_fuse_test.sh", "mincore/mi
                   "ptrace/vmaccess", "splice/short_splice_read.sh", "x86/amx_64"}
 FAILS_UNDER_XEN = {"vDSO/vdso_test_correctness", "vm/split_huge_page_test", "vm/run_vmtests.sh",
                    "x86/test_vsyscall_32", "x86/test_vsyscall_64"}
-FAILS_HERE = {"x86/ldt_gdt_32", "x86/ldt_gdt_64"}
+FAILS_HERE = {"x86/ldt_gdt_32"}
 SYSCALL_TESTS = r"""
 cd /selftests
 echo /dev/null >/proc/sys/kernel/core_pattern

@@ -36,7 +36,8 @@
 #define M2P_GUEST 0xffff880600000000  /* V_M2P - KERNEL_OFFSET */
 #define M2P_XEN_VA 0xffff800000000000 /* where guests that do not ask expect it */
 
-/* V has one argument, its name; another one if the host takes 32-bit system calls. */
+/* V has one argument, its name; another one if the host takes 32-bit system calls, and one more if
+ * programs may have an LDT there. */
 #define V_ARGC_PLAIN 1
 
 /* Descriptors V is started with. */

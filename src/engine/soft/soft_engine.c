@@ -153,13 +153,22 @@ static bool host_has_tls(void)
     return (int)r == 0;
 }
 
+static bool host_has_ldt(void)
+{
+    uint32_t desc[4] = {0, 0, 0, 0x28}; /* an empty one */
+
+    return syscall(SYS_modify_ldt, STUB_LDT_WRITE, desc, sizeof(desc)) == 0;
+}
+
 /* In the new process, which is given what layout.h lists before V_FD_PEERS, and the peers' socket
  * if there are any: exactly the descriptors of layout.h, no others, then the blob. Only
  * async-signal-safe calls: the parent may have threads. */
 static void exec_vcpu(const int *fds, unsigned int nr_fds)
 {
     static char name[] = "xenolith-vcpu";
-    char *const none[] = {NULL}, *const args[] = {name, host_has_tls() ? name : NULL, NULL};
+    bool has_tls = host_has_tls(), has_ldt = has_tls && host_has_ldt();
+    char *const none[] = {NULL};
+    char *const args[] = {name, has_tls ? name : NULL, has_ldt ? name : NULL, NULL};
     int all[V_FD_PEERS - V_FD_RAM + RUN_MAX_VCPUS], n = V_FD_PEERS - V_FD_RAM, exe;
 
     /* cppcheck-suppress comparePointers ; two symbols of one object, tools/embed.sh */

@@ -82,6 +82,12 @@ int env_read(struct vcpu *v, gva_t va, void *buf, size_t size, struct fault *f)
     return 0;
 }
 
+/* There is no LDT. */
+int env_read_kernel(struct vcpu *v, gva_t va, void *buf, size_t size, struct fault *f)
+{
+    return -1;
+}
+
 /* Linux's 32-bit code segment, and no other. */
 int pv_descriptor_read(struct vcpu *v, uint16_t sel, uint64_t desc[1])
 {

@@ -439,6 +439,29 @@ static void test_forged_counter(void)
     ok(good == 2, "who changes the right to read the counter dies");
 }
 
+/* Nor when it makes itself an LDT of what is in Q by chance. */
+static void test_forged_ldt(void)
+{
+    static const uint64_t places[] = {STUB_Q + Q_OPS, STUB_Q + Q_OPS + 8, STUB_Q + Q_OPS + 17,
+                                      STUB_R - STUB_USER_DESC_SIZE};
+    unsigned int good = 0;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(places); i++) {
+        uint32_t pid;
+
+        fresh();
+        go(AT(g_syscall));
+        pid = space_of(vcpu.cr3_user)->stub->pid;
+        vcpu.gpr[RBP] = STUB_GATE_LDT;
+        vcpu.gpr[RAX] = SYS_modify_ldt;
+        vcpu.gpr[RDI] = STUB_LDT_WRITE;
+        vcpu.gpr[RSI] = places[i];
+        vcpu.gpr[RDX] = STUB_USER_DESC_SIZE;
+        good += is_fault(go(ATTACK_AT(a_jmp)), VEC_GP) && space_of(vcpu.cr3_user)->stub->pid != pid;
+    }
+    ok(good == ARRAY_SIZE(places), "who makes LDT entries that were not ordered dies (%u)", good);
+}
+
 /* Single-stepped through the proof: V must not take it for a wait. */
 static void test_forged_proof(void)
 {
@@ -613,6 +636,7 @@ int main(void)
     test_holdings();
     test_forged_mapping();
     test_forged_counter();
+    test_forged_ldt();
     test_forged_proof();
     test_replay();
     test_orders();

@@ -10,12 +10,12 @@
  *
  * The trusted part. A program can jump to any instruction here with any registers, and yet only
  * what V orders may be mapped, and V must be able to know that the program does not run:
- *   - mmap, munmap, the proof, the wait and the way to the time stamp counter are allowed at one
- *     instruction each (the gates).
+ *   - mmap, munmap, the proof, the wait, LDT entries and the way to the time stamp counter are
+ *     allowed at one instruction each (the gates).
  *   - From the gates on, up to `trusted_end`, control flow depends on nothing that the program
  *     can write: only on Q and R. Wherever it was entered, it leads through the rest.
- *   - What was mapped is compared with the order in Q before anything else happens, and so is
- *     whether the counter can be read; if it was not ordered, the process ends. The policy keeps it from covering this code.
+ *   - What was mapped is compared with the order in Q before anything else happens, and so are
+ *     LDT entries and whether the counter can be read; if it was not ordered, the process ends. The policy keeps it from covering this code.
  *   - Any signal in there but the kick ends the process: a program may have set TF. A kick only
  *     leaves a note.
  * So when R says (by the host kernel's own hand) that the gate of the proof was passed while
@@ -49,6 +49,7 @@
 #define SYS_mmap 9
 #define SYS_munmap 11
 #define SYS_pwrite64 18
+#define SYS_modify_ldt 154
 #define SYS_prctl 157
 #define SYS_futex 202
 #define SYS_sched_setaffinity 203
@@ -186,6 +187,9 @@ trusted_start:
 	.org	STUB_GATE_TSC - STUB_BASE
 	syscall
 	jmp	counter_set
+	.org	STUB_GATE_LDT - STUB_BASE
+	syscall
+	jmp	ldt_set
 	.org	STUB_GATE_DIE - STUB_BASE
 	syscall
 die:	mov	$SYS_exit_group, %eax
@@ -268,6 +272,8 @@ unmap:	cmpl	$STUB_OP_PLACE, (%rbx)
 	je	tls
 	cmpl	$STUB_OP_TSC, (%rbx)
 	je	counter
+	cmpl	$STUB_OP_LDT, (%rbx)
+	je	ldt
 	mov	$SYS_munmap, %eax
 	jmp	STUB_GATE_UNMAP - STUB_BASE + _start
 unmapped:
@@ -291,6 +297,26 @@ counter_set:
 	test	%eax, %eax
 	jnz	die
 	cmp	Q(TSC), %esi
+	jne	die
+	add	$32, %rbx
+	jmp	next
+ldt:	mov	$SYS_modify_ldt, %eax
+	mov	$STUB_LDT_WRITE, %edi
+	lea	8(%rbx), %rsi
+	mov	$STUB_USER_DESC_SIZE, %edx
+	jmp	STUB_GATE_LDT - STUB_BASE + _start
+ldt_set:	/* Was that an order? Where the host refuses one, the entry stays as it is. */
+	lea	-8(%rsi), %rbx
+	mov	%rbx, %rcx
+	sub	$Q(OPS), %rcx
+	cmp	$(32 * Q_MAX_OPS), %rcx
+	jae	die
+	test	$31, %ecx
+	jnz	die
+	shr	$5, %ecx
+	cmp	Q(NOPS), %ecx
+	jae	die
+	cmpl	$STUB_OP_LDT, (%rbx)
 	jne	die
 	add	$32, %rbx
 	jmp	next

@@ -48,6 +48,10 @@ static const struct bpf_rule policy_stub[] = {
      __NR_sched_setaffinity,
      {BPF_ARG_EQ(0, 0), BPF_ARG_EQ(1, Q_CPUS_SIZE), BPF_ARG_EQ(2, STUB_Q + Q_CPUS)}},
     {"a thread-local segment, as V describes it", __NR_ia32_set_thread_area, {POLICY_TLS(0)}},
+    {"an entry of its LDT, as V describes it; what comes behind the gate checks it",
+     __NR_modify_ldt,
+     {POLICY_AT(STUB_GATE_LDT), BPF_ARG_EQ(0, STUB_LDT_WRITE), BPF_ARG_GE(1, STUB_Q + Q_OPS),
+      BPF_ARG_LE(1, STUB_R - STUB_USER_DESC_SIZE), BPF_ARG_EQ(2, STUB_USER_DESC_SIZE)}},
     {"whether rdtsc traps; what comes behind the gate checks it",
      __NR_prctl,
      {POLICY_AT(STUB_GATE_TSC), BPF_ARG_EQ(0, PR_SET_TSC), BPF_ARG_LE(1, PR_TSC_SIGSEGV)}},
@@ -116,6 +120,7 @@ static const struct bpf_rule policy_zygote[] = {
     {"stub: where to run", __NR_sched_setaffinity, {BPF_ARG_EQ(0, 0)}},
     {"stub: thread-local segments", __NR_ia32_set_thread_area, {POLICY_TLS(0)}},
     {"same, aside", __NR_ia32_set_thread_area, {POLICY_TLS(STUB_ASIDE_BY)}},
+    {"stub: its LDT", __NR_modify_ldt, {BPF_ARG_EQ(0, STUB_LDT_WRITE)}},
     {"number of the first run; stub: proof", __NR_pwrite64, {{0}}},
     {"end", __NR_exit_group, {{0}}},
 };

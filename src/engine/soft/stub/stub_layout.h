@@ -41,7 +41,8 @@
 #define STUB_GATE_MAP (STUB_BASE + 0x220)
 #define STUB_GATE_UNMAP (STUB_BASE + 0x230)
 #define STUB_GATE_TSC (STUB_BASE + 0x240)
-#define STUB_GATE_DIE (STUB_BASE + 0x250)
+#define STUB_GATE_LDT (STUB_BASE + 0x250)
+#define STUB_GATE_DIE (STUB_BASE + 0x260)
 #define STUB_GATE_LEN 2 /* of the instruction */
 #define STUB_POLICY (STUB_BASE + 0x6000)
 #define STUB_Q (STUB_BASE + 0x7000)
@@ -149,12 +150,15 @@
 #define STUB_OP_PLACE 3 /* run on Q.cpus from now on */
 #define STUB_OP_TLS 4   /* thread-local segment: addr and len are a struct user_desc */
 #define STUB_OP_TSC 5   /* make it so that Q.tsc holds */
+#define STUB_OP_LDT 6   /* entry of the LDT: addr and len are a struct user_desc */
 
 /* The host's entries for them in the GDT, which are Linux' own numbers in the guest, too. */
 #define STUB_TLS_FIRST 12
 #define STUB_TLS_ENTRIES 3
 #define STUB_IA32_SET_THREAD_AREA 243 /* number of the 32-bit call */
 #define STUB_USER_DESC_SIZE 16
+#define STUB_LDT_WRITE 0x11 /* modify_ldt()'s first argument */
+#define STUB_LDT_ENTRIES 8192
 
 /* FPU components that S and V save and load: x87, SSE, AVX, AVX-512. Not PKRU, which would
  * lock the stub out of its own pages. */

@@ -452,6 +452,7 @@ void start_main(uint64_t argc)
     struct vcpu *v = &vcpu;
 
     user_segment_host_has_tls = argc > V_ARGC_PLAIN;
+    user_segment_host_has_ldt = argc > V_ARGC_PLAIN + 1;
     map_shared_memory();
     /* The initial stack, vDSO and vvar go: that range must fault (layout.h). */
     sys_unmap(0x780000000000, 0x7ffffffff000 - 0x780000000000);

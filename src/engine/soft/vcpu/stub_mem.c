@@ -96,11 +96,11 @@ void stub_place(struct stub *s)
     *o = (struct stub_op){STUB_OP_PLACE, 0, 0, 0, 0};
 }
 
-void stub_tls(struct stub *s, uint64_t number_and_base, uint64_t limit_and_flags)
+void stub_segment(struct stub *s, uint32_t op, uint64_t number_and_base, uint64_t limit_and_flags)
 {
     struct stub_op *o = op_new(s);
 
-    *o = (struct stub_op){STUB_OP_TLS, 0, number_and_base, limit_and_flags, 0};
+    *o = (struct stub_op){op, 0, number_and_base, limit_and_flags, 0};
 }
 
 void stub_unmap_all(struct stub *s)
@@ -111,6 +111,8 @@ void stub_unmap_all(struct stub *s)
     s->failed = false;
     for (unsigned int i = 0; i < STUB_TLS_ENTRIES; i++)
         s->tls[i] = s->tls[i] ? ~0ull : 0; /* what was queued is lost: like no descriptor */
+    for (unsigned int i = 0; i < s->ldt_entries; i++)
+        s->ldt[i] = ~0ull;
     if (s->kind == STUB_WANT_ASIDE)
         *op_new(s) = (struct stub_op){STUB_OP_UNMAP, 0, 0, STUB_GUARD, 0};
     stub_unmap(s, end, STUB_USER_END - end);

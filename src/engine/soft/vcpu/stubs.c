@@ -26,6 +26,7 @@
 
 struct stub stubs[STUB_MAX];
 
+static uint64_t ldts[STUB_MAX][STUB_LDT_ENTRIES];
 static unsigned int requested[2]; /* asked for and not yet here, by kind */
 
 static void fd_close(int fd)
@@ -76,6 +77,7 @@ static int adopt(struct stub *s, const struct stub_hello *hello, const int32_t *
                        .x = (struct stub_x *)(at + 2 * PAGE_SIZE),
                        .state = STUB_CLEAN,
                        .kind = hello->want == STUB_WANT_ASIDE,
+                       .ldt = ldts[s - stubs],
                        .fd = fds[3],
                        .pid = hello->pid};
     user_stats.spawns++;
@@ -237,6 +239,10 @@ void stub_put(struct stub *s)
 {
     static uint64_t order;
 
+    if (s->ldt_entries) {
+        stub_kill(s);
+        return;
+    }
     s->state = STUB_DIRTY;
     s->dirty_since = ++order;
     stub_unmap_all(s);

@@ -48,6 +48,8 @@ struct stub {
     uint64_t unmap_ns;              /* CPU time that its last orders may take */
     uint64_t dirty_since;           /* order in which stubs became dirty */
     uint64_t tls[STUB_TLS_ENTRIES]; /* descriptors that it has, 0 = none; user_segment.c */
+    uint64_t *ldt;                  /* the same for its LDT ... */
+    uint32_t ldt_entries;           /* ... of which so many may be other than 0 */
     struct stub_op ops[STUB_QUEUE];
 };
 
@@ -72,7 +74,8 @@ static inline bool stub_is_at(uint8_t kind, uint64_t va)
                ? va < STUB_LOW || (va >= STUB_GUARD && va < STUB_END + STUB_ASIDE_BY)
                : va < STUB_END;
 }
-/* Its program is over. Cleaning begins, and is waited for when the stub is next used. */
+/* Its program is over. Cleaning begins, and is waited for when the stub is next used. One that has an
+ * LDT ends. */
 void stub_put(struct stub *s);
 /* SIGKILL; the slot is empty then. */
 void stub_kill(struct stub *s);
@@ -85,8 +88,8 @@ void stub_map(struct stub *s, uint64_t va, uint64_t len, uint64_t ram_offset, ui
 void stub_unmap(struct stub *s, uint64_t va, uint64_t len);
 /* Queue a change of the CPUs that it runs on, to those in q->cpus at the release. */
 void stub_place(struct stub *s);
-/* Queue another thread-local segment: the two words of a struct user_desc. */
-void stub_tls(struct stub *s, uint64_t number_and_base, uint64_t limit_and_flags);
+/* Queue another segment, op is STUB_OP_TLS or STUB_OP_LDT: the two words of a struct user_desc. */
+void stub_segment(struct stub *s, uint32_t op, uint64_t number_and_base, uint64_t limit_and_flags);
 /* Instead of what was queued, but for segments; clears s->failed. */
 void stub_unmap_all(struct stub *s);
 /* Have the queue carried out now, without running the program. `reset`: for another program.

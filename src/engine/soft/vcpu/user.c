@@ -8,6 +8,7 @@
 #include <asm/unistd.h>
 
 #include "cpu/pv/pv.h"
+#include "cpu/pv/segment.h"
 #include "engine/soft/vcpu/patch.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -30,6 +31,7 @@ enum {
 
 #define VSYSCALL_PAGE 0xffffffffff600000ull
 #define ARCH_I386 0x40000003u
+#define SELECTOR_LDT 4u
 #define INT_GP_ERROR 2 /* the low bits of a #GP for a gate; its number is above them */
 
 struct user_stats user_stats;
@@ -246,6 +248,16 @@ static enum user_stop on_vsyscall(struct vcpu *v, gva_t va, struct fault *f)
     return page_fault_stop(f, va, PF_I);
 }
 
+/* The linear address of v->rip: code of the LDT may have a base. */
+static gva_t linear_rip(struct vcpu *v)
+{
+    uint64_t desc;
+
+    if (!(v->cs & SELECTOR_LDT) || pv_descriptor_read(v, v->cs, &desc) || (desc & DESC_L))
+        return v->rip;
+    return (uint32_t)(v->rip + segment_base(desc));
+}
+
 /* `int n` with rip at it: a trap, or #GP where its gate is not for programs. */
 static enum user_stop on_software_int(struct vcpu *v, uint8_t n, struct fault *f)
 {
@@ -260,7 +272,7 @@ static enum user_stop on_i386(struct vcpu *v, struct fault *f)
     uint16_t op;
     struct fault ignored;
 
-    if (env_read(v, v->rip - 2, &op, 2, &ignored))
+    if (env_read(v, linear_rip(v) - 2, &op, 2, &ignored))
         op = 0;
     switch (op) {
     case 0x050f:
@@ -389,8 +401,8 @@ static enum user_stop on_protection(struct vcpu *v, uint32_t trapno, uint64_t er
         break;
     }
     /* The host's gates are closed; for 0x80 only where it has no 32-bit emulation. */
-    if ((err & 7) == INT_GP_ERROR && !env_read(v, v->rip, op, 2, &ignored) && op[0] == 0xcd &&
-        op[1] == err >> 3)
+    if ((err & 7) == INT_GP_ERROR && !env_read(v, linear_rip(v), op, 2, &ignored) &&
+        op[0] == 0xcd && op[1] == err >> 3)
         return on_software_int(v, op[1], f);
     vector = user_segment_load(v, (uint16_t)err);
     if (vector)

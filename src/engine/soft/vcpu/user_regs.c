@@ -5,7 +5,7 @@
  * Selectors: the guest's flat ring-3 segments exist on the host under the same numbers (0x33,
  * 0x2b, compat 0x23) or are Xen's (0xe033, 0xe02b, 0xe023), which the host has not. Data
  * selectors that the host does not know are replaced by a flat one and shown unchanged;
- * thread-local ones of 32-bit programs are known to it (user_segment.c).
+ * thread-local ones of 32-bit programs and those of the LDT are known to it (user_segment.c).
  */
 #include "engine/soft/vcpu/user_regs.h"
 
@@ -21,12 +21,15 @@
 #define XEN_CS64 0xe033
 #define XEN_CS32 0xe023
 #define XEN_DS 0xe02b
+#define SELECTOR_LDT 4u
 
-/* The host's code segment of the same mode; the guest has others in its tables. */
-static uint16_t host_cs(struct vcpu *v)
+/* The stub's code segment of the same mode; the guest has others in its tables. */
+static uint16_t host_cs(struct vcpu *v, const struct stub *s)
 {
     uint64_t desc;
 
+    if (user_segment_is_mirrored_code(s, v->cs))
+        return v->cs;
     switch (v->cs) {
     case HOST_CS64:
     case XEN_CS64:
@@ -67,13 +70,15 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
 {
     struct stub_x *x = sp->stub->x;
     struct stub_regs *r = &x->regs;
-    uint16_t ds, es, fs, gs, cs = host_cs(v);
+    uint16_t ds, es, fs, gs, cs;
     uint64_t rflags = (v->rflags & EFLAGS_USER) | EFLAGS_IF | 2;
     uint32_t mode = 0;
 
     if (!rip_is_possible(v->rip, sp, f))
         return false;
-    user_segment_mirror(v, sp->stub, cs == HOST_CS32);
+    user_segment_mirror_ldt(v, sp->stub);
+    cs = host_cs(v, sp->stub);
+    user_segment_mirror(v, sp->stub, cs != HOST_CS64);
     sp->stub->tsc_traps = v->cr4 & CR4_TSD;
     ds = host_data(sp->stub, v->ds);
     es = host_data(sp->stub, v->es);
@@ -84,13 +89,13 @@ bool user_regs_store(struct vcpu *v, const struct space *sp, struct fault *f)
     r->rip = patch_rip_enter(v, sp, &rflags);
     r->rsp = v->gpr[RSP];
     r->cs = cs;
-    r->ss = HOST_DS;
+    r->ss = v->ss & SELECTOR_LDT ? host_data(sp->stub, v->ss) : HOST_DS;
     r->rflags = rflags;
     r->fs_base = canonical(v->fs_base);
     r->gs_base = canonical(v->gs_base);
-    if (cs != HOST_CS64 || (v->rflags & (EFLAGS_TF | EFLAGS_RF)))
+    if (cs != HOST_CS64 || r->ss != HOST_DS || (v->rflags & (EFLAGS_TF | EFLAGS_RF)))
         mode |= STUB_MODE_IRET;
-    if (cs == HOST_CS32) {
+    if (cs != HOST_CS64) {
         ds = ds <= 3 ? HOST_DS : ds;
         es = es <= 3 ? HOST_DS : es;
     }
@@ -116,7 +121,7 @@ void user_regs_load(struct vcpu *v, const struct space *sp)
 {
     struct stub_regs r = sp->stub->x->regs;
     uint16_t cs = (uint16_t)r.cs;
-    bool flat = host_cs(v) == HOST_CS32;
+    bool flat = host_cs(v, sp->stub) != HOST_CS64;
 
     for (int i = 0; i < 16; i++)
         v->gpr[i] = r.gpr[i];
@@ -125,9 +130,11 @@ void user_regs_load(struct vcpu *v, const struct space *sp)
     v->rflags = (r.rflags & EFLAGS_USER) | EFLAGS_IF | 2;
     v->fs_base = canonical(r.fs_base);
     v->gs_base = canonical(r.gs_base);
-    if (host_cs(v) != cs)
-        v->cs = cs == HOST_CS32 ? HOST_CS32 : HOST_CS64;
-    if (v->ss != HOST_DS && v->ss != XEN_DS)
+    if (host_cs(v, sp->stub) != cs)
+        v->cs = cs == HOST_CS32 || user_segment_is_mirrored_code(sp->stub, cs) ? cs : HOST_CS64;
+    if ((r.ss & SELECTOR_LDT) && user_segment_is_mirrored(sp->stub, (uint16_t)r.ss))
+        v->ss = (uint16_t)r.ss;
+    else if (v->ss != HOST_DS && v->ss != XEN_DS)
         v->ss = HOST_DS;
     v->ds = guest_data(sp->stub, v->ds, r.ds, flat);
     v->es = guest_data(sp->stub, v->es, r.es, flat);
