@@ -32,11 +32,11 @@ struct choice {
 #define CHOICE_PROBE (CHOICE_SETTLE + CHOICE_WINDOW) /* stops of a probe */
 #define CHOICE_LONGEST_MS 64
 #define CHOICE_COMPUTE_MS 8 /* at most until what computed is asked whether it still does */
-#define CHOICE_SHARE 50   /* a probe may take so little of all time */
-#define CHOICE_WORSE 3    /* so many times the median of before: look again */
-#define CHOICE_FEW 4      /* samples that tell when it is worse */
-#define CHOICE_COLD 48    /* runs of a probe that may meet code that is new */
-#define CHOICE_FAILURES 4 /* so many runs of a window that end in a stub are too many */
+#define CHOICE_SHARE 50     /* a probe may take so little of all time */
+#define CHOICE_WORSE 3      /* so many times the median of before: look again */
+#define CHOICE_FEW 4        /* samples that tell when it is worse */
+#define CHOICE_COLD 48      /* runs of a probe that may meet code that is new */
+#define CHOICE_FAILURES 4   /* so many runs of a window that end in a stub are too many */
 
 /* What the program's maker found better is where to begin, and is not questioned before the
  * maker's own choice is: programs that end soon ask nothing. */
