@@ -16,6 +16,8 @@
 
 #include "engine/soft/layout.h"
 
+#define M2P_WINDOW 0xffff800000000000ull /* Xen lets everybody read it */
+
 static const uint64_t places[] = {V_TEXT,
                                   V_RUN,
                                   V_SHARED,
@@ -32,7 +34,7 @@ static const uint64_t places[] = {V_TEXT,
                                   0x8000000000 + 0x100000,
                                   KERNEL_OFFSET,
                                   0x7fffffffe000ull + 0x1000,
-                                  0xffff800000000000,
+                                  M2P_WINDOW,
                                   0xffff888000000000,
                                   0xffffffff81000000,
                                   0xffffffffff5ff000};
@@ -137,10 +139,10 @@ static void by_gs(void *at)
     __asm__ volatile("mov %%gs:(%0), %%rax" : : "r"(at) : "rax");
 }
 
-static int try_all(way *const *ways, size_t n)
+static int try_all(way *const *ways, size_t n, uint64_t but)
 {
     for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
-        for (size_t k = 0; k < n; k++) {
+        for (size_t k = 0; places[i] != but && k < n; k++) {
             int sig = signal_of(ways[k], (void *)(uintptr_t)places[i]);
 
             if (sig != SIGSEGV && sig != SIGBUS)
@@ -154,21 +156,21 @@ static int read_engine(void)
     static way *const ways[] = {load,     load_indexed, load_wrapped, load_vector,
                                 load_x87, string_from,  pop,          by_gs};
 
-    return try_all(ways, sizeof(ways) / sizeof(*ways));
+    return try_all(ways, sizeof(ways) / sizeof(*ways), M2P_WINDOW);
 }
 
 static int write_engine(void)
 {
     static way *const ways[] = {store, exchange, compare_16, string_to, push};
 
-    return try_all(ways, sizeof(ways) / sizeof(*ways));
+    return try_all(ways, sizeof(ways) / sizeof(*ways), 0);
 }
 
 static int jump_into_engine(void)
 {
     static way *const ways[] = {jump, jump_by_memory, call_on, return_on, leave_to};
 
-    return try_all(ways, sizeof(ways) / sizeof(*ways));
+    return try_all(ways, sizeof(ways) / sizeof(*ways), 0);
 }
 
 /* What another program has executed at an address is found by that address and the number of its
