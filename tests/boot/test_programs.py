@@ -65,6 +65,16 @@ def test_32bit(guest, build_dir, name, vcpus):
     assert result.text() == f"{name} ok\n" * 4
 
 
+@pytest.mark.parametrize("where", ["never", "auto", "always"])
+def test_low_memory(guest, build_dir, where):
+    """Where the engine has something of its own as long as the program has nothing there."""
+    program = os.path.join(build_dir, "tests", "boot-low_memory")
+    result = guest("/test/low_memory && /test/low_memory", vcpus=2,
+                   config=f"program_translation='{where}'\n",
+                   files=[(program, "test/low_memory")])
+    assert result.text() == "low_memory ok\n" * 2
+
+
 def test_modules(guest):
     """Loading code into the kernel, with SIMD self-tests, and taking it out again."""
     result = guest("modprobe raid6_pq && lsmod | grep -c raid6_pq && dmesg | grep -c 'raid6: using'; "

@@ -157,6 +157,8 @@ struct table_group {
     uint32_t opened;  /* how often a seal was, up to a limit */
 };
 
+#define LOW_WISHES 32
+
 struct dom_shared {
     uint64_t nr_frames;   /* frames that the guest may name: RAM plus special frames */
     uint64_t nr_ram;      /* frames 0..nr_ram-1 are ordinary RAM (max_pages) */
@@ -173,8 +175,10 @@ struct dom_shared {
     gva_t image_base;           /* where the kernel was given pfn 0; ~0 = not known */
     mfn_t granted[MAX_GRANTED]; /* + 1: frames that the guest has mapped writable through grants of
                                    its own, as many as there is room for; 0 = free */
-    uint32_t sealing;           /* a vCPU seals tables */
-    uint32_t uppers_version;    /* counts changes of sealed tables above level 1 */
+    bool has_low_wishes;        /* or had; low_wish.c */
+    mfn_t low_wishes[LOW_WISHES]; /* root + 1 of their programs, or 0 */
+    uint32_t sealing;             /* a vCPU seals tables */
+    uint32_t uppers_version;      /* counts changes of sealed tables above level 1 */
     struct table_group tables[TABLE_GROUPS];
     struct evtchn_shared evtchn;          /* V and D both write; D trusts nothing in it */
     struct vcpu_link vcpu[RUN_MAX_VCPUS]; /* the same */

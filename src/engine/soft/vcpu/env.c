@@ -13,6 +13,7 @@
 #include "engine/soft/layout.h"
 #include "engine/soft/vcpu/cache.h"
 #include "engine/soft/vcpu/exits.h"
+#include "engine/soft/vcpu/low_wish.h"
 #include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/ptwr.h"
 #include "engine/soft/vcpu/program.h"
@@ -214,10 +215,13 @@ void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin)
         return;
     ptwr_forget();
     __atomic_fetch_and(&shared_frames[mfn], (uint16_t)~FRAMES_LEVEL_MASK, __ATOMIC_RELAXED);
+    if (pin && level == 4 && v->cr3_user != INVALID_MFN)
+        low_wish_inherit(mfn, v->cr3_user);
     if (pin) {
         __atomic_fetch_or(&shared_frames[mfn], (uint16_t)((level & 7) << FRAMES_LEVEL_SHIFT),
                           __ATOMIC_RELAXED);
     } else {
+        low_wish_release(mfn);
         program_release(mfn);
         peers_release(mfn);
     }

@@ -17,6 +17,7 @@
 #include "engine/soft/vcpu/exits.h"
 #include "engine/soft/vcpu/jail.h"
 #include "engine/soft/vcpu/loop.h"
+#include "engine/soft/vcpu/low_wish.h"
 #include "engine/soft/vcpu/peers.h"
 #include "engine/soft/vcpu/program.h"
 #include "engine/soft/vcpu/rt.h"
@@ -171,12 +172,14 @@ void loop_hypercall(struct vcpu *v)
 
 void loop_system_call(struct vcpu *v, enum user_stop stop)
 {
-    if (stop == USER_SYSCALL32)
+    if (stop == USER_SYSCALL32) {
         pv_user_syscall32(v);
-    else if (stop == USER_SYSENTER)
+    } else if (stop == USER_SYSENTER) {
         pv_user_sysenter(v);
-    else
+    } else {
+        low_wish_note(v);
         pv_user_syscall(v);
+    }
 }
 
 /* The translation at v->rip, made if need be; NULL: a fault was injected instead. */

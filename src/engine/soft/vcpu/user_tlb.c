@@ -6,6 +6,7 @@
  */
 #include "engine/soft/vcpu/user_tlb.h"
 
+#include "engine/soft/vcpu/low_wish.h"
 #include "engine/soft/vcpu/patch.h"
 #include "engine/soft/vcpu/rt.h"
 #include "engine/soft/vcpu/soft.h"
@@ -299,7 +300,7 @@ _Static_assert((STUB_GUARD ^ (STUB_END + STUB_ASIDE_BY - 1)) >> 21 == 0, "one pa
 
 enum stub_place user_tlb_place(mfn_t root)
 {
-    if (!maps_any(root, 0, STUB_END))
+    if (!maps_any(root, 0, STUB_END) && !low_wish_of(root))
         return PLACE_LOW;
     if (maps_any(root, STUB_GUARD, STUB_END + STUB_ASIDE_BY))
         return PLACE_NONE;
