@@ -93,6 +93,21 @@
 	syscall
 	.endm
 
+/* rbx may be anything: does it point to an order of this kind that V gave? Changes rcx. */
+	.macro	must_be_order kind
+	mov	%rbx, %rcx
+	sub	$Q(OPS), %rcx
+	cmp	$(32 * Q_MAX_OPS), %rcx
+	jae	die
+	test	$31, %ecx
+	jnz	die
+	shr	$5, %ecx
+	cmp	Q(NOPS), %ecx
+	jae	die
+	cmpl	$\kind, (%rbx)
+	jne	die
+	.endm
+
 /* Wake V if it sleeps on X.turn. r12d = how long it may take to see the stop, ebx = now; or go to
  * `without` if the time cannot be read here. */
 	.macro	look_first without
@@ -241,18 +256,8 @@ next:	mov	Q(NOPS), %ecx
 	mov	$0x11, %r10d /* MAP_SHARED | MAP_FIXED */
 	mov	$STUB_FD_RAM, %r8d
 	jmp	STUB_GATE_MAP - STUB_BASE + _start
-mapped:	/* Was that an order? rbx may be anything. */
-	mov	%rbx, %rcx
-	sub	$Q(OPS), %rcx
-	cmp	$(32 * Q_MAX_OPS), %rcx
-	jae	die
-	test	$31, %ecx
-	jnz	die
-	shr	$5, %ecx
-	cmp	Q(NOPS), %ecx
-	jae	die
-	cmpl	$STUB_OP_MAP, (%rbx)
-	jne	die
+mapped:
+	must_be_order STUB_OP_MAP
 	mov	4(%rbx), %ecx
 	cmp	%rcx, %rdx
 	jne	die
@@ -307,17 +312,7 @@ ldt:	mov	$SYS_modify_ldt, %eax
 	jmp	STUB_GATE_LDT - STUB_BASE + _start
 ldt_set:	/* Was that an order? Where the host refuses one, the entry stays as it is. */
 	lea	-8(%rsi), %rbx
-	mov	%rbx, %rcx
-	sub	$Q(OPS), %rcx
-	cmp	$(32 * Q_MAX_OPS), %rcx
-	jae	die
-	test	$31, %ecx
-	jnz	die
-	shr	$5, %ecx
-	cmp	Q(NOPS), %ecx
-	jae	die
-	cmpl	$STUB_OP_LDT, (%rbx)
-	jne	die
+	must_be_order STUB_OP_LDT
 	add	$32, %rbx
 	jmp	next
 tls:	mov	$STUB_IA32_SET_THREAD_AREA, %eax
