@@ -43,10 +43,8 @@ static void cr4_set(bool on)
 }
 
 /* Each of these is one place in the code, run with the bit set and clear. */
-#define READ(name, insn, reg)                                                                      \
-    static uint64_t name(void)                                                                     \
-    {                                                                                              \
-        register uint64_t value asm(reg) = 0x1111111111111111;                                     \
+#define WITH_FLAGS(name, insn, value)                                                              \
+    do {                                                                                           \
         uint64_t flags;                                                                            \
         trap_reset();                                                                              \
         asm volatile("push %2; popf\n" EX_TRY(insn) "\npushf; pop %1"                              \
@@ -54,6 +52,13 @@ static void cr4_set(bool on)
                      : "i"(FLAGS | 2)                                                              \
                      : "cc", "memory");                                                            \
         CHECK_EQ(flags &FLAGS, FLAGS, #name ": flags");                                            \
+    } while (0)
+
+#define READ(name, insn, reg)                                                                      \
+    static uint64_t name(void)                                                                     \
+    {                                                                                              \
+        register uint64_t value asm(reg) = 0x1111111111111111;                                     \
+        WITH_FLAGS(name, insn, value);                                                             \
         return value;                                                                              \
     }
 READ(read_fs, "rdfsbase %0", "rax")
@@ -67,13 +72,7 @@ READ(read_gs_32, "rdgsbase %k0", "r9")
     static long name(uint64_t base)                                                                \
     {                                                                                              \
         register uint64_t value asm(reg) = base;                                                   \
-        uint64_t flags;                                                                            \
-        trap_reset();                                                                              \
-        asm volatile("push %2; popf\n" EX_TRY(insn) "\npushf; pop %1"                              \
-                     : "+r"(value), "=&r"(flags)                                                   \
-                     : "i"(FLAGS | 2)                                                              \
-                     : "cc", "memory");                                                            \
-        CHECK_EQ(flags &FLAGS, FLAGS, #name ": flags");                                            \
+        WITH_FLAGS(name, insn, value);                                                             \
         CHECK_EQ(value, base, #name ": the register");                                             \
         return last_trap.vector;                                                                   \
     }

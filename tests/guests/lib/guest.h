@@ -226,6 +226,8 @@ long vcpu_initialise(unsigned int id, void (*function)(unsigned int id));
 void vcpu_start(unsigned int id, void (*function)(unsigned int id));
 /* The same once its function has returned and it is down. */
 void vcpu_resume(unsigned int id, void (*function)(unsigned int id));
+/* Until it is down, two seconds at most. */
+void vcpu_wait_down(unsigned int id);
 unsigned int vcpu_self(void);
 vcpu_info_t *own_vcpu(void);
 void own_events_on(void);

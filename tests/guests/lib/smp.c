@@ -127,3 +127,9 @@ long bind_ipi_to(unsigned int id)
     event_unmask(bind.port);
     return bind.port;
 }
+
+void vcpu_wait_down(unsigned int id)
+{
+    for (int i = 0; i < 2000 && vcpu_op(VCPUOP_is_up, id, NULL) == 1; i++)
+        spin_ns(SECOND / 1000);
+}

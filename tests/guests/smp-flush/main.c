@@ -233,12 +233,6 @@ static void check_sleeper(void)
     event_send((unsigned int)ipi);
 }
 
-static void wait_down(void)
-{
-    for (int i = 0; i < 2000 && vcpu_op(VCPUOP_is_up, OTHER, NULL) == 1; i++)
-        spin_ns(SECOND / 1000);
-}
-
 void test_main(void)
 {
     if (count_vcpus() < 2) {
@@ -254,7 +248,7 @@ void test_main(void)
     }
     vcpu_start(OTHER, read_on);
     check_reads(VA, "kernel");
-    wait_down();
+    vcpu_wait_down(OTHER);
     if (map(USER_VA, va_to_mfn((void *)frames[0]), PTE_P | PTE_RW | PTE_U) ||
         map(USER_DATA, va_to_mfn(s), PTE_P | PTE_RW | PTE_U) ||
         map(USER_CODE, va_to_mfn((const void *)(uintptr_t)reader), PTE_P | PTE_U)) {
@@ -264,8 +258,8 @@ void test_main(void)
     s->epoch = s->stop = 0;
     vcpu_resume(OTHER, read_as_program);
     check_reads(USER_VA, "user");
-    wait_down();
+    vcpu_wait_down(OTHER);
     check_writes();
-    wait_down();
+    vcpu_wait_down(OTHER);
     check_sleeper();
 }

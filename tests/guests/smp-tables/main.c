@@ -119,12 +119,6 @@ static void make_tables(void)
     CHECK_EQ(remap(l2[1], PTE_P), 0, "a table read-only");
 }
 
-static void wait_down(void)
-{
-    for (int i = 0; i < 2000 && vcpu_op(VCPUOP_is_up, OTHER, NULL) == 1; i++)
-        spin_ns(SECOND / 1000);
-}
-
 void test_main(void)
 {
     if (count_vcpus() < 2) {
@@ -141,12 +135,12 @@ void test_main(void)
     make_tables();
     vcpu_start(OTHER, read_on);
     update_on(0);
-    wait_down();
+    vcpu_wait_down(OTHER);
     CHECK_EQ(stale, 0, "stale reads of the other vCPU");
     updates_done = stop = stale = 0;
     vcpu_resume(OTHER, update_on);
     read_on(0);
     CHECK_EQ(updates_done, 1, "updates of the other vCPU");
     CHECK_EQ(stale, 0, "stale reads of the first vCPU");
-    wait_down();
+    vcpu_wait_down(OTHER);
 }
