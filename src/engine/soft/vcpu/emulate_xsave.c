@@ -120,23 +120,6 @@ static enum emu_result find_area(struct emu *e, uint32_t size, uint8_t **whole)
     return EMU_OK;
 }
 
-/* An area in pieces is read first, so that what the instruction leaves alone stays. */
-static enum emu_result do_fxsave(struct emu *e, bool wide)
-{
-    uint8_t *guest;
-
-    if (find_area(e, FXSAVE_SIZE, &guest))
-        return EMU_FAULT;
-    if (guest) {
-        native_fxsave(guest, wide);
-        return EMU_OK;
-    }
-    if (read_area(e, 0, FXSAVE_SIZE))
-        return EMU_FAULT;
-    native_fxsave(area, wide);
-    return write_area(e, FXSAVE_SIZE);
-}
-
 static enum emu_result do_fxrstor(struct emu *e, bool wide)
 {
     uint32_t known = mxcsr_mask();
@@ -161,22 +144,23 @@ static uint32_t size_of(uint64_t components)
     return size;
 }
 
-/* As do_fxsave(). */
-static enum emu_result do_xsave(struct emu *e, uint64_t mask, bool wide)
+/* fxsave, or with a mask of components xsave. An area in pieces is read first, so that what the
+ * instruction leaves alone stays. */
+static enum emu_result do_save(struct emu *e, bool fx, uint64_t mask, bool wide)
 {
-    uint32_t size = size_of(mask);
-    uint8_t *guest;
+    uint32_t size = fx ? FXSAVE_SIZE : size_of(mask);
+    uint8_t *guest, *to;
 
     if (find_area(e, size, &guest))
         return EMU_FAULT;
-    if (guest) {
-        native_xsave(guest, mask, wide);
-        return EMU_OK;
-    }
-    if (read_area(e, 0, size))
+    if (!guest && read_area(e, 0, size))
         return EMU_FAULT;
-    native_xsave(area, mask, wide);
-    return write_area(e, size);
+    to = guest ? guest : area;
+    if (fx)
+        native_fxsave(to, wide);
+    else
+        native_xsave(to, mask, wide);
+    return guest ? EMU_OK : write_area(e, size);
 }
 
 static enum emu_result do_xrstor(struct emu *e, uint64_t mask, bool wide)
@@ -216,11 +200,11 @@ enum emu_result emulate_xsave(struct emu *e)
     user_fpu_import();
     switch (reg) {
     case 0:
-        return do_fxsave(e, wide);
+        return do_save(e, true, 0, wide);
     case 1:
         return do_fxrstor(e, wide);
     case 4:
-        return do_xsave(e, mask, wide);
+        return do_save(e, false, mask, wide);
     case 5:
         return do_xrstor(e, mask, wide);
     default:
