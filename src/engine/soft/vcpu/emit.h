@@ -52,6 +52,15 @@ static inline void emit_load(int reg, const void *slot)
     emit_32(emit_abs(slot));
 }
 
+/* mov reg32, [abs32]; reg is one of the first eight. */
+static inline void emit_load32(int reg, const void *slot)
+{
+    emit_8(0x8b);
+    emit_8(4 | (unsigned int)reg << 3);
+    emit_8(0x25);
+    emit_32(emit_abs(slot));
+}
+
 /* mov dword [abs32], imm32 */
 static inline void emit_store_imm32(const void *slot, uint32_t v)
 {

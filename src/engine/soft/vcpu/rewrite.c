@@ -526,20 +526,8 @@ static bool rewrite_rdtscp(const struct insn *in)
         return false;
     emit_8(0x0f);
     emit_8(0x31);
-    emit_8(0x8b); /* mov ecx, [tsc_aux] */
-    emit_8(0x0c);
-    emit_8(0x25);
-    emit_32(emit_abs(&vcpu.tsc_aux));
+    emit_load32(RCX, &vcpu.tsc_aux);
     return true;
-}
-
-/* mov reg32, [abs32]; reg is one of the first eight. */
-static void emit_load32(int reg, const void *slot)
-{
-    emit_8(0x8b);
-    emit_8(4 | (unsigned int)reg << 3);
-    emit_8(0x25);
-    emit_32(emit_abs(slot));
 }
 
 /* movzx ecx, word [abs32] (op 0xb7); movsx ecx, byte [abs32] (0xbe) */

@@ -312,10 +312,7 @@ void emit_fpu_test(uint64_t pc, struct cache_insn *record)
 
     record->fixup |= FIX_RCX;
     emit_store(RCX, &soft.rcx);
-    emit_8(0x8b); /* mov ecx, [soft.fpu_usable] */
-    emit_8(0x0c);
-    emit_8(0x25);
-    emit_32(emit_abs(&soft.fpu_usable));
+    emit_load32(RCX, &soft.fpu_usable);
     emit_8(0xe3); /* jrcxz +10 */
     emit_8(10);
     emit_load(RCX, &soft.rcx);
