@@ -532,6 +532,8 @@ int64_t do_grant_table_op(const struct hypercall *h)
     gva_t arg = h->args[1];
     union array_op op;
 
+    if ((int32_t)count < 0)
+        return -EINVAL;
     if (cmd == GNTTABOP_dump_table)
         return -EPERM;
     if (cmd == GNTTABOP_cache_flush)

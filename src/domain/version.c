@@ -109,7 +109,7 @@ int64_t do_xen_version(const struct hypercall *h)
     case XENVER_get_features:
         return get_features(h);
     case XENVER_pagesize:
-        return PAGE_SIZE;
+        return h->args[1] ? -EINVAL : (int64_t)PAGE_SIZE;
     case XENVER_guest_handle:
         return hypercall_write(h, h->args[1], h->d->uuid, sizeof(h->d->uuid));
     case XENVER_commandline:

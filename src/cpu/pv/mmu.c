@@ -14,8 +14,11 @@
 
 #define PTE_PRESENT 1ull
 #define PTE_WRITABLE 2ull
+#define PTE_USER 4ull
 #define PTE_ACCESSED_DIRTY 0x60ull
 #define PTE_PSE 0x80ull
+#define PTE_GLOBAL 0x100ull
+#define PTE_GUEST_KERNEL (1ull << 52)
 #define PTE_TO_MFN(e) (((e)&0x000ffffffffff000ull) >> PAGE_SHIFT)
 
 #define ENTRIES (PAGE_SIZE / 8)
@@ -55,11 +58,11 @@ static mfn_t entry_mfn(const uint64_t *table, unsigned int slot)
     return e & PTE_PRESENT && !(e & PTE_PSE) ? PTE_TO_MFN(e) : INVALID_MFN;
 }
 
-/* Is the table of level 3 or 2 below that root? */
-static bool is_upper_below(mfn_t root, mfn_t table)
+/* Is it a table of level 3 or 2 below that root, or with `leaves` of level 1? */
+static bool is_below(mfn_t root, mfn_t table, bool leaves)
 {
-    const uint64_t *l4 = env_frame(root), *l3;
-    unsigned int i, k;
+    const uint64_t *l4 = env_frame(root), *l3, *l2;
+    unsigned int i, k, n;
 
     for (i = 0; l4 && i < ENTRIES; i++) {
         mfn_t mfn = entry_mfn(l4, i);
@@ -67,22 +70,36 @@ static bool is_upper_below(mfn_t root, mfn_t table)
         if (i >= PV_HOLE_FIRST_SLOT && i <= PV_HOLE_LAST_SLOT)
             continue;
         l3 = env_frame(mfn);
-        if (l3 && mfn == table)
+        if (l3 && mfn == table && !leaves)
             return true;
-        for (k = 0; l3 && k < ENTRIES; k++)
-            if (entry_mfn(l3, k) == table)
+        for (k = 0; l3 && k < ENTRIES; k++) {
+            mfn = entry_mfn(l3, k);
+            if (mfn == table && !leaves)
                 return true;
+            l2 = leaves && mfn != INVALID_MFN ? env_frame(mfn) : NULL;
+            for (n = 0; l2 && n < ENTRIES; n++)
+                if (entry_mfn(l2, n) == table)
+                    return true;
+        }
     }
     return false;
 }
 
-/* Pins name the level of some tables only. What is in use is looked for: rarely, for bit 7 is
- * all that makes a difference, and it has a use (PAT) in level 1 only. */
+static bool is_in_use(const struct vcpu *v, mfn_t table, bool leaves)
+{
+    return is_below(v->cr3_kernel, table, leaves) || is_below(v->cr3_user, table, leaves);
+}
+
+/* Pins name the level of some tables only. What is in use is looked for: rarely, for a kernel
+ * that writes many entries pins its level-1 tables. */
 static bool is_upper(const struct vcpu *v, unsigned int level, mfn_t table)
 {
-    if (level)
-        return level >= 2;
-    return is_upper_below(v->cr3_kernel, table) || is_upper_below(v->cr3_user, table);
+    return level ? level >= 2 : is_in_use(v, table, false);
+}
+
+static bool is_level1(const struct vcpu *v, unsigned int level, mfn_t table)
+{
+    return level ? level == 1 : is_in_use(v, table, true);
 }
 
 /* May `val` be stored at byte `offset` of a table? Its level is as table_level() says. */
@@ -106,6 +123,27 @@ static int check_entry(const struct vcpu *v, mfn_t table, unsigned int level, un
     if (mfn >= env_nr_frames() && mfn != PTE_TO_MFN(~0ull) && !is_upper(v, level, table))
         return -XEN_EPERM;
     return -XEN_EINVAL;
+}
+
+/* What Xen keeps of a level-1 entry: both modes are ring 3, so U is set in each; what was the
+ * kernel's alone is told by an available bit, and the rest is global (ABI 5.1). The guest's plain
+ * stores stay as they are. */
+static uint64_t adjust_l1_entry(uint64_t val)
+{
+    if (!(val & PTE_PRESENT))
+        return val;
+    if (!(val & PTE_USER))
+        return val | PTE_USER | PTE_GUEST_KERNEL;
+    return val & PTE_GUEST_KERNEL ? val : val | PTE_GLOBAL;
+}
+
+static uint64_t adjust_entry(const struct vcpu *v, unsigned int level, mfn_t table, uint64_t val)
+{
+    if (!(val & PTE_PRESENT))
+        return val;
+    if (is_upper(v, level, table))
+        return val | PTE_USER;
+    return is_level1(v, level, table) ? adjust_l1_entry(val) : val; /* an ordinary page */
 }
 
 /* old = *e; *e = val, keeping A and D if asked to. Other vCPUs may set A and D meanwhile:
@@ -138,6 +176,7 @@ static int update_entry(struct vcpu *v, struct update_state *s, uint64_t ptr, ui
     rc = check_entry(v, table, level, offset, val);
     if (rc)
         return rc;
+    val = adjust_entry(v, level, table, val);
     old = entry_store((uint64_t *)(frame + offset), val, preserve_ad);
     note_written(s, table);
     /* Level 1 is the guest's to flush. An entry that was not present is in no TLB, which
@@ -242,7 +281,7 @@ int64_t pv_do_update_va_mapping(struct vcpu *v, uint64_t args[5])
     rc = check_entry(v, table, 1, 0, args[1]);
     if (rc)
         return rc;
-    entry_store(entry, args[1], false);
+    entry_store(entry, adjust_l1_entry(args[1]), false);
     env_frame_written(table);
     return flush_by_flags(v, va, args[2]);
 }

@@ -108,7 +108,7 @@ int64_t pv_do_set_gdt(struct vcpu *v, uint64_t args[5])
     if (hypercall_copy_from(v, frames, args[0], nr * sizeof(frames[0])))
         return -XEN_EFAULT;
     for (i = 0; i < nr; i++)
-        if (!env_frame(frames[i]))
+        if (!env_frame(frames[i]) || env_frame_is_writable(v, frames[i]))
             return -XEN_EINVAL;
 
     for (i = 0; i < PV_MAX_GDT_FRAMES; i++)
@@ -122,15 +122,16 @@ static bool fix_descriptor(uint64_t *desc)
 {
     uint64_t d = *desc;
 
-    if (!(d & DESC_P))
+    if (!(d & DESC_P) || (!(d & DESC_S) && DESC_TYPE(d) == 0))
         return true; /* faults on use */
-    d |= 3ull << 45;
-    if (!(d & DESC_S) && DESC_TYPE(d) != 0) {
-        if (DESC_TYPE(d) != 12 || (d >> 32 & 0xe0))
-            return false;
-        d &= ~(3ull << 45); /* a call gate: using it faults, so that it can be emulated */
+    if (d & DESC_S) {
+        *desc = d | 3ull << 45;
+        return true;
     }
-    *desc = d;
+    if (DESC_TYPE(d) != 12 || (d >> 32 & 0xe0))
+        return false;
+    /* A call gate: DPL 0, so that using it faults and can be emulated; to a selector of ring 3. */
+    *desc = (d & ~(3ull << 45)) | 3ull << 16;
     return true;
 }
 

@@ -83,6 +83,7 @@ static void check_bad(void)
     rc = grant_table_op(GNTTABOP_query_size, &query, 1);
     CHECK(rc < 0 || query.status < 0, "size of another domain's table");
     CHECK_EQ(grant_table_op(99, &query, 1), -XEN_ENOSYS, "operation 99");
+    CHECK_EQ(grant_table_op(99, &query, 0x80000000), -XEN_EINVAL, "a negative number of them");
     CHECK(grant_table_op(GNTTABOP_map_grant_ref, &map_ref, 0x7fffffff) != 0, "2^31-1 operations");
 }
 

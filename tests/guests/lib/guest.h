@@ -180,6 +180,8 @@ long block(void);
 #define PTE_U 4ull
 #define PTE_A 0x20ull
 #define PTE_D 0x40ull
+#define PTE_G 0x100ull
+#define PTE_GUEST_KERNEL (1ull << 52)
 #define PTE_NX (1ull << 63)
 #define PTE_FRAME 0x000ffffffffff000ull
 

@@ -78,6 +78,32 @@ static void check_accessed_dirty(void)
     CHECK_EQ(*pte & PTE_D, 0, "D after a normal update");
 }
 
+/* Both modes are ring 3: U is in every entry, bit 52 tells what the kernel's alone was meant to
+ * be, and the rest is global. */
+static void check_read_back(void)
+{
+    uint64_t frame = va_to_mfn(page_a) << PAGE_SHIFT, *pte = pte_of(WINDOW, 1);
+    uint64_t *upper = pte_of(WINDOW, 2), all = PTE_U | PTE_G | PTE_GUEST_KERNEL, old = *upper;
+    mmu_update_t req = {va_to_maddr(pte), frame | PTE_P};
+
+    CHECK_EQ(mmu_update(&req, 1, NULL), 0, "an entry without U");
+    CHECK_EQ(*pte & all, PTE_U | PTE_GUEST_KERNEL, "what is read back");
+    req.val |= PTE_U;
+    CHECK_EQ(mmu_update(&req, 1, NULL), 0, "an entry with U");
+    CHECK_EQ(*pte & all, PTE_U | PTE_G, "what is read back");
+    CHECK_EQ(update_va_mapping(WINDOW, frame | PTE_P, UVMF_INVLPG), 0, "update_va_mapping");
+    CHECK_EQ(*pte & all, PTE_U | PTE_GUEST_KERNEL, "what is read back of it");
+    req.val = frame;
+    CHECK_EQ(mmu_update(&req, 1, NULL), 0, "an entry that is not present");
+    CHECK_EQ(*pte, frame, "is kept as it is");
+    req = (mmu_update_t){va_to_maddr(upper), old & ~PTE_U};
+    CHECK_EQ(mmu_update(&req, 1, NULL), 0, "an entry of level 2 without U");
+    CHECK_EQ(*upper & all, PTE_U, "what is read back of it");
+    req = (mmu_update_t){va_to_maddr(page_b + 8), 1};
+    CHECK_EQ(mmu_update(&req, 1, NULL), 0, "an ordinary page");
+    CHECK_EQ(*(uint64_t *)(page_b + 8), 1, "its content");
+}
+
 static void check_m2p(void)
 {
     uint64_t mfn = va_to_mfn(page_a), pfn = m2p()[mfn];
@@ -210,6 +236,7 @@ void test_main(void)
     check_rights();
     check_growing();
     check_accessed_dirty();
+    check_read_back();
     check_m2p();
     check_batch();
     check_hole();

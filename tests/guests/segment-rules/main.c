@@ -66,6 +66,7 @@ static void check_gdt(void)
     for (unsigned int i = 0; i < 14; i++)
         frames[i] = va_to_mfn(gdt);
     gdt[511] = DATA_DESC;
+    CHECK_EQ(set_gdt(frames, 1), -XEN_EINVAL, "a frame that is mapped writable");
     remap(gdt, PTE_P);
     CHECK_EQ(set_gdt(frames, 7168), 0, "7168 entries");
     CHECK_EQ(load_fs(7167 << 3 | 3), -1, "the last of them");
@@ -113,7 +114,9 @@ static void check_descriptors(void)
         {0x00008f0000080000, 0, -XEN_EINVAL},        /* a trap gate */
         {0x0000850000000000, 0, -XEN_EINVAL},        /* a task gate */
         {0x0000ec00e0330000, 0x00008c00e0330000, 0}, /* a call gate, DPL 3 */
-        {0x12348c00e0335678, 0x12348c00e0335678, 0}, /* one with DPL 0 */
+        {0x0000ec00e0300000, 0x00008c00e0330000, 0}, /* one to a selector with RPL 0 */
+        {0x0000800000000000, 0x0000800000000000, 0}, /* a system segment of no type */
+        {0x12348c00e0335678, 0x12348c00e0335678, 0}, /* a gate with DPL 0 */
     };
 
     for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {

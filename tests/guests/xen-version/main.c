@@ -118,6 +118,7 @@ void test_main(void)
     check_string(XENVER_capabilities, 1024, "capabilities");
     check_string(XENVER_changeset, 64, "changeset");
     CHECK_EQ(xen_version(XENVER_pagesize, NULL), 4096, "page size");
+    CHECK_EQ(xen_version(XENVER_pagesize, &version), -XEN_EINVAL, "page size with an argument");
     CHECK_EQ(xen_version(XENVER_platform_parameters, &platform), 0, "platform parameters");
     CHECK_EQ(platform.virt_start, 0xffff800000000000, "virt_start");
     CHECK_EQ(xen_version(XENVER_guest_handle, &handle), 0, "handle");
