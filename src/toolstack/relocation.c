@@ -83,6 +83,14 @@ static int read_some(const struct relocation *r, void *buf, size_t size, int tim
     return n == 0 ? err_set(err, ECONNRESET, "%s has closed the connection", r->peer) : (int)n;
 }
 
+/* What a peer says reaches a person's terminal. */
+static void make_plain(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 /* (err (type T) (value TEXT)): -EREMOTEIO and the text. */
 static int check_failure(const struct relocation *r, const char *line, struct err *err)
 {
@@ -95,9 +103,14 @@ static int check_failure(const struct relocation *r, const char *line, struct er
         failure = sxp_find(all, "err");
     if (failure)
         value = sxp_find(failure, "value");
-    if (failure)
-        rc = err_set(err, EREMOTEIO, "%s (from %s)",
-                     value && sxp_value(value) ? sxp_value(value) : "no reason given", r->peer);
+    if (failure) {
+        char text[RELOCATION_LINE];
+
+        snprintf(text, sizeof(text), "%s",
+                 value && sxp_value(value) ? sxp_value(value) : "no reason given");
+        make_plain(text);
+        rc = err_set(err, EREMOTEIO, "%s (from %s)", text, r->peer);
+    }
     arena_done(&a);
     return rc;
 }
@@ -118,7 +131,10 @@ int relocation_hear(const struct relocation *r, char line[static RELOCATION_LINE
             return err_set(err, EPROTO, "%s does not speak as a xend does", r->peer);
     }
     line[n] = '\0';
-    return check_failure(r, line, err);
+    if (check_failure(r, line, err) < 0)
+        return -EREMOTEIO;
+    make_plain(line);
+    return 0;
 }
 
 /* --- the file ----------------------------------------------------------------------------- */

@@ -27,8 +27,8 @@ int relocation_say(const struct relocation *r, struct err *err, const char *fmt,
 /* Tell the peer why it ends. */
 void relocation_fail(const struct relocation *r, const struct err *why);
 
-/* Wait for a line, which comes without its end. 0 or -errno; -EREMOTEIO: the peer has said why it
- * ends, the sentence is its own. */
+/* Wait for a line, which comes without its end, and with '?' for control characters. 0 or -errno;
+ * -EREMOTEIO: the peer has said why it ends, the sentence is its own. */
 int relocation_hear(const struct relocation *r, char line[static RELOCATION_LINE], int timeout_ms,
                     struct err *err) MUST_CHECK;
 
