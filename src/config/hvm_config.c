@@ -350,7 +350,7 @@ static int add_cpu(struct config *c, json_t *hvm, struct err *err)
         return err_wrap(err, "%s", config_place(c, "hvm_emulation"));
     if (cpu == VIRT_EMULATED)
         config_warn(c,
-                    "no hardware virtualization is used: the guest's CPU is emulated and runs ten "
+                    "no hardware virtualization is used: the guest's CPU is emulated and runs two "
                     "to twenty times slower than the host's (a paravirtualized guest runs at full "
                     "speed here)");
     if (config_int(c, "apic", 1) == 0 && most > 1)

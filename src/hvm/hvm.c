@@ -432,7 +432,7 @@ int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
     }
     log_msg(LOG_INFO, "hvm", "CPU: %s",
             h->spec.kvm ? "the host's (KVM)"
-                        : "emulated: ten to twenty times slower than the host's");
+                        : "emulated: two to twenty times slower than the host's");
     *ret = h;
     return 0;
 }
