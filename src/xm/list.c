@@ -231,7 +231,7 @@ const struct verb verb_list = {
         "  -l, --long      all there is to know, as S-expressions\n"
         "  --json          the same as JSON\n"
         "  --label         a column for security labels, which there are none of\n"
-        "  --state=STATE   only those that are running, paused, shutdown, crashed or halted\n"
+        "  --state=STATE   only those running, paused, shutdown, crashed, halted or suspended\n"
         "  --pool=POOL     only those of a pool of CPUs; all are of Pool-0\n",
     .run = run_list,
 };
