@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "engine/soft/bpf.h"
+#include "base/bpf.h"
 
 static const struct bpf_rule bootloader_jail_policy[] = {
     {"the image", SYS_read, {{0}}},

@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "engine/soft/bpf.h"
+#include "base/bpf.h"
 
 #ifndef SYS_cachestat
 #define SYS_cachestat 451 /* from Linux 6.5 on */

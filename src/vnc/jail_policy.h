@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "engine/soft/bpf.h"
+#include "base/bpf.h"
 
 #define JAIL_READ_WRITE (PROT_READ | PROT_WRITE)
 

@@ -28,6 +28,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/paths.h"
+#include "xenstore/jail.h"
 #include "xenstore/server.h"
 
 #define SOCKET_NAME "xenstored.sock"
@@ -171,7 +172,9 @@ static int serve(const struct daemon *d, struct err *err)
     int rc;
 
     log_msg(LOG_INFO, "xenstore", "xenstored runs");
-    rc = server_run(&config, err);
+    rc = jail_enter(d->dir_fd, err);
+    if (rc == 0)
+        rc = server_run(&config, err);
     log_msg(LOG_INFO, "xenstore", "xenstored ends");
     unlinkat(d->dir_fd, SOCKET_NAME, 0);
     return rc;

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -174,6 +175,18 @@ def test_one_daemon(instance):
     os.kill(first[0], signal.SIGTERM)
     instance.wait_until(lambda: not instance.pids(DAEMON), "SIGTERM does not end it")
     assert not os.path.exists(os.path.join(instance.directory, "xenstored.sock"))
+
+
+def test_jail(instance, tmp_path):
+    """Before its first client it has given up all but sockets and memory."""
+    instance.start()
+    pid, = instance.pids(DAEMON)
+    log, status = tmp_path / "log" / "xenstored.log", Path(f"/proc/{pid}/status")
+    instance.wait_until(lambda: "Seccomp:\t2\n" in status.read_text() or "no jail" in log.read_text(),
+                        "it is not jailed")
+    if "no jail" in log.read_text():
+        pytest.skip("built with a sanitizer: no jail")
+    assert "NoNewPrivs:\t1\n" in status.read_text()
 
 
 def test_on_demand(instance):

@@ -12,7 +12,7 @@
 #include <linux/mman.h>
 #include <linux/prctl.h>
 
-#include "engine/soft/bpf.h"
+#include "base/bpf.h"
 #include "engine/soft/stub/stub_layout.h"
 
 #define POLICY_MAP (MAP_SHARED | MAP_FIXED)

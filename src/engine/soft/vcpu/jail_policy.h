@@ -12,7 +12,7 @@
 #include <linux/futex.h>
 #include <linux/mman.h>
 
-#include "engine/soft/bpf.h"
+#include "base/bpf.h"
 #include "engine/soft/layout.h"
 
 #define JAIL_MAP (MAP_SHARED | MAP_FIXED)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * bpf.h - makes a seccomp program from a table of rules. Freestanding; shared by the jails of
- * the vCPU process, the zygote and the stub, and by the test that sweeps them.
+ * bpf.h - makes a seccomp program from a table of rules. Freestanding: shared by the jails of all
+ * processes and by the test that sweeps them.
  * Jumps counted by hand were wrong four times; here nobody counts.
  *
  * A rule allows one system call number if all its conditions hold. Rules are tried in order
