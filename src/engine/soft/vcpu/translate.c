@@ -282,11 +282,12 @@ static void region_end_block(struct region *r)
 
 /* The page of code at va is in `frame`: stores to it and changes of its mapping are to be
  * noticed. May drop translations and so emit exit stubs: no block may be open. False: another
- * vCPU may have written to it meanwhile. */
+ * vCPU may have written to it meanwhile, or the vTLB have dropped its entry or others. */
 static bool watch_code(struct vcpu *v, uint64_t va, mfn_t frame)
 {
-    vtlb_touch(v, va);
-    return !vtlb_watch_frame(frame, FRAME_CODE);
+    bool stands = vtlb_touch(v, va);
+
+    return !vtlb_watch_frame(frame, FRAME_CODE) && stands;
 }
 
 /* Start a block at r->pc, whose first instruction may reach into a second frame. False: that

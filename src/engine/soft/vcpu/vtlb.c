@@ -18,6 +18,9 @@
  * a mere note of what the tables said.
  *
  * A flush passes over entries whose tables were not written since they were last compared (seal.h).
+ *
+ * The host limits how many mappings a process has, and each change of rights inside a run takes
+ * some. Where it refuses one, everything is dropped, and comes back with the next accesses.
  */
 #include "engine/soft/vcpu/vtlb.h"
 
@@ -69,6 +72,7 @@ static bool doubt = true; /* upper levels, or what is a level-1 table, may have 
 static struct entry *entries;
 static uint32_t buckets[BUCKETS];
 static uint32_t high_water, free_list;
+static uint32_t times_dropped;  /* all of them, at once */
 static uint32_t nr_outside;     /* entries below LOWEST_VA */
 static bool user_half_mappable; /* the kernel runs code there */
 
@@ -201,6 +205,7 @@ void vtlb_linear_written(mfn_t mfn)
 
 bool vtlb_watch_frame(mfn_t mfn, unsigned int flag)
 {
+    uint32_t before = times_dropped;
     bool told = false;
     uint16_t was;
 
@@ -220,7 +225,7 @@ bool vtlb_watch_frame(mfn_t mfn, unsigned int flag)
                 __atomic_fetch_or(&shared_frames[mfn], FRAMES_GUARDED, __ATOMIC_SEQ_CST);
         }
     }
-    return told;
+    return told || times_dropped != before;
 }
 
 void vtlb_forget_watched(void)
@@ -245,26 +250,51 @@ void vtlb_recheck_frames(void)
 
 /* ---- entries ---- */
 
-/* The mapping of these pages goes; code translated through it may not survive either. */
-static void drop_entry(struct entry *e)
+/* Code translated through it may not survive the mapping. */
+static void forget_entry_code(const struct entry *e)
 {
     for (unsigned int k = 0; k < e->pages; k++)
         forget_code(e->mfn + k);
-    if (mappable(e->va))
-        sys_unmap(e->va + KERNEL_OFFSET, (uint64_t)e->pages << PAGE_SHIFT);
-    unlink_entry(e);
+}
+
+/* In one piece: that never needs a mapping more, as it does to take out the middle of one. */
+static void unmap_everything(void)
+{
+    sys_unmap(LOWEST_VA + KERNEL_OFFSET, 0 - LOWEST_VA);
+    if (user_half_mappable)
+        sys_unmap(KERNEL_OFFSET, USER_MAPPED_END);
 }
 
 static void drop_everything(void)
 {
+    unmap_everything();
     for (uint32_t i = 0; i < high_water; i++)
         if (entries[i].used)
-            drop_entry(&entries[i]);
+            forget_entry_code(&entries[i]);
+    memset(buckets, 0, sizeof(buckets));
+    high_water = free_list = nr_outside = 0;
+    times_dropped++;
 }
 
-static struct entry *new_entry(gva_t va)
+/* The mapping of these pages goes. False: so did all others, because the host would not have one
+ * without the other. */
+static bool drop_entry(struct entry *e)
 {
-    uint32_t i, *b = bucket(va);
+    uint64_t size = (uint64_t)e->pages << PAGE_SHIFT;
+
+    if (mappable(e->va) && sys_unmap(e->va + KERNEL_OFFSET, size)) {
+        drop_everything();
+        return false;
+    }
+    forget_entry_code(e);
+    unlink_entry(e);
+    return true;
+}
+
+/* Add what *want says. */
+static void add_entry(const struct entry *want)
+{
+    uint32_t i, *b = bucket(want->va);
 
     if (!free_list && high_water == MAX_ENTRIES)
         drop_everything();
@@ -274,10 +304,11 @@ static struct entry *new_entry(gva_t va)
     } else {
         i = ++high_water;
     }
-    entries[i - 1].next = *b;
+    entries[i - 1] = *want;
     entries[i - 1].used = true;
+    entries[i - 1].next = *b;
     *b = i;
-    return &entries[i - 1];
+    nr_outside += want->va < LOWEST_VA;
 }
 
 static bool effective_rw(uint64_t pte, bool upper_rw)
@@ -329,12 +360,10 @@ static int map_entry(const struct entry *e)
         return 0;
     r = sys_map(e->va + KERNEL_OFFSET, (uint64_t)e->pages << PAGE_SHIFT, prot, V_FD_RAM,
                 e->mfn << PAGE_SHIFT);
-    if (r || !e->writable)
-        return r;
-    for (unsigned int k = 0; k < e->pages; k++)
+    for (unsigned int k = 0; !r && e->writable && k < e->pages; k++)
         if (vtlb_is_excepted(e->mfn + k))
-            protect_page(e, k, false);
-    return 0;
+            r = protect_page(e, k, false);
+    return r;
 }
 
 static void set_accessed(uint64_t *entry, bool writable)
@@ -354,18 +383,19 @@ static void drop_overlap(gva_t va, unsigned int pages)
         struct entry *e = &entries[i - 1];
 
         next = e->next;
-        if (e->va < end && va < e->va + ((uint64_t)e->pages << PAGE_SHIFT))
-            drop_entry(e);
+        if (e->va < end && va < e->va + ((uint64_t)e->pages << PAGE_SHIFT) && !drop_entry(e))
+            return;
     }
 }
 
+/* The longest run around va. */
 static void insert_run(const struct walk *w, gva_t va)
 {
     unsigned int index = va >> PAGE_SHIFT & 511, lo = index, hi = index;
     uint64_t *table = w->entry - index;
     mfn_t mfn = PTE_FRAME(w->pte);
-    struct entry want = {.upper_rw = w->upper_rw, .upper_exec = w->upper_exec, .exec = w->exec};
-    struct entry *e;
+    struct entry want = {
+        .table = w->table, .upper_rw = w->upper_rw, .upper_exec = w->upper_exec, .exec = w->exec};
 
     want.writable = effective_rw(w->pte, w->upper_rw);
     while (hi < 511 && continues(table[hi + 1], mfn + (hi + 1 - index), &want))
@@ -375,23 +405,21 @@ static void insert_run(const struct walk *w, gva_t va)
         lo--;
     for (unsigned int k = lo; k <= hi; k++)
         set_accessed(&table[k], want.writable);
-    va = (va & PAGE_MASK) - ((uint64_t)(index - lo) << PAGE_SHIFT);
-    drop_overlap(va, hi - lo + 1);
-    e = new_entry(va);
-    e->va = va;
-    nr_outside += va < LOWEST_VA;
-    e->mfn = mfn - (index - lo);
-    e->table = w->table;
-    e->known = false;
+    want.va = (va & PAGE_MASK) - ((uint64_t)(index - lo) << PAGE_SHIFT);
+    want.mfn = mfn - (index - lo);
+    want.pages = (uint16_t)(hi - lo + 1);
     if (!seal_holds(w->upper[0], true) || !seal_holds(w->upper[1], true))
         doubt = true;
-    e->pages = (uint16_t)(hi - lo + 1);
-    e->writable = want.writable;
-    e->exec = want.exec;
-    e->upper_rw = want.upper_rw;
-    e->upper_exec = want.upper_exec;
-    if (map_entry(e)) /* out of host mappings: start over with this one only */
-        drop_everything();
+    drop_overlap(want.va, want.pages);
+    add_entry(&want);
+    if (!map_entry(&want))
+        return;
+    /* The host has no more mappings for us: start over with this one only. Should it be refused
+     * even so, the next access tries again. */
+    drop_everything();
+    add_entry(&want);
+    if (map_entry(&want))
+        unmap_everything();
 }
 
 /* Xen's machine-to-phys window, which guests may read where Xen has it. */
@@ -461,9 +489,9 @@ int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error)
     return 0;
 }
 
-void vtlb_touch(struct vcpu *v, gva_t va)
+bool vtlb_touch(struct vcpu *v, gva_t va)
 {
-    uint32_t error;
+    uint32_t error, before = times_dropped;
     struct walk w;
 
     if (va < USER_END && !user_half_mappable) {
@@ -472,6 +500,7 @@ void vtlb_touch(struct vcpu *v, gva_t va)
     }
     if (!find(va) && !kernel_walk(v, va, ACCESS_READ, &w, &error))
         insert_run(&w, va);
+    return times_dropped == before;
 }
 
 bool vtlb_maps_user_half(void)
@@ -626,8 +655,9 @@ void vtlb_protect_frame(mfn_t mfn)
     for (uint32_t i = 0; i < high_water; i++) {
         const struct entry *e = &entries[i];
 
-        if (e->used && e->writable && mfn >= e->mfn && mfn < e->mfn + e->pages)
-            protect_page(e, (unsigned int)(mfn - e->mfn), false);
+        if (e->used && e->writable && mfn >= e->mfn && mfn < e->mfn + e->pages &&
+            protect_page(e, (unsigned int)(mfn - e->mfn), false))
+            drop_everything();
     }
 }
 

@@ -26,8 +26,9 @@ void vtlb_init(void);
  * mapped in this process (it has to be accessed by software). */
 int vtlb_fill(struct vcpu *v, gva_t va, bool write, uint32_t *error);
 /* Make sure that a page fetched from by the translator has an entry, so that flushes see it. With
- * kernel code in the user half that half is mapped, too. */
-void vtlb_touch(struct vcpu *v, gva_t va);
+ * kernel code in the user half that half is mapped, too. False: other pages may have lost their
+ * entries. */
+bool vtlb_touch(struct vcpu *v, gva_t va);
 bool vtlb_maps_user_half(void);
 /* Another root: that is over, and all that was kept for it goes. */
 void vtlb_forget_user_half(void);
@@ -45,7 +46,8 @@ void vtlb_frame_written(mfn_t mfn);
 /* The same after the frame was written through V's linear map, which no seal is in the way of. */
 void vtlb_linear_written(mfn_t mfn);
 /* This vCPU is going to derive something from the content of the frame: flag is FRAME_CODE or
- * FRAME_PATCHED. True: what was read of it before may be out of date. */
+ * FRAME_PATCHED. True: what was read of it before may be out of date, or where it was found not
+ * have an entry any more. */
 bool vtlb_watch_frame(mfn_t mfn, unsigned int flag);
 
 /* Somebody else writes to the frame, or has: drop what this vCPU derived from it. */
