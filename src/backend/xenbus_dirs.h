@@ -12,12 +12,12 @@ struct xs_client;
 struct xenbus_dirs {
     domid_t domid;
     const char *domain; /* its name, borrowed */
-    char *front;       /* /local/domain/N/device/TYPE/ID */
-    char *front_state; /* its state */
-    char *back;        /* /local/domain/0/backend/TYPE/N/ID */
-    char *error_dir;   /* /local/domain/0/error/backend/TYPE/N/ID */
-    char *error;       /* the node in it */
-    char *front_error; /* /local/domain/N/error/device/TYPE/ID/error: for the guest to read */
+    char *front;        /* /local/domain/N/device/TYPE/ID */
+    char *front_state;  /* its state */
+    char *back;         /* /local/domain/0/backend/TYPE/N/ID */
+    char *error_dir;    /* /local/domain/0/error/backend/TYPE/N/ID */
+    char *error;        /* the node in it */
+    char *front_error;  /* /local/domain/N/error/device/TYPE/ID/error: for the guest to read */
 };
 
 /* Compose the names. 0 or -ENOMEM; xenbus_dirs_done() is needed in both cases. */

@@ -39,10 +39,14 @@ const struct sxp_place sxp_places_domain[] = {
 };
 
 const struct sxp_place sxp_places_linux[] = {
-    {"kernel", "kernel", false},         {"ramdisk", "ramdisk", false},
-    {"superpages", "superpages", false}, {"tsc_mode", "tsc_mode", false},
-    {"videoram", "videoram", false},     {"rtc_timeoffset", "rtc_timeoffset", false},
-    {"vncviewer", "vncviewer", false},   {"program_translation", "program_translation", false},
+    {"kernel", "kernel", false},
+    {"ramdisk", "ramdisk", false},
+    {"superpages", "superpages", false},
+    {"tsc_mode", "tsc_mode", false},
+    {"videoram", "videoram", false},
+    {"rtc_timeoffset", "rtc_timeoffset", false},
+    {"vncviewer", "vncviewer", false},
+    {"program_translation", "program_translation", false},
     {0},
 };
 

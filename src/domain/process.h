@@ -31,13 +31,13 @@ struct process {
     struct hvm *hvm;             /* NULL: the guest is paravirtualized */
     struct tsc_sample first_tsc; /* taken as early as possible */
     bool started;                /* the first life */
-    unsigned int short_lives; /* in a row */
-    bool preserved;           /* the life is over but the domain stays listed (on_*=preserve) */
-    bool stepped_aside;       /* preserved, and another one is to be started in our place */
-    bool reset;               /* this life ends by a reset: the next one comes in any case */
-    struct shares shares;     /* of the host's CPU time */
-    struct dump *dump;        /* that is being written, NULL = none */
-    struct save *save;        /* the same: domain/save.h */
+    unsigned int short_lives;    /* in a row */
+    bool preserved;              /* the life is over but the domain stays listed (on_*=preserve) */
+    bool stepped_aside;          /* preserved, and another one is to be started in our place */
+    bool reset;                  /* this life ends by a reset: the next one comes in any case */
+    struct shares shares;        /* of the host's CPU time */
+    struct dump *dump;           /* that is being written, NULL = none */
+    struct save *save;           /* the same: domain/save.h */
     int image_fd; /* what the first life goes on from; -1 = it begins at the beginning */
     bool destroy; /* somebody asked for the end: no restart, no preserve */
 };

@@ -50,8 +50,9 @@ struct run *engine_run_page(struct engine *e, unsigned int vcpu);
 /* Let the vCPU run until it exits. Returns 0 with run->exit_reason set, or -ECANCELED when
  * the engine was destroyed or its process died (err says how). */
 int engine_vcpu_run(struct engine *e, unsigned int vcpu, struct err *err);
-/* engine_vcpu_run() also returns ENGINE_RANG: the vCPU runs on, and run->rang and run->rung say that
- * events were sent. The caller takes them and goes on waiting by this, which returns the same. */
+/* engine_vcpu_run() also returns ENGINE_RANG: the vCPU runs on, and run->rang and run->rung say
+ * that events were sent. The caller takes them and goes on waiting by this, which returns the same.
+ */
 #define ENGINE_RANG 1
 int engine_vcpu_wait(struct engine *e, unsigned int vcpu, struct err *err);
 /* Let it run on these CPUs of the host only. 0 or -errno: -EINVAL if none of them is there. */

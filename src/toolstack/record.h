@@ -2,7 +2,8 @@
  *
  * record.h - what was known of a domain when it was started: N.config in the run directory,
  * a JSON object beside N.lock. It is written before the domain process exists, and follows what xm
- * changes of the domain (amend.h), so that whoever comes later (a list, a restarted xend) knows the domain without asking it.
+ * changes of the domain (amend.h), so that whoever comes later (a list, a restarted xend) knows the
+ * domain without asking it.
  *
  *   name uuid memory maxmem vcpus      of its document, as it was started
  *   created                            seconds since 1970

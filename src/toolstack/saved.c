@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,15 +99,14 @@ static int describe(const struct registry_entry *entry, json_t **ret, struct err
 static int sync_directory(const char *path, struct err *err)
 {
     CLEANUP_FREE char *copy = strdup(path);
-    char *slash = copy ? strrchr(copy, '/') : NULL;
     CLEANUP_CLOSE int fd = -1;
 
-    if (slash)
-        slash[slash == copy] = '\0';
-    fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 || fsync(fd) < 0
-               ? err_set(err, errno, "cannot flush %s: %s", path, strerror(errno))
-               : 0;
+    if (!copy)
+        return err_set(err, ENOMEM, "out of memory");
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return err_set(err, errno, "cannot flush %s: %s", path, strerror(errno));
+    return 0;
 }
 
 static int request(int sock, const char *verb, struct err *err)

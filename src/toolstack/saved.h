@@ -13,7 +13,8 @@
 enum saved_then { SAVED_ENDS, SAVED_GOES_ON, SAVED_STANDS };
 
 /* Save a running domain to `path`, which is replaced in one step once the file is complete and on
- * the disk. On failure the domain goes on, and what `path` was it is. 0, or -errno with a sentence. */
+ * the disk. On failure the domain goes on, and what `path` was it is. 0, or -errno with a sentence.
+ */
 int saved_make(const struct registry_entry *entry, const char *path, enum saved_then then,
                struct err *err) MUST_CHECK;
 
@@ -24,7 +25,8 @@ int saved_may_leave(const struct registry_entry *entry, struct err *err) MUST_CH
  * it? If not (-errno with a sentence) the guest goes on here. */
 typedef int saved_agree_fn(void *arg, const char *path, struct err *err);
 /* As saved_make() of one that ends, with that question. *ret_left says whether the guest may have
- * ended here, also if this fails then: `path` is what there is of it. Else nothing is left of it. */
+ * ended here, also if this fails then: `path` is what there is of it. Else nothing is left of it.
+ */
 int saved_hand_over(const struct registry_entry *entry, const char *path, saved_agree_fn *agree,
                     void *arg, bool *ret_left, struct err *err) MUST_CHECK;
 

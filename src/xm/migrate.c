@@ -122,7 +122,7 @@ static int offer(void *arg, const char *path, struct err *err)
 /* It has ended here: from now on the other side decides. Returns the exit status. */
 static int conclude(const struct migration *m, const char *name, const char *path)
 {
-    char line[RELOCATION_LINE];
+    char line[RELOCATION_LINE] = "";
     struct err err = {0};
     int rc = relocation_say(&m->peer, &err, "go");
 

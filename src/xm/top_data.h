@@ -34,8 +34,8 @@ struct top {
     long long total_kib;
 };
 
-/* Look again, at virtual CPUs only if they are wanted; the percentages are of the time since the last call with the same object (zeroed
- * at first). 0 or -errno. */
+/* Look again, at virtual CPUs only if they are wanted; the percentages are of the time since the
+ * last call with the same object (zeroed at first). 0 or -errno. */
 int top_update(struct top *t, bool want_vcpus, struct err *err) MUST_CHECK;
 void top_done(struct top *t);
 

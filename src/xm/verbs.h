@@ -50,7 +50,8 @@ extern const struct verb verb_block_attach, verb_block_configure, verb_block_det
     verb_reset, verb_restore, verb_resume, verb_save, verb_sched_credit, verb_shutdown, verb_start,
     verb_suspend, verb_sysrq, verb_trigger, verb_top, verb_unpause, verb_uptime, verb_vm_list,
     verb_vcpu_list, verb_vcpu_pin, verb_vcpu_set;
-extern const struct verb verb_migrate, verb_migrate_receive, verb_screenshot, verb_shell, verb_vncviewer;
+extern const struct verb verb_migrate, verb_migrate_receive, verb_screenshot, verb_shell,
+    verb_vncviewer;
 
 /* All of them in the order of the help text, NULL at the end. */
 extern const struct verb *const verbs[];

@@ -78,7 +78,8 @@ void witness_start(void)
 
 const char *witness_complaint(void)
 {
-    uint64_t before = __atomic_load_n(&witness->rounds, __ATOMIC_SEQ_CST), until = now_ms() + WITNESS_MS;
+    uint64_t before = __atomic_load_n(&witness->rounds, __ATOMIC_SEQ_CST),
+             until = now_ms() + WITNESS_MS;
 
     if (witness->wrong)
         return "another program's memory or registers changed";

@@ -2,8 +2,8 @@
  *
  * compare.c - see compare.h. Accepted differences: the U bit of page-fault errors (the
  * personality adds it), which of two faults of a misaligned operand in an unmapped or not
- * canonical place comes, TF, x87 instruction and data pointers, and what the host's kernel says of presence above
- * its programs' addresses.
+ * canonical place comes, TF, x87 instruction and data pointers, and what the host's kernel says of
+ * presence above its programs' addresses.
  */
 #include "compare.h"
 
@@ -86,8 +86,9 @@ static bool misaligned_and_unmapped(const struct fault *n, const struct fault *g
     return n->vector == VEC_GP && g->vector == VEC_PF && ((g->cr2 & 63) || !(g->cr2 & ~PAGE_MASK));
 }
 
-/* Not to tell programs of its own page tables the host's kernel has P in the error code of all faults
- * from there on: the last page of the lower half, which belongs to nobody, is one of them. */
+/* Not to tell programs of its own page tables the host's kernel has P in the error code of all
+ * faults from there on: the last page of the lower half, which belongs to nobody, is one of them.
+ */
 static uint32_t error_compared(const struct fault *f, bool hidden)
 {
     return hidden ? f->error & ~(uint32_t)PF_P : f->error;

@@ -33,8 +33,8 @@ static uint64_t nr_faults, nr_unsupported, nr_runs;
 static unsigned int nr_reports;
 static char unsupported[MAX_UNSUPPORTED][64];
 
-static const char *const mode_names[] = {"plain", "marked", "stopped", "marked and stopped",
-                                         "one by one", "as a program"};
+static const char *const mode_names[] = {
+    "plain", "marked", "stopped", "marked and stopped", "one by one", "as a program"};
 #define ONE_BY_ONE 4
 #define PROGRAM 5
 

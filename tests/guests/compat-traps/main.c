@@ -37,10 +37,11 @@ asm(".section .user, \"ax\"\n"
     ".text\n");
 #define LABELS(X)                                                                                  \
     X(c_into_at)                                                                                   \
-    X(c_into) X(c_into_next) X(c_into_not) X(c_bound) X(c_bound_at) X(c_bound_in) X(c_int3)        \
-        X(c_int3_next) X(c_int) X(c_int_next) X(c_closed) X(c_ud) X(c_aam) X(c_aam_at) X(c_hlt)    \
-            X(c_cli) X(c_in) X(c_cr) X(c_null) X(c_null_at) X(c_bad) X(c_bad_at) X(c_cs)           \
-                X(c_cs_at) X(c_page) X(c_page_at) X(c_old)
+    X(c_into)                                                                                      \
+    X(c_into_next) X(c_into_not) X(c_bound) X(c_bound_at) X(c_bound_in) X(c_int3) X(c_int3_next)   \
+        X(c_int) X(c_int_next) X(c_closed) X(c_ud) X(c_aam) X(c_aam_at) X(c_hlt) X(c_cli) X(c_in)  \
+            X(c_cr) X(c_null) X(c_null_at) X(c_bad) X(c_bad_at) X(c_cs) X(c_cs_at) X(c_page)       \
+                X(c_page_at) X(c_old)
 #define DECLARE(label) extern char label[];
 LABELS(DECLARE)
 

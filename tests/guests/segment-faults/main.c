@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * segment-faults - claim: an access at an address that is not canonical raises #SS(0) if it goes
- * through the stack segment, which is where rsp or rbp is its base, and #GP(0) else; es, cs, ss and ds
- * prefixes mean nothing in 64-bit code, fs and gs ones make it #GP. For each base register, each
+ * through the stack segment, which is where rsp or rbp is its base, and #GP(0) else; es, cs, ss and
+ * ds prefixes mean nothing in 64-bit code, fs and gs ones make it #GP. For each base register, each
  * prefix, reads, writes and pushes, in a program and in the kernel, wherever the program is and
- * single-stepped too. The trap of an `int n` ends the program, of which the kernel sees all registers.
+ * single-stepped too. The trap of an `int n` ends the program, of which the kernel sees all
+ * registers.
  *
  * Blind spots: 32-bit code.
  */
@@ -62,8 +63,9 @@ static void check_user_access(uint64_t at, uint8_t prefix, unsigned int base, bo
     *frame_register(&f, base) = BAD;
     run_user(&f);
     if (f.vector != expected_vector(prefix, base) || f.error || f.rip != at)
-        failure("program at 0x%lx, prefix 0x%x, base %u, write %d: vector %lu, error 0x%lx, rip 0x%lx",
-                at, prefix, base, write, f.vector, f.error, f.rip);
+        failure(
+            "program at 0x%lx, prefix 0x%x, base %u, write %d: vector %lu, error 0x%lx, rip 0x%lx",
+            at, prefix, base, write, f.vector, f.error, f.rip);
     CHECK_EQ(*frame_register(&f, base), BAD, "the base");
 }
 

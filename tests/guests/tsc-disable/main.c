@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tsc-disable - claim: while CR4.TSD is set, rdtsc and rdtscp raise #GP(0) in a program, wherever it
- * is and single-stepped too, and are carried out in the kernel; when it is cleared programs have them
- * again. It is of the program that runs then, not of all.
+ * tsc-disable - claim: while CR4.TSD is set, rdtsc and rdtscp raise #GP(0) in a program, wherever
+ * it is and single-stepped too, and are carried out in the kernel; when it is cleared programs have
+ * them again. It is of the program that runs then, not of all.
  *
  * Blind spots: 32-bit programs; several vCPUs.
  */

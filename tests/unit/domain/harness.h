@@ -46,7 +46,7 @@ struct fixture {
     struct run *run; /* one for each vCPU */
     unsigned int kicks[DOMAIN_MAX_VCPUS];
     bool awake[DOMAIN_MAX_VCPUS];
-    unsigned int vcpu; /* the caller of call() */
+    unsigned int vcpu;                   /* the caller of call() */
     unsigned int written[2 * MAX_PAGES]; /* how often a frame was said to be */
 };
 

@@ -18,9 +18,9 @@ enum soft_exit {
     SOFT_INDIRECT, /* target = guest pc of an indirect jump that missed */
     SOFT_EMULATE,  /* instruction at rip */
     SOFT_HYPERCALL,
-    SOFT_FAULT, /* soft.fault is to be delivered */
-    SOFT_PAUSE, /* the guest has spun for a while */
-    SOFT_FPU,   /* SIMD code at rip, but the FPU is not usable */
+    SOFT_FAULT,   /* soft.fault is to be delivered */
+    SOFT_PAUSE,   /* the guest has spun for a while */
+    SOFT_FPU,     /* SIMD code at rip, but the FPU is not usable */
     SOFT_SYSCALL, /* a program's; rip is behind it */
     SOFT_TIRED,   /* a program has used up soft.budget */
 };

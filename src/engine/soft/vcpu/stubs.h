@@ -74,8 +74,8 @@ static inline bool stub_is_at(uint8_t kind, uint64_t va)
                ? va < STUB_LOW || (va >= STUB_GUARD && va < STUB_END + STUB_ASIDE_BY)
                : va < STUB_END;
 }
-/* Its program is over. Cleaning begins, and is waited for when the stub is next used. One that has an
- * LDT ends. */
+/* Its program is over. Cleaning begins, and is waited for when the stub is next used. One that has
+ * an LDT ends. */
 void stub_put(struct stub *s);
 /* SIGKILL; the slot is empty then. */
 void stub_kill(struct stub *s);

@@ -18,10 +18,10 @@
 #define PTE_FRAME(e) ((0x000ffffffffff000ull & (e)) >> 12)
 
 /* What this vCPU knows about a frame; vcpu_frame_flags[mfn]. */
-#define FRAME_CODE 1    /* translated kernel code: no writable mapping in V */
-#define FRAME_PT 2      /* recognised level-1 table, see ptwr.h */
-#define FRAME_PATCHED 4 /* stubs run a patched copy of it: no writable mapping in V or S */
-#define FRAME_RO 8      /* read-only by its entry, where the vTLB has it in a writable run */
+#define FRAME_CODE 1        /* translated kernel code: no writable mapping in V */
+#define FRAME_PT 2          /* recognised level-1 table, see ptwr.h */
+#define FRAME_PATCHED 4     /* stubs run a patched copy of it: no writable mapping in V or S */
+#define FRAME_RO 8          /* read-only by its entry, where the vTLB has it in a writable run */
 #define FRAME_LOOKED_AT 128 /* there is nothing in it for patch_look_at() */
 extern uint8_t *vcpu_frame_flags;
 
