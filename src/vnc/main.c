@@ -33,6 +33,8 @@ struct process {
     const uint32_t *picture;
     int listeners[LISTEN_MAX];
     unsigned int nr_listeners;
+    json_t *doc; /* the server keeps its strings */
+    struct keymap *keymap;
     bool owes_shown; /* an answer to SHOW */
     uint64_t shown_ms;
 };
@@ -84,28 +86,26 @@ static int start(struct process *p, struct err *err)
 {
     CLEANUP_FREE char *text = NULL;
     struct server_config config = {.key = on_key, .pointer = on_pointer};
-    struct keymap *keymap = NULL;
-    json_t *doc = NULL; /* for good: the server keeps its strings */
     size_t len;
     int port, rc = lseek(FB_VNC_CONFIG, 0, SEEK_SET) < 0
                        ? err_set(err, errno, "no configuration")
                        : io_read_fd(FB_VNC_CONFIG, CONFIG_MAX, &text, &len, err);
 
     if (rc == 0)
-        rc = json_parse_object(text, len, &doc, err);
+        rc = json_parse_object(text, len, &p->doc, err);
     if (rc == 0)
-        rc = keymap_create(&keymap, json_get_string(doc, "keymap", "en-us"), err);
+        rc = keymap_create(&p->keymap, json_get_string(p->doc, "keymap", "en-us"), err);
     if (rc < 0)
         return rc;
     p->picture = mmap(NULL, FB_PICTURE_BYTES, PROT_READ, MAP_SHARED, FB_VNC_PICTURE, 0);
     if (p->picture == MAP_FAILED)
         return err_set(err, errno, "no picture: %s", strerror(errno));
-    port = listen_here(p, doc, err);
+    port = listen_here(p, p->doc, err);
     if (port < 0)
         return port;
-    config.title = json_get_string(doc, "title", "");
-    config.password = json_get_string(doc, "password", "");
-    config.keymap = keymap;
+    config.title = json_get_string(p->doc, "title", "");
+    config.password = json_get_string(p->doc, "password", "");
+    config.keymap = p->keymap;
     rc = server_init(&config, err);
     if (rc == 0)
         rc = jail_enter(err);
@@ -181,6 +181,8 @@ int main(void)
 
     if (port < 0) {
         send_message(FB_MSG_FAILED, 0, 0, 0, err.msg);
+        keymap_destroy(p.keymap);
+        json_decref(p.doc);
         return 1;
     }
     send_message(FB_MSG_READY, port, 0, 0, "");
