@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian from its own disk, as mkguest makes it and `make run` boots it."""
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -17,9 +16,6 @@ from conftest import MACHINE
 pytestmark = pytest.mark.skipif(MACHINE != "xm", reason="about our devices")
 
 needs_passt = pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
-needs_qemu = pytest.mark.skipif(
-    not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"),
-    reason="qemu-storage-daemon or qemu-img is not installed")
 
 
 @pytest.fixture(scope="session")
@@ -159,59 +155,3 @@ def test_other_kernel(system):
         assert check_ssh(guest, "uname -r").startswith("6.12.")
         assert "Call Trace" not in check_ssh(guest, "dmesg")
         shut_down(guest)
-
-
-LOADS = """
-set -e
-export DEBIAN_FRONTEND=noninteractive
-apt-get update 2>&1
-apt-get install -y --no-install-recommends fio iperf3 lvm2 2>&1
-"""
-FIO = ("cd /srv; fio --minimal --directory=/srv --size=24M --bs=4k --ioengine=libaio --iodepth=16 --direct=1 "
-       "--verify=crc32c --verify_fatal=1 --name=randwrite --rw=randwrite "
-       "--name=write --bs=256k --rw=write --name=randread --rw=randread --verify=0 >/tmp/fio")
-
-
-@needs_passt
-@needs_qemu
-@pytest.mark.slow
-def test_disks_under_load(system, xm, tmp_path):
-    """fio --verify and fsck: the root in a qcow2 image, a raw disk, a qcow2 disk, LVM on a disk."""
-    raw, qcow2 = tmp_path / "raw.img", tmp_path / "more.qcow2"
-    raw.write_bytes(b"")
-    os.truncate(raw, 256 << 20)
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", qcow2, "256M"], check=True)
-    disks = [f"file:{raw},xvdb,w", f"tap:qcow2:{qcow2},xvdc,w"]
-    with Guest(system, free_port(), disks, "qcow2", memory=512, vcpus=2) as guest:
-        guest.start()
-        guest.wait()
-        check_ssh(guest, LOADS)
-        check_ssh(guest, FIO)
-        for device in ("/dev/xvdb", "/dev/xvdc", "/dev/vg/lv"):
-            if device == "/dev/vg/lv":
-                check_ssh(guest, "pvcreate -ffy /dev/xvdb && vgcreate vg /dev/xvdb && "
-                                 "lvcreate -y -n lv -L 200M vg")
-            check_ssh(guest, f"mkfs.ext4 -q -F {device} && mount {device} /srv")
-            check_ssh(guest, FIO)
-            check_ssh(guest, f"umount /srv && e2fsck -fn {device}")
-        assert check_ssh(guest, "dmesg -l err | grep -v -i mce || true") == ""
-        shut_down(guest)
-    subprocess.run(["qemu-img", "check", "-q", qcow2], check=True)
-
-
-@needs_passt
-@pytest.mark.slow
-def test_ten_guests(system, xm):
-    """Ten at once, each with its own disk and network, all shut down cleanly."""
-    with contextlib.ExitStack() as stack:
-        guests = []
-        for _ in range(10):
-            guests.append(stack.enter_context(Guest(system, free_port(), memory=192)))
-            guests[-1].start()
-        for guest in guests:
-            guest.wait()
-        for number, guest in enumerate(guests):
-            check_ssh(guest, f"hostnamectl --static hostname guest-{number} || hostname guest-{number}")
-        assert [check_ssh(guest, "hostname").strip() for guest in guests] == [
-            f"guest-{number}" for number in range(10)]
-        shut_down(*guests)

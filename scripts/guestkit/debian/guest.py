@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from . import HOST_NAME, copy_disk, quietly, scratch, tool, user_cache
-from .. import XM, GuestkitError
+from .. import XM, GuestkitError, qemu_form
 from ..machine import Machine
 
 FIRST, LAST = 2222, 2321  # where ports for ssh are looked for
@@ -51,15 +51,17 @@ def free_port():
 class Guest(Machine):
     """Boots the kernel of the system directly, or `kernel`, such as GRUB, which finds the rest on
     the disk. `port`: of the loopback, for its ssh; None for no network. `disks`: more entries
-    for disk=[]. `form`: of its own disk, raw or qcow2."""
+    for disk=[]. `form`: of its own disk, raw, qcow2, vhd..., or overlay: a qcow2 that has only what
+    differs. `source`: another disk than the system's to begin with, raw."""
 
-    def __init__(self, system, port=None, disks=(), form="raw", kernel=None, config="", **options):
+    def __init__(self, system, port=None, disks=(), form="raw", kernel=None, config="", source=None,
+                 **options):
         self.system, self.port, self.form = system, port, form
         directory = scratch("run")
         self.disk = os.path.join(directory, "disk.img")
         entry = f"file:{self.disk},xvda,w"
         if form != "raw":
-            entry = f"tap:{form}:{self.disk},xvda,w"
+            entry = f"tap:{'qcow2' if form == 'overlay' else form}:{self.disk},xvda,w"
         config += f"disk = {[entry, *disks]!r}\n"
         if port:
             config += f"vif = ['type=user,hostfwd={port}:22']\n"
@@ -68,11 +70,15 @@ class Guest(Machine):
                          extra=extra.strip(), directory=directory, **options)
         if not kernel:
             self.ramdisk = os.path.join(system, "initrd.img")
-        source = os.path.join(system, "disk.img")
-        if form == "raw":
+        self._make_disk(os.path.abspath(source or os.path.join(system, "disk.img")))
+
+    def _make_disk(self, source):
+        if self.form == "raw":
             copy_disk(source, self.disk)
+        elif self.form == "overlay":
+            quietly("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", source, self.disk)
         else:
-            subprocess.run(["qemu-img", "convert", "-O", form, source, self.disk], check=True)
+            quietly("qemu-img", "convert", "-O", qemu_form(self.form), source, self.disk)
 
     def ssh_arguments(self):
         return ["ssh", "-i", os.path.join(self.system, "ssh_key"), "-p", str(self.port),
@@ -123,7 +129,9 @@ class Guest(Machine):
         """After it shut down its file system must be clean without a repair."""
         path = self.disk
         if self.form != "raw":
-            quietly("qemu-img", "check", "-q", path)
+            if self.form != "vhd":  # qemu-img cannot
+                quietly("qemu-img", "check", "-q", path)
             path = os.path.join(self.directory, "disk.raw")
-            quietly("qemu-img", "convert", "-O", "raw", self.disk, path)
+            source = qemu_form("qcow2" if self.form == "overlay" else self.form)
+            quietly("qemu-img", "convert", "-f", source, "-O", "raw", self.disk, path)
         quietly(tool("e2fsck", "e2fsprogs"), "-fn", path)
