@@ -176,9 +176,9 @@ struct dom_shared {
     mfn_t granted[MAX_GRANTED]; /* + 1: frames that the guest has mapped writable through grants of
                                    its own, as many as there is room for; 0 = free */
     bool has_low_wishes;        /* or had; low_wish.c */
-    mfn_t low_wishes[LOW_WISHES]; /* root + 1 of their programs, or 0 */
-    uint32_t sealing;             /* a vCPU seals tables */
-    uint32_t uppers_version;      /* counts changes of sealed tables above level 1 */
+    uint64_t low_wishes[LOW_WISHES]; /* of programs, by root; 0 = free */
+    uint32_t sealing;                /* a vCPU seals tables */
+    uint32_t uppers_version;         /* counts changes of sealed tables above level 1 */
     struct table_group tables[TABLE_GROUPS];
     struct evtchn_shared evtchn;          /* V and D both write; D trusts nothing in it */
     struct vcpu_link vcpu[RUN_MAX_VCPUS]; /* the same */

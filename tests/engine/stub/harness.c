@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "engine/soft/layout.h"
+#include "engine/soft/vcpu/peers.h"
 #include "cpu/pv/pv.h"
 #include "cpu/pv/segment.h"
 #include "engine/soft/vcpu/vtlb.h"
@@ -59,6 +60,10 @@ void env_frame_written(mfn_t mfn)
         user_frame_written(mfn);
     frame_flags[mfn] = 0;
     common_flags[mfn] = 0;
+}
+
+void peers_flush(uint64_t mask)
+{
 }
 
 bool vtlb_watch_frame(mfn_t mfn, unsigned int flag)

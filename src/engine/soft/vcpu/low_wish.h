@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * low_wish.h - address spaces whose programs have asked their kernel for memory at the place that
- * stubs have as a rule. The page tables do not tell of it before it is touched, and who reads it
- * first would find the stub: so it gets a stub that is aside.
+ * low_wish.h - address spaces whose programs have asked their kernel for memory at the places that
+ * stubs have. The page tables do not tell of it before it is touched, and who reads it first would
+ * find the stub: so it gets one at the other place, or none.
  *
  * This goes by Linux' system calls. With another kernel, or a wrong guess, a stub is moved, no
  * more.
@@ -11,10 +11,14 @@
 
 #include "cpu/vcpu.h"
 
-/* A 64-bit program makes a system call; it has not reached the kernel yet. */
+#define WISH_LOW 1u   /* for what stubs have as a rule */
+#define WISH_ASIDE 2u /* for what those have that are aside */
+
+/* A 64-bit program makes a system call; it has not reached the kernel yet. Where other vCPUs may be
+ * asked to flush (peers.h). */
 void low_wish_note(const struct vcpu *v);
-/* Does the program of that root want the place? */
-bool low_wish_of(mfn_t root);
+/* The places that the program of that root wants, WISH_*. */
+unsigned int low_wish_of(mfn_t root);
 /* The root begins to be one while that program is in the kernel: it forks, most likely. */
 void low_wish_inherit(mfn_t root, mfn_t maker);
 /* The root is no more. */

@@ -300,9 +300,11 @@ _Static_assert((STUB_GUARD ^ (STUB_END + STUB_ASIDE_BY - 1)) >> 21 == 0, "one pa
 
 enum stub_place user_tlb_place(mfn_t root)
 {
-    if (!maps_any(root, 0, STUB_END) && !low_wish_of(root))
+    unsigned int wishes = low_wish_of(root);
+
+    if (!(wishes & WISH_LOW) && !maps_any(root, 0, STUB_END))
         return PLACE_LOW;
-    if (maps_any(root, STUB_GUARD, STUB_END + STUB_ASIDE_BY))
+    if ((wishes & WISH_ASIDE) || maps_any(root, STUB_GUARD, STUB_END + STUB_ASIDE_BY))
         return PLACE_NONE;
     return maps_any(root, 0, STUB_LOW) ? PLACE_ASIDE_PARTLY : PLACE_ASIDE;
 }
