@@ -29,6 +29,7 @@ struct succession {
     char *name, *sxp;
     bool managed;
     unsigned int tries;
+    bool met; /* one of that name was there when this try began */
     sd_event_source *timer;
 };
 
@@ -105,8 +106,9 @@ static void on_started(struct xend *x, void *arg, int result, const struct err *
     struct err ignored;
     bool taken = result < 0 && is_there(s->name);
 
-    /* What a xend that was killed had begun to start is there for a moment, or for good. */
-    if (taken && s->tries++ < MOST_TRIES && wait_for_turn(s, 1) >= 0)
+    /* What a xend that was killed had begun to start is there for a moment, which may be over by
+     * now, or for good. */
+    if (result < 0 && (taken || s->met) && s->tries++ < MOST_TRIES && wait_for_turn(s, 1) >= 0)
         return;
     if (result < 0)
         xend_log(XEND_ERROR, "domain '%s' is not started again: %s", s->name, err->msg);
@@ -137,6 +139,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *arg)
     int rc = s->managed ? 0 : write_config(s, path, &err);
 
     take_off(s);
+    s->met = is_there(s->name);
     if (rc == 0)
         rc = child_start(s->x, "xm", s->managed ? start : create, on_started, s, &err);
     if (rc < 0)
