@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from guestkit import XM
 from guestkit.family import family, prefix, read_proc
 
 BAD = "WARNING: CPU|BUG:|Oops|Out of memory"
@@ -27,6 +28,12 @@ STUBS = 64  # a vCPU
 AREAS = 65536  # about what Linux lets a process have
 FILES = 200
 MEMORY = 160  # MiB
+
+
+def memory_tells():
+    """ThreadSanitizer's shadow of the domain process counts as its memory, and is larger."""
+    with open(os.path.join(os.path.dirname(XM), "xenolith-domain"), "rb") as stream:
+        return b"__tsan_init" not in stream.read()
 
 
 class Watcher(threading.Thread):
@@ -61,7 +68,8 @@ class Watcher(threading.Thread):
         assert 2 < self.processes <= PROCESSES + vcpus * STUBS
         assert 50 < self.areas <= AREAS
         assert 5 < self.files <= FILES
-        assert 5 < self.memory <= MEMORY
+        assert 5 < self.memory
+        assert self.memory <= MEMORY or not memory_tells()
 
 
 def run(guest, build_dir, name, count, vcpus):
