@@ -26,8 +26,9 @@
 #include "xm/attach.h"
 #include "xm/vncviewer.h"
 
-/* Two control connections that exist before the domain does, so that -c misses nothing. */
-enum { CLIENT_CONSOLE, CLIENT_WAIT, NR_CLIENTS };
+/* Control connections that exist before the domain does: -c misses nothing, and who waits for the
+ * end hears of it also if it comes at once. */
+enum { CLIENT_WAIT, CLIENT_CONSOLE, NR_CLIENTS };
 
 struct session {
     int ours[NR_CLIENTS], theirs[NR_CLIENTS];
@@ -100,15 +101,15 @@ static void session_close(struct session *s)
     }
 }
 
-static int session_open(struct session *s, struct err *err)
+static int session_open(struct session *s, int nr_clients, struct err *err)
 {
     static const char *const requests[] = {
-        [CLIENT_CONSOLE] = "console",
         [CLIENT_WAIT] = "wait",
+        [CLIENT_CONSOLE] = "console",
     };
     int rc = 0;
 
-    for (int i = 0; i < NR_CLIENTS && rc == 0; i++) {
+    for (int i = 0; i < nr_clients && rc == 0; i++) {
         int pair[2];
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -140,42 +141,36 @@ static int report_end(const struct session *s, const json_t *answer)
     return XM_FAILED;
 }
 
+/* Until the domain has ended for good: xl's -F, and the rest of a console. */
+static int wait_for_end(struct session *s)
+{
+    json_t *answer = NULL;
+    struct err err = {0};
+    int status = XM_FAILED;
+
+    if (client_receive(s->ours[CLIENT_WAIT], -1, &answer, &err) < 0)
+        fprintf(stderr, "Error: the domain process of %s died; see %s\n", s->name, s->log);
+    else
+        status = report_end(s, answer);
+    json_decref(answer);
+    return status;
+}
+
 /* Stay on the console until the domain ends or the user leaves. */
 static int stay(struct session *s, bool quiet)
 {
     json_t *answer = NULL;
     struct err err = {0};
     int rc = client_receive(s->ours[CLIENT_CONSOLE], -1, &answer, &err);
-    int status;
 
     json_decref(answer);
-    answer = NULL;
     if (rc == 0) {
         if (!quiet)
             attach_hint(s->name);
         if (attach_console(s->ours[CLIENT_CONSOLE]) != ATTACH_ENDED)
             return XM_OK;
     }
-    rc = client_receive(s->ours[CLIENT_WAIT], -1, &answer, &err);
-    if (rc < 0) {
-        fprintf(stderr, "Error: the domain process of %s died; see %s\n", s->name, s->log);
-        return XM_FAILED;
-    }
-    status = report_end(s, answer);
-    json_decref(answer);
-    return status;
-}
-
-/* xl's -F. */
-static int wait_for_end(const struct session *s, domid_t domid)
-{
-    json_t *answer = NULL;
-    int status = XM_OK; /* also if it has gone already */
-
-    if (client_call(domid, json_pack("{s:s}", "verb", "wait"), -1, &answer, NULL) == 0)
-        status = report_end(s, answer);
-    json_decref(answer);
-    return status;
+    return wait_for_end(s);
 }
 
 /* A name is taken also by a managed domain that does not run. */
@@ -202,14 +197,15 @@ static int start(struct config *c, json_t *doc, struct session *s, const struct 
     CLEANUP_FREE char *sxp = NULL;
     struct start_request request = {
         .doc = doc, .managed = o->managed, .image = o->image ? &o->image->fd : NULL};
+    const int nr_clients = o->console ? NR_CLIENTS : o->foreground ? CLIENT_WAIT + 1 : 0;
     int rc = check_managed(doc, err);
 
     if (rc == 0)
         rc = session_sxp(c, s->name, uuid, &sxp, err);
-    if (rc == 0 && o->console) {
-        rc = session_open(s, err);
+    if (rc == 0 && nr_clients > 0) {
+        rc = session_open(s, nr_clients, err);
         request.clients = s->theirs;
-        request.nr_clients = NR_CLIENTS;
+        request.nr_clients = (unsigned int)nr_clients;
     }
     if (rc < 0)
         return rc;
@@ -303,7 +299,7 @@ int session_start(struct config *c, const struct session_options *o)
         printf("Started domain %s (id=%u)\n", s.name, domid);
     if (rc == 0 && o->foreground && !o->console) {
         fflush(stdout);
-        status = wait_for_end(&s, domid);
+        status = wait_for_end(&s);
     }
     session_close(&s);
     json_decref(doc);
