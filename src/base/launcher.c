@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * launcher.c - see launcher.h. One message asks for one process: the program's number and the
- * descriptors; the answer is an error number or a pidfd. The launcher trusts neither.
+ * launcher.c - see launcher.h. One message asks for one thing: its number, bytes and descriptors.
+ * The answer is a number, bytes and a descriptor. The launcher trusts none of them.
  */
 #define _GNU_SOURCE
 #include "base/launcher.h"
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +25,30 @@
 #define P_PIDFD 3
 #endif
 
-static int sock = -1; /* to the launcher */
-static launcher_fn *const *known;
-static unsigned int nr_known;
+/* What a message asks for: a program or service of the table. */
+enum kind { KIND_PROGRAM, KIND_SERVICE, KIND_KILL, KIND_SEAL };
 
-/* One number and some descriptors. 0 or -errno. */
-static int send_message(int fd, int number, const int *fds, unsigned int nr_fds)
+struct message {
+    int kind, number; /* an answer's: of the call */
+    char data[LAUNCHER_DATA_MAX];
+};
+
+#define MESSAGE_HEAD offsetof(struct message, data)
+
+static int sock = -1; /* to the launcher */
+static pthread_mutex_t one_caller = PTHREAD_MUTEX_INITIALIZER;
+static struct launcher_table known;
+static bool sealed;
+
+/* The first `size` bytes of data and some descriptors. 0 or -errno. */
+static int send_message(int fd, const struct message *message, size_t size, const int *fds,
+                        unsigned int nr_fds)
 {
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int) * LAUNCHER_MAX_FDS)];
     } control = {.bytes = {0}};
-    struct iovec iov = {&number, sizeof(number)};
+    struct iovec iov = {(void *)(uintptr_t)message, MESSAGE_HEAD + size};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     struct cmsghdr *c;
 
@@ -52,14 +65,15 @@ static int send_message(int fd, int number, const int *fds, unsigned int nr_fds)
 }
 
 /* The other way. Returns the number of descriptors, or -errno; -EPIPE: the peer is gone;
- * -EINTR: nothing was received. */
-static int receive_message(int fd, int *number, int fds[static LAUNCHER_MAX_FDS])
+ * -EINTR: nothing was received. *size: of data. */
+static int receive_message(int fd, struct message *message, size_t *size,
+                           int fds[static LAUNCHER_MAX_FDS])
 {
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int) * LAUNCHER_MAX_FDS)];
     } control;
-    struct iovec iov = {number, sizeof(*number)};
+    struct iovec iov = {message, sizeof(*message)};
     struct msghdr m = {.msg_iov = &iov,
                        .msg_iovlen = 1,
                        .msg_control = control.bytes,
@@ -69,8 +83,9 @@ static int receive_message(int fd, int *number, int fds[static LAUNCHER_MAX_FDS]
     int count = 0;
 
     n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-    if (n != sizeof(*number))
+    if (n < (ssize_t)MESSAGE_HEAD)
         return n < 0 ? -errno : -EPIPE;
+    *size = (size_t)n - MESSAGE_HEAD;
     c = CMSG_FIRSTHDR(&m);
     if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
         count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
@@ -104,46 +119,77 @@ static void on_child(int sig)
 {
 }
 
+/* Its answer is in place: a number, and in *reply what goes with it. */
+static int serve(const struct message *m, size_t size, const int *fds, unsigned int nr_fds,
+                 struct launcher_reply *reply)
+{
+    const struct launcher_request request = {m->data, size, fds, nr_fds};
+    const unsigned int number = (unsigned int)m->number;
+
+    if (m->kind == KIND_PROGRAM && number < known.nr_programs) {
+        reply->fd = spawn_here(known.programs[number], fds, nr_fds);
+        return reply->fd < 0 ? reply->fd : 0;
+    }
+    if (m->kind == KIND_SERVICE && number < known.nr_services)
+        return known.services[number](&request, reply);
+    if (m->kind == KIND_KILL && nr_fds == 1 && launcher_started(fds[0]))
+        return syscall(SYS_pidfd_send_signal, fds[0], m->number, NULL, 0) < 0 ? -errno : 0;
+    if (m->kind == KIND_SEAL)
+        sealed = true;
+    return m->kind == KIND_SEAL ? 0 : -EINVAL;
+}
+
+static int answer(int rc, const struct launcher_reply *reply)
+{
+    static struct message m;
+
+    m.number = rc;
+    memcpy(m.data, reply->data, reply->size);
+    return send_message(FD_SOCKET, &m, reply->size, &reply->fd, reply->fd >= 0);
+}
+
 static _Noreturn void launcher_main(void)
 {
     struct sigaction interrupt = {.sa_handler = on_child}; /* not SA_RESTART */
-    int fds[LAUNCHER_MAX_FDS], program, count;
+    static struct launcher_reply reply;
+    static struct message m;
+    int fds[LAUNCHER_MAX_FDS], count, rc;
+    size_t size;
 
     sigaction(SIGCHLD, &interrupt, NULL);
     prctl(PR_SET_NAME, "xenolith-launch");
     for (;;) {
-        int pidfd = -EINVAL;
-
         /* Reaped, so that their CPU time counts as ours (domain/cputime.h). One that ends
          * just before the wait below stays a zombie for a while. */
         while (waitpid(-1, NULL, WNOHANG) > 0)
             continue;
-        count = receive_message(FD_SOCKET, &program, fds);
+        count = receive_message(FD_SOCKET, &m, &size, fds);
         if (count == -EINTR)
             continue;
         if (count < 0)
             break;
-        if (program >= 0 && (unsigned int)program < nr_known)
-            pidfd = spawn_here(known[program], fds, (unsigned int)count);
+        reply.fd = -1;
+        reply.size = 0;
+        rc = serve(&m, size, fds, (unsigned int)count, &reply);
         for (int i = 0; i < count; i++)
             close(fds[i]);
-        if (send_message(FD_SOCKET, pidfd < 0 ? pidfd : 0, &pidfd, pidfd >= 0) < 0)
+        count = answer(rc, &reply);
+        if (reply.fd >= 0)
+            close(reply.fd);
+        if (count < 0)
             break;
-        if (pidfd >= 0)
-            close(pidfd);
     }
     _exit(0);
 }
 
-int launcher_start(launcher_fn *const *programs, unsigned int nr_programs, struct err *err)
+int launcher_start(const struct launcher_table *table, struct err *err)
 {
     int pair[2], r;
     pid_t parent = getpid(), pid;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_set(err, errno, "cannot make a socket for the launcher: %s", strerror(errno));
-    known = programs;
-    nr_known = nr_programs;
+    known = *table;
     pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -162,35 +208,100 @@ int launcher_start(launcher_fn *const *programs, unsigned int nr_programs, struc
     return 0;
 }
 
+/* One message and its answer. What the launcher says, or -errno. */
+static int call(const struct message *m, size_t size, const int *fds, unsigned int nr_fds,
+                struct launcher_reply *reply)
+{
+    static struct message got; /* one_caller's */
+    int received[LAUNCHER_MAX_FDS], rc;
+
+    if (nr_fds > LAUNCHER_MAX_FDS)
+        return -EINVAL;
+    pthread_mutex_lock(&one_caller);
+    rc = send_message(sock, m, size, fds, nr_fds);
+    do
+        rc = rc < 0 && rc != -EINTR ? rc : receive_message(sock, &got, &reply->size, received);
+    while (rc == -EINTR);
+    if (rc > 0)
+        reply->fd = received[0];
+    if (rc >= 0) {
+        memcpy(reply->data, got.data, reply->size);
+        rc = got.number;
+    }
+    pthread_mutex_unlock(&one_caller);
+    return rc;
+}
+
 static int spawn_there(launcher_fn *program, const int *fds, unsigned int nr_fds)
 {
-    int got[LAUNCHER_MAX_FDS] = {-1}, answer = 0, rc;
-    int number = 0;
+    struct message m = {.kind = KIND_PROGRAM};
+    struct launcher_reply reply = {.fd = -1};
+    int rc;
 
-    while ((unsigned int)number < nr_known && known[number] != program)
-        number++;
-    rc = send_message(sock, number, fds, nr_fds);
-    do
-        rc = rc < 0 && rc != -EINTR ? rc : receive_message(sock, &answer, got);
-    while (rc == -EINTR);
-    if (rc < 0)
-        return rc;
-    if (answer < 0)
-        return answer;
-    return rc == 1 ? got[0] : -EPROTO;
+    while ((unsigned int)m.number < known.nr_programs && known.programs[m.number] != program)
+        m.number++;
+    rc = call(&m, 0, fds, nr_fds, &reply);
+    return rc < 0 ? rc : reply.fd >= 0 ? reply.fd : -EPROTO;
 }
 
 int launcher_spawn(launcher_fn *program, const int *fds, unsigned int nr_fds, int *ret_pidfd,
                    struct err *err)
 {
-    int pidfd = -EINVAL;
+    int pidfd = sock >= 0 ? spawn_there(program, fds, nr_fds) : spawn_here(program, fds, nr_fds);
 
-    if (nr_fds <= LAUNCHER_MAX_FDS)
-        pidfd = sock >= 0 ? spawn_there(program, fds, nr_fds) : spawn_here(program, fds, nr_fds);
     if (pidfd < 0)
         return err_set(err, -pidfd, "cannot start a process: %s", strerror(-pidfd));
     *ret_pidfd = pidfd;
     return 0;
+}
+
+int launcher_ask(launcher_service *service, const struct launcher_request *request,
+                 struct launcher_reply *reply)
+{
+    struct message m = {.kind = KIND_SERVICE};
+
+    reply->fd = -1;
+    reply->size = 0;
+    if (sock < 0)
+        return service(request, reply);
+    if (request->size > sizeof(m.data))
+        return -E2BIG;
+    while ((unsigned int)m.number < known.nr_services && known.services[m.number] != service)
+        m.number++;
+    if (request->size > 0)
+        memcpy(m.data, request->data, request->size);
+    return call(&m, request->size, request->fds, request->nr_fds, reply);
+}
+
+void launcher_seal(void)
+{
+    const struct message m = {.kind = KIND_SEAL};
+    struct launcher_reply reply;
+
+    sealed = true;
+    if (sock >= 0)
+        (void)call(&m, 0, NULL, 0, &reply); /* one that has gone does nothing for anybody */
+}
+
+bool launcher_is_sealed(void)
+{
+    return sealed;
+}
+
+bool launcher_started(int pidfd)
+{
+    siginfo_t si;
+
+    return waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+void launcher_kill(int pidfd, int sig)
+{
+    const struct message m = {.kind = KIND_KILL, .number = sig};
+    struct launcher_reply reply;
+
+    if (syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0 && errno == EPERM && sock >= 0)
+        (void)call(&m, 0, &pidfd, 1, &reply);
 }
 
 void launcher_reap(int pidfd)

@@ -138,15 +138,17 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
 {
     static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec, vnc_exec,
                                             hvm_exec /* of its kind of guests only */};
+    struct launcher_table table = {.programs = programs, .nr_programs = ARRAY_SIZE(programs)};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)
         return rc;
+    table.nr_programs -= !p->options.hvm;
     rc = log_open(p->options.log_path, err);
     if (rc == 0)
         rc = bootloader_prepare(&p->bootloader, &p->options, err);
     if (rc == 0)
-        rc = engine_prepare(programs, ARRAY_SIZE(programs) - !p->options.hvm, err);
+        rc = engine_prepare(&table, err);
     if (rc == 0)
         rc = process_init(p, in->listen_fd, err);
     if (rc == 0) {

@@ -28,11 +28,11 @@ struct engine_config {
     uint32_t tsc_khz;
 };
 
-#define ENGINE_MAX_OTHERS 8
+#define ENGINE_MAX_OTHERS 32
 /* Before the first engine, while there is one thread, by who will not be allowed to fork and
  * exec later: makes the launcher (base/launcher.h), which then knows the engine's programs and
- * `others`. 0 or -errno. */
-int engine_prepare(launcher_fn *const *others, unsigned int nr_others, struct err *err);
+ * services and `others`, of each at most ENGINE_MAX_OTHERS. 0 or -errno. */
+int engine_prepare(const struct launcher_table *others, struct err *err);
 /* Create the engine's processes for one domain; no guest code runs yet. 0 or -errno. */
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err);
 /* First half of the end: kills every process of the engine, so that each engine_vcpu_run(),

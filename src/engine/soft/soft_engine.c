@@ -280,15 +280,25 @@ static void set_tsc_scale(struct dom_shared *s, uint32_t khz)
  * not allow it; here it stays as it is: on. */
 static bool cpuid_faults;
 
-int engine_prepare(launcher_fn *const *others, unsigned int nr_others, struct err *err)
+int engine_prepare(const struct launcher_table *others, struct err *err)
 {
     static launcher_fn *programs[2 + ENGINE_MAX_OTHERS] = {exec_vcpu, zygote_exec};
+    static launcher_service *services[ENGINE_MAX_OTHERS];
+    const struct launcher_table table = {
+        .programs = programs,
+        .nr_programs = 2 + others->nr_programs,
+        .services = services,
+        .nr_services = others->nr_services,
+    };
 
-    if (nr_others > ENGINE_MAX_OTHERS)
+    if (others->nr_programs > ENGINE_MAX_OTHERS || others->nr_services > ENGINE_MAX_OTHERS)
         return err_set(err, EINVAL, "too many programs for the launcher");
-    memcpy(&programs[2], others, nr_others * sizeof(others[0]));
+    if (others->nr_programs > 0)
+        memcpy(&programs[2], others->programs, others->nr_programs * sizeof(programs[0]));
+    if (others->nr_services > 0)
+        memcpy(services, others->services, others->nr_services * sizeof(services[0]));
     cpuid_faults = !syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1);
-    return launcher_start(programs, 2 + nr_others, err);
+    return launcher_start(&table, err);
 }
 
 int engine_create(struct engine **ret, const struct engine_config *config, struct err *err)
