@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,14 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/launcher.h"
 #include "base/log.h"
+
+/* A request to the launcher. */
+struct rotation {
+    unsigned int keep;
+    char path[PATH_MAX];
+};
 
 struct console_log {
     int fd;                  /* -1 = off */
@@ -23,13 +31,30 @@ struct console_log {
     char *path;
 };
 
-static int open_file(struct console_log *log)
+/* Fixed before the launcher is made: the log of a process that may not say which. */
+static const char *fixed_path;
+static unsigned int fixed_keep;
+
+void console_log_fix(const char *path, unsigned int keep)
+{
+    fixed_path = path;
+    fixed_keep = keep;
+}
+
+static int open_path(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static int use_file(struct console_log *log, int fd)
 {
     struct stat st;
 
-    log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
-    if (log->fd < 0)
-        return -errno;
+    log->fd = fd < 0 ? -1 : fd;
+    if (fd < 0)
+        return fd;
     log->size = fstat(log->fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
     return 0;
 }
@@ -48,7 +73,7 @@ int console_log_open(struct console_log **ret, const char *path, uint64_t max_si
     log->path = strdup(path);
     rc = log->path ? 0 : -ENOMEM;
     if (rc == 0 && path[0])
-        rc = open_file(log);
+        rc = use_file(log, open_path(path));
     if (rc < 0) {
         console_log_close(log);
         return err_set(err, -rc, "cannot open console log %s: %s", path, strerror(-rc));
@@ -67,31 +92,54 @@ void console_log_close(struct console_log *log)
     free(log);
 }
 
+/* PATH.1 is the newest of `keep` old ones. 0 or -errno. */
+static int make_room(const char *path, unsigned int keep)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    if (strlen(path) + 16 > sizeof(from))
+        return -ENAMETOOLONG;
+    for (unsigned int i = keep; i >= 1; i--) {
+        snprintf(to, sizeof(to), "%s.%u", path, i);
+        snprintf(from, sizeof(from), i > 1 ? "%s.%u" : "%s", path, i - 1);
+        if (rename(from, to) < 0 && errno != ENOENT)
+            return -errno;
+    }
+    return keep == 0 && truncate(path, 0) < 0 ? -errno : 0;
+}
+
+int console_log_service(const struct launcher_request *request, struct launcher_reply *reply)
+{
+    struct rotation r;
+    int rc;
+
+    if (request->size != sizeof(r))
+        return -EINVAL;
+    memcpy(&r, request->data, sizeof(r));
+    r.path[sizeof(r.path) - 1] = '\0';
+    rc = fixed_path ? make_room(fixed_path, fixed_keep) : make_room(r.path, r.keep);
+    reply->fd = open_path(fixed_path ? fixed_path : r.path);
+    return reply->fd < 0 ? reply->fd : rc;
+}
+
 static void rotate(struct console_log *log)
 {
-    char *from = NULL, *to = NULL;
+    struct launcher_reply reply;
+    struct rotation r = {.keep = log->keep};
+    int rc;
 
-    for (unsigned int i = log->keep; i >= 1; i--) {
-        int n =
-            i > 1 ? asprintf(&from, "%s.%u", log->path, i - 1) : asprintf(&from, "%s", log->path);
-
-        if (n < 0)
-            return;
-        if (asprintf(&to, "%s.%u", log->path, i) >= 0) {
-            if (rename(from, to) < 0 && errno != ENOENT) {
-                log_msg(LOG_WARN, "backend", "cannot rename %s: %s; it grows on", from,
-                        strerror(errno));
-                log->max_size = 0;
-            }
-            free(to);
-        }
-        free(from);
-    }
-    if (log->keep == 0 && ftruncate(log->fd, 0) < 0)
+    snprintf(r.path, sizeof(r.path), "%s", log->path);
+    rc = launcher_ask(console_log_service, &(struct launcher_request){&r, sizeof(r), NULL, 0},
+                      &reply);
+    if (rc < 0) {
+        log_msg(LOG_WARN, "backend", "%s cannot be rotated: %s; it grows on", log->path,
+                strerror(-rc));
         log->max_size = 0;
+    }
+    if (reply.fd < 0)
+        return;
     close(log->fd);
-    if (open_file(log) < 0)
-        log_msg(LOG_WARN, "backend", "console log %s ends: %s", log->path, strerror(errno));
+    (void)use_file(log, reply.fd);
 }
 
 void console_log_write(struct console_log *log, const void *buf, size_t n)

@@ -15,5 +15,13 @@ struct console_log;
  * unless that is 0; then there are PATH.1..PATH.keep. 0 or -errno. */
 int console_log_open(struct console_log **ret, const char *path, uint64_t max_size,
                      unsigned int keep, struct err *err) MUST_CHECK;
+/* By a process that will go to jail, before its launcher is made (base/launcher.h): the launcher
+ * rotates this log and no other, whatever the process says later. `path` is kept. */
+void console_log_fix(const char *path, unsigned int keep);
+/* launcher_service: rotates a log and opens it anew. */
+struct launcher_request;
+struct launcher_reply;
+int console_log_service(const struct launcher_request *request, struct launcher_reply *reply);
+
 void console_log_close(struct console_log *log); /* NULL is fine */
 void console_log_write(struct console_log *log, const void *buf, size_t n);

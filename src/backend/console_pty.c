@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -40,7 +41,8 @@ static bool is_open(const struct console_pty *p)
 /* What the one before did not read is not for the next one, who gets the backlog. */
 static void forget_unread(struct console_pty *p)
 {
-    int slave = p->used ? open(p->path, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+    /* Without its path, which our jail does not see. */
+    int slave = p->used ? ioctl(p->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
 
     p->used = false; /* first: what we do here is an event, too */
     if (slave < 0)

@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/hostfile.h"
+#include "base/identity.h"
 #include "base/log.h"
 
 #define BACKLOG 4
@@ -24,21 +26,12 @@ struct console_socket {
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
-static int check_peer(int fd)
-{
-    struct ucred cred = {.uid = (uid_t)-1};
-    socklen_t len = sizeof(cred);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-        return -errno;
-    return cred.uid == geteuid() || cred.uid == 0 ? 0 : -EPERM;
-}
-
 static void on_listen(void *arg, uint32_t events)
 {
     struct console_socket *s = arg;
+    uid_t uid;
     int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    int rc = fd < 0 ? 0 : check_peer(fd);
+    int rc = fd < 0 ? 0 : identity_peer(fd, &uid);
 
     if (fd < 0)
         return;
@@ -99,6 +92,6 @@ void console_socket_destroy(struct console_socket *s)
     if (s->fd >= 0)
         close(s->fd);
     if (s->path[0])
-        unlink(s->path);
+        (void)hostfile_remove(s->path);
     free(s);
 }

@@ -39,6 +39,7 @@ static int sock = -1; /* to the launcher */
 static pthread_mutex_t one_caller = PTHREAD_MUTEX_INITIALIZER;
 static struct launcher_table known;
 static bool sealed;
+static pid_t owner;
 
 /* The first `size` bytes of data and some descriptors. 0 or -errno. */
 static int send_message(int fd, const struct message *message, size_t size, const int *fds,
@@ -190,6 +191,7 @@ int launcher_start(const struct launcher_table *table, struct err *err)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_set(err, errno, "cannot make a socket for the launcher: %s", strerror(errno));
     known = *table;
+    owner = parent;
     pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -286,6 +288,11 @@ void launcher_seal(void)
 bool launcher_is_sealed(void)
 {
     return sealed;
+}
+
+pid_t launcher_owner(void)
+{
+    return owner ? owner : getpid();
 }
 
 bool launcher_started(int pidfd)

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -72,5 +73,7 @@ void launcher_kill(int pidfd, int sig);
 /* Wait for the end of what launcher_spawn() started and close the descriptor. */
 void launcher_reap(int pidfd);
 
+/* In a service: the process that made the launcher; the own one where there is none. */
+pid_t launcher_owner(void);
 /* In a service: is that the pidfd of what the launcher started? */
 bool launcher_started(int pidfd);

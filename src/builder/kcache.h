@@ -40,4 +40,13 @@ bool kcache_lookup(struct kcache_hit *hit, const struct kcache_key *key);
 /* Remember the unpacked form; atomic, so that concurrent starters cannot see half an entry. */
 void kcache_store(const struct kcache_key *key, const void *data, size_t size);
 
+/* A guest is going to run: what its domain's process says of kernels is no longer believed. For
+ * ever. */
+void kcache_freeze(void);
+
+/* launcher_service: all that touches the directory. */
+struct launcher_request;
+struct launcher_reply;
+int kcache_service(const struct launcher_request *request, struct launcher_reply *reply);
+
 void kcache_release(struct kcache_hit *hit); /* accepts a zeroed struct */

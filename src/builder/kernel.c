@@ -8,13 +8,13 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hostfile.h"
 #define BZ_SETUP_SECTS 0x1f1
 #define BZ_MAGIC 0x202 /* "HdrS" */
 #define BZ_PROTOCOL 0x206
@@ -43,13 +43,13 @@ static uint32_t le32(const uint8_t *p)
 
 static int open_file(int *ret, struct stat *st, const char *path, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = hostfile_open(path);
     int rc = 0;
 
-    if (fd < 0 && errno == ENOENT)
+    if (fd == -ENOENT)
         return err_set(err, ENOENT, "kernel image does not exist: %s", path);
     if (fd < 0)
-        return err_set(err, errno, "cannot open kernel image %s: %s", path, strerror(errno));
+        return err_set(err, -fd, "cannot open kernel image %s: %s", path, strerror(-fd));
     if (fstat(fd, st) != 0)
         rc = err_set(err, errno, "cannot examine kernel image %s: %s", path, strerror(errno));
     else if (!S_ISREG(st->st_mode))

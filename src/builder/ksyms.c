@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/hostfile.h"
 #include "builder/kallsyms.h"
 
 #define MAX_SYMBOLS (1u << 21)
@@ -90,7 +92,8 @@ static struct ksyms *finish(struct ksyms *k)
 struct ksyms *ksyms_from_map(const char *path)
 {
     struct ksyms *k = calloc(1, sizeof(*k));
-    FILE *f = fopen(path, "re");
+    int fd = hostfile_open(path);
+    FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
     char line[1024], name[512], type;
     unsigned long long va;
 
@@ -102,6 +105,8 @@ struct ksyms *ksyms_from_map(const char *path)
     }
     if (f)
         fclose(f);
+    else if (fd >= 0)
+        close(fd);
     return finish(k);
 }
 

@@ -6,11 +6,11 @@
 #include "builder/pv_load.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hostfile.h"
 #include "builder/pv_pages.h"
 
 #define MAX_LOADS 256 /* Linux has 4 */
@@ -130,11 +130,12 @@ int pv_load_initrd_open(struct initrd *initrd, const char *path, struct err *err
     *initrd = (struct initrd){.path = path, .fd = -1};
     if (!path)
         return 0;
-    initrd->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (initrd->fd < 0 && errno == ENOENT)
+    initrd->fd = hostfile_open(path);
+    if (initrd->fd == -ENOENT)
         return err_set(err, ENOENT, "ramdisk image does not exist: %s", path);
     if (initrd->fd < 0)
-        return err_set(err, errno, "cannot open ramdisk image %s: %s", path, strerror(errno));
+        return err_set(err, -initrd->fd, "cannot open ramdisk image %s: %s", path,
+                       strerror(-initrd->fd));
     if (fstat(initrd->fd, &st) != 0)
         rc = err_set(err, errno, "cannot examine ramdisk image %s: %s", path, strerror(errno));
     else if (!S_ISREG(st.st_mode))

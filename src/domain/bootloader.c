@@ -47,6 +47,7 @@ static struct {
     size_t count;             /* without what bootloader_exec() puts behind */
     char *disk;
     char *directory; /* for its copies */
+    time_t since;    /* when it was fixed */
 } command;
 
 struct bootloader {
@@ -83,6 +84,7 @@ static bool set_command(const json_t *doc, const char *directory, struct err *er
         command.args[command.count] = strdup(arg ? arg : "");
         oom |= !command.args[command.count++];
     }
+    command.since = time(NULL);
     command.disk = strdup(json_get_string(doc, "disk", ""));
     /* Others' boot loaders may not know the option, and have places of their own. */
     if (strcmp(slash + 1, "pygrub") == 0)
@@ -151,6 +153,32 @@ static bool is_quiet(const json_t *args)
             return true;
     }
     return false;
+}
+
+/* A file of the directory that the boot loader was given. */
+static bool is_its_copy(const char *path)
+{
+    const size_t n = command.directory ? strlen(command.directory) : 0;
+
+    return n > 0 && strncmp(path, command.directory, n) == 0 && path[n] == '/' &&
+           path[n + 1] != '.' && !strchr(path + n + 1, '/');
+}
+
+/* Not one that was there before it: other boot loaders may name any file. */
+static bool is_fresh(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_ctim.tv_sec >= command.since;
+}
+
+bool bootloader_may(const char *path, enum hostfile_right right)
+{
+    if (command.count == 0)
+        return false;
+    if (command.directory)
+        return is_its_copy(path) && right != HOSTFILE_REPLACE;
+    return right == HOSTFILE_READ || (right == HOSTFILE_REMOVE && is_fresh(path));
 }
 
 static void remove_directory(const char *path)
@@ -244,17 +272,26 @@ bool bootloader_is_interactive(const struct bootloader *b)
     return b && b->interactive;
 }
 
+int bootloader_clean_service(const struct launcher_request *request, struct launcher_reply *reply)
+{
+    if (command.directory)
+        remove_directory(command.directory);
+    return 0;
+}
+
 void bootloader_clean(struct bootloader *b)
 {
+    struct launcher_reply reply;
+
     if (b->kernel)
-        unlink(b->kernel);
+        (void)hostfile_remove(b->kernel);
     if (b->ramdisk)
-        unlink(b->ramdisk);
+        (void)hostfile_remove(b->ramdisk);
     free(b->kernel);
     free(b->ramdisk);
     b->kernel = b->ramdisk = NULL;
     if (b->directory)
-        remove_directory(b->directory);
+        (void)launcher_ask(bootloader_clean_service, &(struct launcher_request){0}, &reply);
 }
 
 /* The last of what it prints is kept: it says why, if it fails. */
@@ -361,12 +398,7 @@ static int take_text(const struct sxp *image, const char *name, char **ret, stru
  * the host that only we can read are not for it to name, nor to be removed. */
 static int check_file(const char *path, struct err *err)
 {
-    size_t n = command.directory ? strlen(command.directory) : 0;
-
-    if (!command.directory || !path[0])
-        return 0;
-    if (strncmp(path, command.directory, n) == 0 && path[n] == '/' && path[n + 1] != '.' &&
-        !strchr(path + n + 1, '/'))
+    if (!command.directory || !path[0] || is_its_copy(path))
         return 0;
     return err_set(err, EPERM, "the boot loader names %s, which is not one of its copies", path);
 }
@@ -419,7 +451,7 @@ static void serve(struct bootloader *b)
         loop_run_once(b->p->loop, b->interactive ? -1 : (int)left);
     }
     if (!b->ended || b->text_len == RESULT_MAX)
-        (void)syscall(SYS_pidfd_send_signal, b->pidfd, SIGKILL, NULL, 0);
+        launcher_kill(b->pidfd, SIGKILL);
     launcher_reap(b->pidfd);
     /* Its last words and result may have come with its end. */
     for (int i = 0; i < 16; i++) {

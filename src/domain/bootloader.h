@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/hostfile.h"
 #include "base/launcher.h"
 #include "domain/options.h"
 
@@ -21,6 +22,11 @@ void bootloader_destroy(struct bootloader *b); /* NULL is fine */
 
 /* One of the launcher's programs: becomes the boot loader that was prepared, no other. */
 launcher_fn bootloader_exec;
+
+/* hostfile_rule (base/hostfile.h): the files that the boot loader leaves. */
+hostfile_rule bootloader_may;
+/* launcher_service: empties the directory of its copies. */
+launcher_service bootloader_clean_service;
 
 /* Will it wait for somebody to choose? */
 bool bootloader_is_interactive(const struct bootloader *b);

@@ -16,6 +16,7 @@
 
 #include "backend/console.h"
 #include "base/cleanup.h"
+#include "base/identity.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -491,12 +492,10 @@ static void on_connection(void *arg, uint32_t events)
 int control_adopt(struct control *c, int fd)
 {
     struct connection *cn = NULL;
-    struct ucred cred = {.uid = (uid_t)-1};
-    socklen_t len = sizeof(cred);
+    uid_t uid;
     int rc = -ENOMEM;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
-        (cred.uid != geteuid() && cred.uid != 0))
+    if (identity_peer(fd, &uid) < 0)
         rc = -EPERM;
     else if (c->nr_connections >= MAX_CONNECTIONS)
         rc = -EBUSY;
@@ -512,7 +511,7 @@ int control_adopt(struct control *c, int fd)
     cn->control = c;
     cn->fd = fd;
     cn->passed_fd = -1;
-    cn->uid = cred.uid;
+    cn->uid = uid;
     cn->next = c->connections;
     c->connections = cn;
     c->nr_connections++;

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "domain/control_verbs.h"
@@ -16,11 +15,9 @@
 
 int process_set_shares(struct process *p, unsigned int weight, unsigned int cap, struct err *err)
 {
-    char name[32], how[PATHS_MAX + 32];
-    int rc;
+    char how[PATHS_MAX + 32];
+    int rc = shares_ask(&p->shares, p->d.domid, weight, cap, err);
 
-    snprintf(name, sizeof(name), "%u-%d", p->d.domid, (int)getpid());
-    rc = shares_set(&p->shares, name, weight, cap, err);
     if (rc == 0 && p->shares.weight)
         log_msg(LOG_INFO, "domain", "weight %u, cap %u by %s", weight, cap,
                 shares_how(&p->shares, how, sizeof(how)));

@@ -10,3 +10,7 @@
 /* Nanoseconds used so far by this process, its living descendants, and those that were waited
  * for. */
 uint64_t cputime_ns(void);
+/* launcher_service: finds out. */
+struct launcher_request;
+struct launcher_reply;
+int cputime_service(const struct launcher_request *request, struct launcher_reply *reply);

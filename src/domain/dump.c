@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/launcher.h"
 #include "base/log.h"
 #include "domain/coredump.h"
 #include "domain/pause.h"
@@ -43,6 +44,7 @@ static void *write_core(void *arg)
     struct dump *dump = arg;
     const uint64_t one = 1;
 
+    pthread_setname_np(pthread_self(), "core");
     dump->rc = coredump_write(dump->core, dump->fd, &dump->stop, &dump->err);
     if (write(dump->done_fd, &one, sizeof(one)) < 0)
         log_msg(LOG_WARN, "domain", "core: %s", strerror(errno));
@@ -109,7 +111,6 @@ static int start(struct dump *dump, struct err *err)
     rc = dump->watch ? pthread_create(&dump->thread, NULL, write_core, dump) : ENOMEM;
     if (rc != 0)
         return err_set(err, rc, "cannot start a thread: %s", strerror(rc));
-    pthread_setname_np(dump->thread, "core");
     dump->p->dump = dump;
     return 0;
 }
@@ -181,27 +182,90 @@ void dump_end(struct process *p)
 
 /* --- after the end ------------------------------------------------------------------------ */
 
-/* DIR/[NAME/]YYYY-MMDD-HHMM.SS-NAME.ID.core, as xend named them. */
-static int open_core(const struct process *p, char path[static PATHS_MAX], struct err *err)
+/* A request to the launcher: a new core of a domain of this name, or (name "") none after all. */
+struct core_request {
+    char name[sizeof(((struct domain *)NULL)->name)];
+};
+
+/* Fixed before the launcher is made. */
+static const char *fixed_dir;
+static domid_t fixed_domid;
+
+void dump_fix(const struct domain_options *o)
 {
-    const char *dir = p->options.dump_dir, *name = p->d.name;
+    fixed_dir = o->dump_dir;
+    fixed_domid = o->domid;
+}
+
+/* DIR/[NAME/]YYYY-MMDD-HHMM.SS-NAME.ID.core, as xend named them. */
+static int name_core(char path[static PATHS_MAX], const char *name)
+{
     char stamp[32] = "", own[PATHS_MAX];
+    const char *dir = fixed_dir;
     time_t now = time(NULL);
     struct stat st;
     struct tm tm;
-    int fd;
 
     if (strchr(name, '/') || name[0] == '.')
         name = "domain";
     if (localtime_r(&now, &tm))
         strftime(stamp, sizeof(stamp), "%Y-%m%d-%H%M.%S", &tm);
-    snprintf(own, sizeof(own), "%s/%s", dir, name);
-    if (stat(own, &st) == 0 && S_ISDIR(st.st_mode))
+    if (snprintf(own, sizeof(own), "%s/%s", dir, name) < PATHS_MAX && stat(own, &st) == 0 &&
+        S_ISDIR(st.st_mode))
         dir = own;
-    if (snprintf(path, PATHS_MAX, "%s/%s-%s.%u.core", dir, stamp, name, p->d.domid) >= PATHS_MAX)
+    return snprintf(path, PATHS_MAX, "%s/%s-%s.%u.core", dir, stamp, name, fixed_domid) < PATHS_MAX
+               ? 0
+               : -ENAMETOOLONG;
+}
+
+int dump_core_service(const struct launcher_request *request, struct launcher_reply *reply)
+{
+    static char path[PATHS_MAX]; /* of the last one */
+    struct core_request r;
+    int rc;
+
+    if (request->size != sizeof(r) || !fixed_dir)
+        return -EINVAL;
+    memcpy(&r, request->data, sizeof(r));
+    r.name[sizeof(r.name) - 1] = '\0';
+    if (!r.name[0]) {
+        rc = path[0] && unlink(path) < 0 ? -errno : 0;
+        path[0] = '\0';
+        return rc;
+    }
+    rc = name_core(path, r.name);
+    if (rc == 0)
+        reply->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (rc == 0 && reply->fd < 0)
+        rc = -errno;
+    reply->size = (size_t)snprintf(reply->data, sizeof(reply->data), "%s", path) + 1;
+    if (rc < 0)
+        path[0] = '\0';
+    return rc;
+}
+
+static int open_core(const struct process *p, char path[static PATHS_MAX], struct err *err)
+{
+    struct core_request r = {{0}};
+    struct launcher_reply reply;
+    int rc;
+
+    snprintf(r.name, sizeof(r.name), "%s", p->d.name);
+    rc =
+        launcher_ask(dump_core_service, &(struct launcher_request){&r, sizeof(r), NULL, 0}, &reply);
+    snprintf(path, PATHS_MAX, "%.*s", (int)reply.size, reply.data);
+    if (rc == -ENAMETOOLONG)
         return err_set(err, ENAMETOOLONG, "the name of the core file is too long");
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd < 0 ? err_set(err, errno, "cannot make %s: %s", path, strerror(errno)) : fd;
+    return rc < 0 ? err_set(err, -rc, "cannot make %s: %s", path, strerror(-rc)) : reply.fd;
+}
+
+static void forget_core(void)
+{
+    const struct core_request none = {{0}};
+    struct launcher_reply reply;
+
+    (void)launcher_ask(dump_core_service, &(struct launcher_request){&none, sizeof(none), NULL, 0},
+                       &reply);
 }
 
 static void on_last_done(void *arg, int rc, const struct err *err)
@@ -213,7 +277,7 @@ static void on_last_done(void *arg, int rc, const struct err *err)
         return;
     }
     log_msg(LOG_ERROR, "domain", "no core: %s", err->msg);
-    unlink(path);
+    forget_core();
 }
 
 /* The device model, whose machine stands still, writes it. */

@@ -13,6 +13,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/identity.h"
+#include "base/launcher.h"
 #include "base/log.h"
 #include "base/sanitizer.h"
 #include "domain/jail_policy.h"
@@ -77,10 +79,14 @@ int jail_enter(struct err *err)
     struct sigaction sa = {.sa_sigaction = on_refused, .sa_flags = SA_SIGINFO};
     int rc;
 
+    launcher_seal();
     if (jail_is_empty()) {
         log_msg(LOG_WARN, "domain", "built with a sanitizer: no jail");
         return 0;
     }
+    if (!identity_take(IDENTITY_ALONE))
+        return err_set(err, ESRCH, "who started the domain has gone");
+    log_msg(LOG_INFO, "domain", "runs as %s", identity_text());
     if (sigaction(SIGSYS, &sa, NULL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_set(err, errno, "cannot give up privileges: %s", strerror(errno));
     /* The policy last: it knows no seccomp(). */

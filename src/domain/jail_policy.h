@@ -5,9 +5,9 @@
  * a guest gains with a bug in D; docs/security.md says what they add up to. A call that is
  * missing ends the domain, and its log names the number.
  *
- * Left out on purpose: execve and new processes (base/launcher.h does that), ptrace and
- * process_vm_*, kill and tgkill, memory that can be executed, sockets but to xenstored,
- * everything that changes an identity, a namespace or a mount.
+ * Left out on purpose: execve, new processes, and all calls that take a path (base/launcher.h
+ * opens and starts what was agreed on before), ptrace and process_vm_*, kill and tgkill, memory
+ * that can be executed, sockets, everything that changes an identity, a namespace or a mount.
  */
 #pragma once
 
@@ -73,10 +73,6 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"descriptors to the launcher and the vCPU processes", SYS_sendmsg, {{0}}},
     {"end of a connection", SYS_shutdown, {{0}}},
     {"who is it?", SYS_getsockopt, {BPF_ARG_EQ(1, SOL_SOCKET)}},
-    {"xenstored, anew after a restart of the guest",
-     SYS_socket,
-     {BPF_ARG_EQ(0, AF_UNIX), BPF_ARG_EQ(1, SOCK_STREAM | SOCK_CLOEXEC)}},
-    {"same; the address says which, only AF_UNIX sockets are here", SYS_connect, {{0}}},
     {"vCPU process and its stub maker, passt", SYS_socketpair, {BPF_ARG_EQ(0, AF_UNIX)}},
     {"wake-ups", SYS_eventfd2, {{0}}},
     {"xenstored's client", SYS_epoll_create1, {{0}}},
@@ -114,34 +110,18 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"its name", SYS_prctl, {BPF_ARG_EQ(0, PR_SET_NAME)}},
     {"how much memory is there? asks the C library to sort a table", SYS_sysinfo, {{0}}},
     {"how many CPUs are there?", SYS_sched_getaffinity, {{0}}},
-    {"xm vcpu-pin: where vCPU processes and stubs run; of other processes of the same user, too",
-     SYS_sched_setaffinity,
-     {{0}}},
-    {"xm sched-credit: their nice values, where there are no control groups; same",
-     SYS_setpriority,
-     {BPF_ARG_EQ(0, PRIO_PROCESS)}},
 
-    /* Files: kernel and initrd at a restart, the cache of unpacked kernels, rotated logs, the
-     * last status, disks that are plugged in, CPU times of the domain's processes in /proc. */
-    {"files", SYS_openat, {{0}}},
-    {"same", SYS_newfstatat, {{0}}},
+    /* Files that are open; base/hostfile.h opens others, those that were agreed on. */
+    {"a file's size and kind", SYS_newfstatat, {BPF_ARG_EQ(3, AT_EMPTY_PATH)}},
     {"same", SYS_fstat, {{0}}},
     {"same", SYS_lseek, {{0}}},
-    {"the cache's entries, /proc", SYS_getdents64, {{0}}},
-    {"console logs, status", SYS_rename, {{0}}},
-    {"the cache", SYS_renameat, {{0}}},
-    {"socket and lock at the end", SYS_unlink, {{0}}},
-    {"the cache", SYS_unlinkat, {{0}}},
-    {"the cache", SYS_utimensat, {{0}}},
-    {"the cache", SYS_futimesat, {{0}}},
-    {"the cache's directory", SYS_mkdir, {{0}}},
-    {"the cache's lock", SYS_flock, {{0}}},
-    {"status and cache: names of new files", SYS_getrandom, {{0}}},
+    {"another name for a domain that steps aside", SYS_getrandom, {{0}}},
     {"is that file a terminal? asks the C library", SYS_ioctl, {BPF_ARG_EQ(1, TCGETS)}},
     {"the console's terminal: what its last reader left unread",
      SYS_ioctl,
      {BPF_ARG_EQ(1, TCFLSH)}},
-    {"a disk past the page cache: may it be?", SYS_statx, {{0}}},
+    {"same", SYS_ioctl, {BPF_ARG_EQ(1, TIOCGPTPEER)}},
+    {"a disk past the page cache: may it be?", SYS_statx, {BPF_ARG_EQ(2, AT_EMPTY_PATH)}},
     {"a disk: what is not to be in the page cache", SYS_fadvise64, {{0}}},
     {"a disk's geometry", SYS_ioctl, {BPF_ARG_EQ(1, BLKGETSIZE64)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKSSZGET)}},

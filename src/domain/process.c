@@ -16,13 +16,13 @@
 
 #include "backend/console.h"
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "domain/bootloader.h"
 #include "domain/control.h"
 #include "domain/devices.h"
 #include "domain/dump.h"
+#include "domain/files.h"
 #include "domain/rename.h"
 #include "domain/pause.h"
 #include "domain/save.h"
@@ -112,17 +112,6 @@ static int init_events(struct process *p, struct err *err)
     return 0;
 }
 
-/* The console's socket lies beside the control socket, N.console beside N.sock. Empty if there
- * is no such file. */
-static void console_socket(char to[static PATHS_MAX], const struct domain_options *o)
-{
-    const char *dot = strrchr(o->socket_path, '.');
-
-    to[0] = '\0';
-    if (dot && strcmp(dot, ".sock") == 0)
-        snprintf(to, PATHS_MAX, "%.*s.console", (int)(dot - o->socket_path), o->socket_path);
-}
-
 int process_init(struct process *p, int listen_fd, struct err *err)
 {
     struct domain *d = &p->d;
@@ -130,7 +119,7 @@ int process_init(struct process *p, int listen_fd, struct err *err)
     char socket_path[PATHS_MAX];
     int rc;
 
-    console_socket(socket_path, &p->options);
+    files_console_socket(socket_path, &p->options);
     p->signal_fd = -1;
     d->wake_fd = -1;
     pthread_mutex_init(&d->lock, NULL);
@@ -157,8 +146,6 @@ int process_init(struct process *p, int listen_fd, struct err *err)
         };
         rc = console_create(&d->console, &config, err);
     }
-    if (rc == 0) /* now: later the jail forbids what it takes to find out */
-        rc = xs_socket_path(d->store_socket, err);
     if (rc == 0)
         rc = xs_connect(&p->store, d->store_socket, err);
     if (rc == 0 && p->options.paused)
@@ -421,36 +408,16 @@ static bool restart(struct process *p)
 static void write_status(const struct process *p)
 {
     CLEANUP_FREE char *line = NULL;
-    struct err err = {0};
     json_t *doc;
+    int rc;
 
-    if (!p->options.status_path[0])
-        return;
     doc = json_pack("{s:s, s:i, s:i, s:s, s:I}", "name", p->d.name, "domid", p->d.domid, "reason",
                     (int)p->d.reason, "text", p->d.reason_text, "time", (json_int_t)time(NULL));
     line = doc ? json_to_line(doc) : NULL;
     json_decref(doc);
-    if (line && io_write_file_atomic(p->options.status_path, line, strlen(line), &err) < 0)
-        log_msg(LOG_WARN, "domain", "%s", err.msg);
-}
-
-/* The lock file last: it is what says that there is a domain. Beside it lies the record of what
- * we were started from (N.config), and what a successor was (N.sxp). */
-static void remove_files(const struct process *p)
-{
-    const char *lock = p->options.lock_path;
-    static const char *const beside[] = {"config", "sxp"};
-    const char *suffix = strrchr(lock, '.');
-    char path[4096];
-
-    if (p->options.socket_path[0])
-        unlink(p->options.socket_path);
-    for (size_t i = 0; suffix && i < ARRAY_SIZE(beside); i++)
-        if (snprintf(path, sizeof(path), "%.*s.%s", (int)(suffix - lock), lock, beside[i]) <
-            (int)sizeof(path))
-            unlink(path);
-    if (lock[0])
-        unlink(lock);
+    rc = line ? files_write_status(&p->options, line) : -ENOMEM;
+    if (rc < 0)
+        log_msg(LOG_WARN, "domain", "cannot write %s: %s", p->options.status_path, strerror(-rc));
 }
 
 /* Where whoever asked for the domain was not to wait for its boot loader. */
@@ -507,7 +474,7 @@ enum shutdown_reason process_run(struct process *p)
     }
     flush_console(p);
     write_status(p);
-    remove_files(p);
+    files_remove(&p->options);
     control_domain_gone(p->control);
     return p->d.reason;
 }

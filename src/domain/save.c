@@ -168,6 +168,7 @@ static void *write_image(void *arg)
     struct image_writer *w = image_writer_new(s->fd, &s->stop);
     const uint64_t one = 1;
 
+    pthread_setname_np(pthread_self(), "save");
     s->rc = w ? put_all(s, w) : -ENOMEM;
     if (s->rc < 0)
         err_set(&s->err, -s->rc, "cannot write the saved domain: %s", strerror(-s->rc));
@@ -276,7 +277,6 @@ static int start_writing(struct save *s, struct err *err)
     rc = s->watch ? pthread_create(&s->thread, NULL, write_image, s) : ENOMEM;
     if (rc != 0)
         return err_set(err, rc, "cannot start a thread: %s", strerror(rc));
-    pthread_setname_np(s->thread, "save");
     s->phase = WRITING;
     return 0;
 }

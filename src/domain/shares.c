@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/launcher.h"
 #include "base/log.h"
 #include "base/proc.h"
 
@@ -47,7 +48,7 @@ static int for_all(int (*fn)(pid_t, const struct shares *), const struct shares 
     int rc = 0;
 
     for (unsigned int i = 0; i < ROUNDS && rc == 0; i++)
-        rc = for_tree(getpid(), 0, fn, s);
+        rc = for_tree(launcher_owner(), 0, fn, s);
     return rc;
 }
 
@@ -155,7 +156,7 @@ int shares_set(struct shares *s, const char *name, unsigned int weight, unsigned
 
     if (!s->weight) {
         s->weight = SHARES_WEIGHT;
-        s->first = proc_usage(getpid(), &usage) == 0 ? usage.nice : 0;
+        s->first = proc_usage(launcher_owner(), &usage) == 0 ? usage.nice : 0;
     }
     if (weight == s->weight && cap == s->cap)
         return 0;
@@ -167,6 +168,50 @@ int shares_set(struct shares *s, const char *name, unsigned int weight, unsigned
     s->weight = weight;
     s->cap = cap;
     return 0;
+}
+
+struct shares_request {
+    domid_t domid;
+    unsigned int weight, cap;
+};
+
+int shares_service(const struct launcher_request *request, struct launcher_reply *reply)
+{
+    static struct shares shares; /* what is, in the launcher */
+    struct shares_request r;
+    struct err err = {0};
+    char name[32];
+    int rc;
+
+    if (request->size != sizeof(r))
+        return -EINVAL;
+    memcpy(&r, request->data, sizeof(r));
+    snprintf(name, sizeof(name), "%u-%d", r.domid, (int)launcher_owner());
+    rc = shares_set(&shares, name, r.weight, r.cap, &err);
+    if (rc < 0) {
+        reply->size = strlen(err.msg) + 1;
+        memcpy(reply->data, err.msg, reply->size);
+    } else {
+        reply->size = sizeof(shares);
+        memcpy(reply->data, &shares, sizeof(shares));
+    }
+    return rc;
+}
+
+int shares_ask(struct shares *s, domid_t domid, unsigned int weight, unsigned int cap,
+               struct err *err)
+{
+    const struct shares_request r = {domid, weight, cap};
+    struct launcher_reply reply;
+    int rc =
+        launcher_ask(shares_service, &(struct launcher_request){&r, sizeof(r), NULL, 0}, &reply);
+
+    if (rc == 0)
+        memcpy(s, reply.data, sizeof(*s));
+    else if (rc < 0)
+        return err_set(err, -rc, "%.*s", (int)reply.size,
+                       reply.size ? reply.data : "the launcher does not answer");
+    return rc;
 }
 
 const char *shares_how(const struct shares *s, char *buf, size_t size)

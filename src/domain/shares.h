@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/types.h"
 #include "domain/cgroup.h"
 
 #define SHARES_WEIGHT 256u /* everybody's */
@@ -20,6 +21,14 @@ struct shares {
 /* 0, or -errno with a sentence: then nothing has changed. `name` is the domain's on this host. */
 int shares_set(struct shares *s, const char *name, unsigned int weight, unsigned int cap,
                struct err *err) MUST_CHECK;
+/* The same for the process of domain `domid`, which may be in its jail: *s is set to what is then.
+ */
+int shares_ask(struct shares *s, domid_t domid, unsigned int weight, unsigned int cap,
+               struct err *err) MUST_CHECK;
+/* launcher_service: sets the shares of its own domain. */
+struct launcher_request;
+struct launcher_reply;
+int shares_service(const struct launcher_request *request, struct launcher_reply *reply);
 /* "control group PATH", "nice value N", or "" while nothing was ever set. */
 const char *shares_how(const struct shares *s, char *buf, size_t size);
 /* The nice value that makes about `weight` of 256. */

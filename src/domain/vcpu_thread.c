@@ -121,7 +121,10 @@ static void *vcpu_main(void *arg)
     struct vcpu_thread *t = arg;
     struct domain *d = t->d;
     bool goes_on, still;
+    char name[16];
 
+    snprintf(name, sizeof(name), "vcpu%u", t->id);
+    pthread_setname_np(pthread_self(), name);
     pthread_mutex_lock(&d->lock);
     goes_on = wait_for_turn(t, true);
     pthread_mutex_unlock(&d->lock);
@@ -167,16 +170,12 @@ int vcpu_threads_start(struct vcpu_threads **ret, struct domain *d, struct err *
     pthread_cond_init(&t->stopped, NULL);
     for (unsigned int i = 0; i < d->nr_vcpus; i++) {
         struct vcpu_thread *v = &t->vcpu[i];
-        char name[16];
-
         v->all = t;
         v->d = d;
         v->id = i;
         rc = pthread_create(&v->thread, NULL, vcpu_main, v);
         if (rc != 0)
             break;
-        snprintf(name, sizeof(name), "vcpu%u", i);
-        pthread_setname_np(v->thread, name);
         t->started++;
     }
     if (rc != 0) {

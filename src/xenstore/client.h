@@ -34,6 +34,13 @@ struct xs_perm {
 
 /* The socket of this instance's xenstored, in the run directory. 0 or -errno. */
 int xs_socket_path(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
+/* The same, by a process that will go to jail, before its launcher is made: its launcher
+ * (base/launcher.h) connects it to this one and no other, whatever xs_connect() is told. */
+int xs_fix_path(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
+/* launcher_service: makes the connection. */
+struct launcher_request;
+struct launcher_reply;
+int xs_connect_service(const struct launcher_request *request, struct launcher_reply *reply);
 
 /* Connect to the daemon at `socket_path`. 0 or -errno: -ENOENT and -ECONNREFUSED when no
  * daemon is there. */

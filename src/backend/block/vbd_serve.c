@@ -359,7 +359,10 @@ static void *disk_thread(void *arg)
 {
     struct vbd *v = arg;
     bool more = true, stop = false;
+    char name[16];
 
+    snprintf(name, sizeof(name), "disk-%.10s", v->config.name);
+    pthread_setname_np(pthread_self(), name);
     while (!stop || v->in_flight) {
         struct blk_op *ended = blk_io_turn(v->io, !more), *starting;
 
@@ -418,7 +421,6 @@ void vbd_serve_release(struct vbd *v)
 
 static int start_thread(struct vbd *v)
 {
-    char name[16] = "disk-";
     sigset_t all, before;
     int rc;
 
@@ -427,10 +429,6 @@ static int start_thread(struct vbd *v)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(&v->thread, NULL, disk_thread, v);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc == 0) {
-        strncat(name, v->config.name, sizeof(name) - strlen(name) - 1);
-        pthread_setname_np(v->thread, name);
-    }
     return -rc;
 }
 

@@ -146,7 +146,7 @@ static void stop(struct vnc *v)
         close(v->sock);
     v->sock = -1;
     if (v->pidfd >= 0) {
-        (void)syscall(SYS_pidfd_send_signal, v->pidfd, SIGKILL, NULL, 0);
+        launcher_kill(v->pidfd, SIGKILL);
         launcher_reap(v->pidfd);
     }
     v->pidfd = -1;

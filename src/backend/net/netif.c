@@ -209,6 +209,7 @@ static void *worker_main(void *arg)
     struct worker w = {.n = n};
     struct err err = {0};
 
+    pthread_setname_np(pthread_self(), "net");
     if (loop_create(&w.loop, &err) == 0) {
         w.wake = loop_add(w.loop, n->wake_fd, EPOLLIN, on_wake, &w);
         if (!n->link->lost)
@@ -387,7 +388,6 @@ int netif_start(struct netif *n, struct err *err)
 
     if (rc != 0)
         return err_set(err, rc, "cannot start a thread: %s", strerror(rc));
-    pthread_setname_np(n->thread, "net");
     n->started = true;
     return 0;
 }

@@ -25,14 +25,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/identity.h"
 #include "base/launcher.h"
-#include "base/proc.h"
 #include "engine/soft/blob.h"
 #include "engine/soft/layout.h"
+#include "engine/soft/placement.h"
 #include "engine/soft/stub/stub_layout.h"
 #include "engine/soft/zygote.h"
 
-#define MAX_STUBS 128      /* of a vCPU: more than its maker makes */
 #define WATCH_NS 200000000 /* how often a waiting thread looks whether V still lives */
 
 extern const uint8_t vcpu_blob[], vcpu_blob_end[];
@@ -187,11 +187,9 @@ static void exec_vcpu(const int *fds, unsigned int nr_fds)
     syscall(SYS_close_range, V_FD_RAM + n, exe - 1, 0);
     syscall(SYS_close_range, exe + 1, ~0u, 0);
     syscall(SYS_close_range, 0, V_FD_RAM - 1, 0);
-    /* A network, IPC and mount namespace of its own where the host lets us; the jail does
-     * not depend on it. */
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS)) {
-        /* Fine: seccomp allows no call that these would confine. */
-    }
+    /* Where the host lets us; the jail does not depend on it. */
+    if (!identity_take(IDENTITY_SPACES))
+        _exit(126);
     fexecve(exe, args, none);
     _exit(127);
 }
@@ -283,12 +281,13 @@ static bool cpuid_faults;
 int engine_prepare(const struct launcher_table *others, struct err *err)
 {
     static launcher_fn *programs[2 + ENGINE_MAX_OTHERS] = {exec_vcpu, zygote_exec};
-    static launcher_service *services[ENGINE_MAX_OTHERS];
+    static launcher_service *services[2 + ENGINE_MAX_OTHERS] = {placement_set_service,
+                                                                placement_time_service};
     const struct launcher_table table = {
         .programs = programs,
         .nr_programs = 2 + others->nr_programs,
         .services = services,
-        .nr_services = others->nr_services,
+        .nr_services = 2 + others->nr_services,
     };
 
     if (others->nr_programs > ENGINE_MAX_OTHERS || others->nr_services > ENGINE_MAX_OTHERS)
@@ -296,7 +295,7 @@ int engine_prepare(const struct launcher_table *others, struct err *err)
     if (others->nr_programs > 0)
         memcpy(&programs[2], others->programs, others->nr_programs * sizeof(programs[0]));
     if (others->nr_services > 0)
-        memcpy(services, others->services, others->nr_services * sizeof(services[0]));
+        memcpy(&services[2], others->services, others->nr_services * sizeof(services[0]));
     cpuid_faults = !syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1);
     return launcher_start(&table, err);
 }
@@ -354,7 +353,7 @@ void engine_stop(struct engine *e)
         struct soft_vcpu *s = &e->vcpu[i];
 
         if (s->pidfd >= 0)
-            syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+            launcher_kill(s->pidfd, SIGKILL);
         zygote_kill(&s->zygote);
         if (s->run)
             syscall(SYS_futex, &s->run->turn, FUTEX_WAKE, 64, NULL, NULL, 0);
@@ -452,30 +451,11 @@ void engine_vcpu_kick(struct engine *e, unsigned int vcpu)
         syscall(SYS_pidfd_send_signal, s->pidfd, SIGUSR1, NULL, 0);
 }
 
-/* V, the maker of its stubs, and the stubs, which are the maker's children: those that are just
- * being made follow it. */
-static int place_processes(const struct soft_vcpu *s, const cpu_set_t *cpus)
-{
-    pid_t v = proc_pid(s->pidfd), maker = proc_pid(s->zygote.pidfd), stubs[MAX_STUBS];
-    unsigned int n;
-
-    if (v < 0 || maker < 0)
-        return -ESRCH;
-    if (sched_setaffinity(v, sizeof(*cpus), cpus) < 0 ||
-        sched_setaffinity(maker, sizeof(*cpus), cpus) < 0)
-        return -errno;
-    n = proc_children(maker, stubs, MAX_STUBS);
-    for (unsigned int i = 0; i < n && i < MAX_STUBS; i++)
-        if (sched_setaffinity(stubs[i], sizeof(*cpus), cpus) < 0 && errno != ESRCH)
-            return -errno;
-    return 0;
-}
-
 int engine_vcpu_place(struct engine *e, unsigned int vcpu, const cpu_set_t *cpus)
 {
     struct run *run = e->vcpu[vcpu].run;
     uint8_t bits[RUN_CPUS / 8] = {0};
-    int rc = place_processes(&e->vcpu[vcpu], cpus);
+    int rc = placement_set(e->vcpu[vcpu].pidfd, e->vcpu[vcpu].zygote.pidfd, cpus);
 
     if (rc < 0)
         return rc;
@@ -491,17 +471,8 @@ int engine_vcpu_place(struct engine *e, unsigned int vcpu, const cpu_set_t *cpus
 uint64_t engine_vcpu_time(const struct engine *e, unsigned int vcpu, int *ret_cpu)
 {
     const struct soft_vcpu *s = &e->vcpu[vcpu];
-    struct proc_usage usage = {.cpu = -1}, more;
-    pid_t stubs[MAX_STUBS];
-    unsigned int n = proc_children(proc_pid(s->zygote.pidfd), stubs, MAX_STUBS);
 
-    if (proc_usage(proc_pid(s->pidfd), &usage) < 0)
-        usage = (struct proc_usage){.cpu = -1};
-    for (unsigned int i = 0; i < n && i < MAX_STUBS; i++)
-        if (proc_usage(stubs[i], &more) == 0)
-            usage.ns += more.ns;
-    *ret_cpu = usage.cpu;
-    return usage.ns;
+    return placement_time(s->pidfd, s->zygote.pidfd, ret_cpu);
 }
 
 bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/identity.h"
 #include "base/launcher.h"
 #include "engine/soft/blob.h"
 #include "engine/soft/stub/stub_layout.h"
@@ -46,6 +47,8 @@ void zygote_exec(const int *fds, unsigned int nr_fds)
         _exit(126);
     syscall(SYS_close_range, STUB_FD_SOCK + 1, exe - 1, 0);
     syscall(SYS_close_range, exe + 1, ~0u, 0);
+    if (!identity_take(IDENTITY_USER))
+        _exit(126);
     fexecve(exe, argv, argv + 1);
     _exit(127);
 }
@@ -75,7 +78,7 @@ int zygote_start(struct zygote *z, const struct ram *ram, int *ret_v_socket, str
 void zygote_kill(struct zygote *z)
 {
     if (z->running)
-        syscall(SYS_pidfd_send_signal, z->pidfd, SIGKILL, NULL, 0);
+        launcher_kill(z->pidfd, SIGKILL);
 }
 
 void zygote_done(struct zygote *z)
