@@ -312,8 +312,10 @@ static void verb_block_list(struct connection *cn, const json_t *request)
 static void verb_block_attach(struct connection *cn, const json_t *request)
 {
     const json_t *disk = json_object_get(request, "disk");
+    CLEANUP_CLOSE int image = control_take_fd(cn);
+    struct devices *all = cn->control->process->d.devices;
     struct err err = {0};
-    int rc = json_is_object(disk) ? devices_add_disk(cn->control->process->d.devices, disk, &err)
+    int rc = json_is_object(disk) ? devices_add_disk(all, disk, STEAL_FD(image), &err)
                                   : err_set(&err, EINVAL, "disk: an object is needed");
 
     control_answer_result(cn, rc, &err);
@@ -322,8 +324,10 @@ static void verb_block_attach(struct connection *cn, const json_t *request)
 static void verb_block_configure(struct connection *cn, const json_t *request)
 {
     const json_t *disk = json_object_get(request, "disk");
+    CLEANUP_CLOSE int image = control_take_fd(cn);
+    struct devices *all = cn->control->process->d.devices;
     struct err err = {0};
-    int rc = json_is_object(disk) ? devices_change_disk(cn->control->process->d.devices, disk, &err)
+    int rc = json_is_object(disk) ? devices_change_disk(all, disk, STEAL_FD(image), &err)
                                   : err_set(&err, EINVAL, "disk: an object is needed");
 
     control_answer_result(cn, rc, &err);
@@ -404,7 +408,7 @@ static bool answer_hvm(struct connection *cn, const char *verb, const json_t *re
 {
     struct hvm *hvm = cn->control->process->hvm;
     int fd = -1;
-    json_t *answer = hvm ? hvm_request(hvm, verb, request, &fd) : NULL;
+    json_t *answer = hvm ? hvm_request(hvm, verb, request, &cn->passed_fd, &fd) : NULL;
 
     if (!answer)
         return false;

@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/block/qemu.h"
 #include "backend/block/vbd.h"
 #include "backend/fb/fb.h"
 #include "backend/xenbus.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "domain/device_vifs.h"
 
@@ -25,7 +27,6 @@ struct devices {
     struct loop *loop;
     struct domain *d;   /* NULL between lives */
     struct xenbus *bus; /* NULL while nothing is shown */
-    char *run_dir;
     struct device_disk *disks;
     struct device_vifs *vifs;
     struct fb *fb; /* NULL = no display */
@@ -71,10 +72,12 @@ static int show_disk(struct devices *all, struct device_disk *disk, struct err *
     return rc < 0 ? rc : vbd_attach(disk->vbd, all->bus, forget_disk, all, err);
 }
 
-/* Open a disk and put it at the end of the list. */
-static int open_disk(struct devices *all, const json_t *object, struct device_disk **ret,
-                     struct err *err)
+/* Make a disk and put it at the end of the list. `image`: its descriptor, taken; NULL: to be opened
+ * by its path. */
+static int open_disk(struct devices *all, const json_t *object, const int *image,
+                     struct device_disk **ret, struct err *err)
 {
+    CLEANUP_CLOSE int fd = image ? *image : -1;
     struct device_disk **p = &all->disks;
     struct device_disk *disk = calloc(1, sizeof(*disk));
     struct disk_config config;
@@ -86,8 +89,10 @@ static int open_disk(struct devices *all, const json_t *object, struct device_di
     }
     if (find_disk(all, config.name))
         rc = err_set(err, EEXIST, "Device %u (vbd) is already connected.", config.devid);
+    if (rc == 0 && !image)
+        rc = disk_open_image(&config, &fd, err);
     if (rc == 0)
-        rc = vbd_create(&disk->vbd, &config, all->run_dir, err);
+        rc = vbd_create(&disk->vbd, &config, STEAL_FD(fd), err);
     if (rc < 0) {
         disk_config_done(&config);
         free(disk);
@@ -100,13 +105,17 @@ static int open_disk(struct devices *all, const json_t *object, struct device_di
     return 0;
 }
 
-/* Where the control socket is: what is in there is nobody else's business. New; NULL when out
- * of memory. */
-static char *run_dir(const struct domain_options *o)
+/* Where the control socket is: what is in there is nobody else's business. */
+int devices_prepare(const struct domain_options *o, struct err *err)
 {
     const char *slash = strrchr(o->socket_path, '/');
+    CLEANUP_FREE char *dir =
+        slash ? strndup(o->socket_path, (size_t)(slash - o->socket_path)) : strdup(".");
 
-    return slash ? strndup(o->socket_path, (size_t)(slash - o->socket_path)) : strdup(".");
+    if (!dir)
+        return err_set(err, ENOMEM, "out of memory");
+    qemu_prepare(dir);
+    return 0;
 }
 
 int devices_create(struct devices **ret, struct loop *loop, const struct domain_options *o,
@@ -121,14 +130,9 @@ int devices_create(struct devices **ret, struct loop *loop, const struct domain_
     if (rc < 0)
         return rc;
     all->loop = loop;
-    all->run_dir = run_dir(o);
-    if (!all->run_dir) {
-        devices_destroy(all);
-        return err_set(err, ENOMEM, "out of memory");
-    }
     json_array_foreach(o->disks, i, object)
     {
-        rc = open_disk(all, object, &disk, err);
+        rc = open_disk(all, object, NULL, &disk, err);
         if (rc < 0) {
             devices_destroy(all);
             return rc;
@@ -158,7 +162,6 @@ void devices_destroy(struct devices *all)
     }
     device_vifs_destroy(all->vifs);
     fb_destroy(all->fb);
-    free(all->run_dir);
     free(all);
 }
 
@@ -194,10 +197,10 @@ void devices_detach(struct devices *all)
         fb_detached(all->fb);
 }
 
-int devices_add_disk(struct devices *all, const json_t *object, struct err *err)
+int devices_add_disk(struct devices *all, const json_t *object, int image, struct err *err)
 {
     struct device_disk *disk;
-    int rc = open_disk(all, object, &disk, err);
+    int rc = open_disk(all, object, &image, &disk, err);
 
     if (rc < 0 || !all->d)
         return rc;
@@ -220,8 +223,9 @@ int devices_remove_disk(struct devices *all, const char *name, bool force, struc
     return 0;
 }
 
-int devices_change_disk(struct devices *all, const json_t *object, struct err *err)
+int devices_change_disk(struct devices *all, const json_t *object, int image, struct err *err)
 {
+    CLEANUP_CLOSE int fd = image;
     struct disk_config config;
     struct device_disk *disk;
     int rc = disk_config_parse(&config, object, err);
@@ -229,7 +233,7 @@ int devices_change_disk(struct devices *all, const json_t *object, struct err *e
     if (rc < 0)
         return rc;
     disk = find_disk(all, config.name);
-    rc = disk ? vbd_change(disk->vbd, &config, all->run_dir, err)
+    rc = disk ? vbd_change(disk->vbd, &config, STEAL_FD(fd), err)
               : err_set(err, ENODEV, "Device %.60s not connected", config.name);
     disk_config_done(&config);
     return rc;

@@ -16,7 +16,9 @@
 struct devices;
 struct fb; /* backend/fb/fb.h */
 
-/* Open what the configuration names. 0 or -errno. */
+/* What the launcher has to know for them, before it is made. 0 or -errno. */
+int devices_prepare(const struct domain_options *o, struct err *err) MUST_CHECK;
+/* Open what the configuration names, before the process is in its jail. 0 or -errno. */
 int devices_create(struct devices **ret, struct loop *loop, const struct domain_options *o,
                    struct err *err) MUST_CHECK;
 /* NULL is fine. */
@@ -27,13 +29,17 @@ int devices_attach(struct devices *all, struct domain *d, struct err *err) MUST_
 /* It has ended: vCPUs are stopped, memory and store are still there. */
 void devices_detach(struct devices *all);
 
-/* Plug a disk in (an object as in the configuration). 0 or -errno. */
-int devices_add_disk(struct devices *all, const json_t *object, struct err *err) MUST_CHECK;
+/* Plug a disk in (an object as in the configuration), whose image is open as `image` (taken in any
+ * case; -1 for a drive without a medium). 0 or -errno. */
+int devices_add_disk(struct devices *all, const json_t *object, int image,
+                     struct err *err) MUST_CHECK;
 /* Ask the guest to let go of a disk, named as it or by number; it may go later, or never. */
 int devices_remove_disk(struct devices *all, const char *name, bool force,
                         struct err *err) MUST_CHECK;
-/* Another medium in a drive, or another size of the disk that an object (as above) names. */
-int devices_change_disk(struct devices *all, const json_t *object, struct err *err) MUST_CHECK;
+/* Another medium in a drive, or another size of the disk that an object (as above) names. `image`:
+ * of the medium, taken in any case; otherwise -1. */
+int devices_change_disk(struct devices *all, const json_t *object, int image,
+                        struct err *err) MUST_CHECK;
 /* New array of objects: the disks. NULL when out of memory. */
 json_t *devices_list_disks(const struct devices *all);
 

@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/block/direct.h"
 #include "backend/block/qemu.h"
 #include "backend/fb/vnc.h"
 #include "backend/net/passt.h"
@@ -39,6 +40,7 @@
 #include "domain/cputime.h"
 #include "domain/dump.h"
 #include "domain/files.h"
+#include "domain/devices.h"
 #include "domain/jail.h"
 #include "domain/process.h"
 #include "engine/engine.h"
@@ -151,6 +153,8 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
         hostfile_service,  identity_peer_service, xs_connect_service,
         kcache_service,    console_log_service,   bootloader_clean_service,
         dump_core_service, cputime_service,       shares_service,
+        direct_service,
+        qemu_connect_service,
     };
     struct launcher_table table = {.programs = programs,
                                    .services = services,
@@ -169,6 +173,8 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
         rc = files_fix(&p->options, err);
     if (rc == 0)
         rc = xs_fix_path(p->d.store_socket, err);
+    if (rc == 0)
+        rc = devices_prepare(&p->options, err);
     if (rc == 0)
         rc = engine_prepare(&table, err);
     if (rc == 0)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "backend/block/qemu.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "hvm/hvm_priv.h"
 
@@ -44,9 +45,12 @@ static int parse_empty(struct hvm_drive *d, const json_t *object, struct err *er
     return rc;
 }
 
-static int open_medium(struct hvm_drive *d, const char *run_dir, struct err *err)
+/* By its path, at the start. */
+static int open_medium(struct hvm_drive *d, struct err *err)
 {
-    return disk_open(&d->disk, &d->config, run_dir, err);
+    int fd, rc = disk_open_image(&d->config, &fd, err);
+
+    return rc < 0 ? rc : disk_open(&d->disk, &d->config, fd, err);
 }
 
 static int open_drive(struct hvm *h, const json_t *object, struct err *err)
@@ -73,7 +77,7 @@ static int open_drive(struct hvm *h, const json_t *object, struct err *err)
                      "disk (sda) or a virtio disk (xvde)",
                      d->config.name);
     if (rc == 0 && !d->empty)
-        rc = open_medium(d, h->run_dir, err);
+        rc = open_medium(d, err);
     if (rc < 0)
         disk_config_done(&d->config);
     else
@@ -266,20 +270,31 @@ static int put_in(struct hvm *h, struct hvm_drive *d, struct err *err)
     return rc < 0 ? rc : hvm_command(h, "blockdev-close-tray", json_pack("{s:s}", "id", id), err);
 }
 
-int hvm_drives_change(struct hvm *h, const char *name, const json_t *object, struct err *err)
+int hvm_drives_change(struct hvm *h, const char *name, const json_t *object, int image,
+                      struct err *err)
 {
+    CLEANUP_CLOSE int fd = image;
     struct hvm_drive *d = find_cd(h, name, err);
     struct disk_config new;
-    int rc = d ? take_out(h, d, err) : -ENODEV;
+    int rc = d ? 0 : -ENODEV;
 
     if (rc < 0 || !object)
-        return rc;
+        return rc < 0 ? rc : take_out(h, d, err);
     rc = disk_config_parse(&new, object, err);
     if (rc < 0)
         return rc;
+    new.cdrom = true;
+    new.mode = DISK_READ;
+    rc = disk_check_image(&new, fd, err);
+    if (rc == 0)
+        rc = take_out(h, d, err);
+    if (rc < 0) {
+        disk_config_done(&new);
+        return rc;
+    }
     disk_config_done(&d->config);
     d->config = new;
-    rc = open_medium(d, h->run_dir, err);
+    rc = disk_open(&d->disk, &d->config, STEAL_FD(fd), err);
     if (rc < 0)
         return rc;
     d->empty = false;

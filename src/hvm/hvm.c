@@ -394,18 +394,6 @@ int hvm_tick(struct hvm *h)
 
 /* --- the whole ---------------------------------------------------------------------------- */
 
-/* Where the control socket is: what is in there is nobody else's business. */
-static void find_run_dir(struct hvm *h)
-{
-    const char *slash = strrchr(h->o->socket_path, '/');
-    size_t n = slash ? (size_t)(slash - h->o->socket_path) : 0;
-
-    if (n == 0 || n >= sizeof(h->run_dir))
-        snprintf(h->run_dir, sizeof(h->run_dir), ".");
-    else
-        snprintf(h->run_dir, sizeof(h->run_dir), "%.*s", (int)n, h->o->socket_path);
-}
-
 int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
                const struct domain_options *o, struct err *err)
 {
@@ -419,7 +407,6 @@ int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
     h->o = o;
     h->serial.fd = -1;
     h->store.domain_fd = -1;
-    find_run_dir(h);
     tzset(); /* reads a file, which the jail would not mind but the guest's user may not */
     rc = hvm_spec_parse(&h->spec, o->hvm, err);
     if (rc == 0)

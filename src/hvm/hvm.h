@@ -48,7 +48,9 @@ int hvm_vcpus_check(const struct hvm *h, unsigned int n, struct err *err) MUST_C
  * options say when it is. 0 or -errno, -EINVAL: the host has none of them. */
 int hvm_vcpu_place(struct hvm *h, unsigned int id, const cpu_set_t *cpus) MUST_CHECK;
 
-/* A request of the control socket (docs/internals/control-protocol.md). A new answer
- * and, in *ret_fd, a descriptor that goes behind it (the caller's; -1 = none), or NULL:
- * it is one that the domain process answers for every guest. */
-json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request, int *ret_fd);
+/* A request of the control socket (docs/internals/control-protocol.md). *passed: a descriptor that
+ * came with it, -1 = none; -1 afterwards if it was taken. A new answer and, in *ret_fd, a
+ * descriptor that goes behind it (the caller's; -1 = none), or NULL: it is one that the domain
+ * process answers for every guest. */
+json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request, int *passed,
+                    int *ret_fd);

@@ -54,7 +54,6 @@ struct hvm {
     struct domain *d;
     const struct domain_options *o;
     struct hvm_spec spec;
-    char run_dir[PATHS_MAX];
     struct hvm_drive drives[HVM_MAX_DRIVES];
     unsigned int nr_drives;
     struct hvm_nic nics[HVM_MAX_NICS];
@@ -73,6 +72,7 @@ struct hvm {
     unsigned int nr_cpus; /* that this machine has had so far */
     bool reboot_wanted;   /* the power button was pressed for a reboot */
     int64_t clock_offset; /* of this life's clock at its start, seconds: rtc_timeoffset then */
+    int *passed_fd;       /* came with a request: *passed of hvm_request() */
     int answer_fd;        /* goes with the answer to a request; -1 = none */
     int next_set;         /* the next free fdset */
 };
@@ -83,8 +83,9 @@ void hvm_drives_close(struct hvm *h);
 int hvm_drives_describe(struct hvm *h, struct hvm_machine *m, struct hvm_fds *fds,
                         struct err *err) MUST_CHECK;
 json_t *hvm_drives_list(const struct hvm *h);
-/* Change the medium of a CD drive; `object` NULL: take it out. */
-int hvm_drives_change(struct hvm *h, const char *name, const json_t *object,
+/* Change the medium of a CD drive; `object` NULL: take it out. `image`: the new one's descriptor,
+ * taken in any case. */
+int hvm_drives_change(struct hvm *h, const char *name, const json_t *object, int image,
                       struct err *err) MUST_CHECK;
 
 /* nics.c: likewise. */

@@ -39,7 +39,8 @@ static int block_configure(struct hvm *h, const json_t *request, json_t *answer,
     if (!json_is_object(disk))
         return err_set(err, EINVAL, "disk: an object is needed");
     return hvm_drives_change(h, json_get_string(disk, "name", ""),
-                             json_get_string(disk, "path", "")[0] ? disk : NULL, err);
+                             json_get_string(disk, "path", "")[0] ? disk : NULL,
+                             STEAL_FD(*h->passed_fd), err);
 }
 
 static int refuse_disks(struct hvm *h, const json_t *request, json_t *answer, struct err *err)
@@ -154,12 +155,13 @@ static json_t *refuse(const char *text)
     return json_pack("{s:b, s:s}", "ok", 0, "error", text);
 }
 
-json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request, int *ret_fd)
+json_t *hvm_request(struct hvm *h, const char *verb, const json_t *request, int *passed,
+                    int *ret_fd)
 {
     struct err err = {0};
 
     h->answer_fd = *ret_fd = -1;
-
+    h->passed_fd = passed;
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
         json_t *answer;
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/disk_image.h"
 #include "config/disk_spec.h"
 #include "config/vdev.h"
 #include "xm/devices.h"
@@ -34,6 +35,44 @@ static int run_list(const struct verb *self, int argc, char **argv)
                             print_disk);
 }
 
+/* What the domain process may not open itself goes with the request: the image of a disk that it
+ * has not got yet, or of a drive's medium. *ret_fd: -1 = it needs none, or will refuse. */
+static int open_image(domid_t domid, const char *request, const json_t *disk, int *ret_fd,
+                      struct err *err)
+{
+    const bool attach = strcmp(request, "block-attach") == 0;
+    struct disk_image image = {.name = json_get_string(disk, "name", ""),
+                               .path = json_get_string(disk, "path", ""),
+                               .format = json_get_string(disk, "format", "")};
+    json_t *there = devices_find(domid, "vbd", image.name);
+    const bool needed = attach ? !there : json_get_bool(there, "cdrom", false);
+    int rc = 0;
+
+    json_decref(there);
+    *ret_fd = -1;
+    if (!needed || !image.path[0])
+        return 0;
+    if (attach) /* media are only read */
+        rc = disk_mode_parse(json_get_string(disk, "mode", ""), &image.mode, err);
+    if (rc == 0)
+        *ret_fd = disk_image_open(&image, err);
+    return rc < 0 ? rc : *ret_fd < 0 ? *ret_fd : 0;
+}
+
+/* Send the request; `disk` is borrowed. The verb's exit status. */
+static int send_disk(domid_t domid, const char *request, json_t *disk)
+{
+    CLEANUP_CLOSE int fd = -1;
+    struct err err = {0};
+    char number[16];
+
+    if (open_image(domid, request, disk, &fd, &err) < 0)
+        return verb_error(&err);
+    snprintf(number, sizeof(number), "%u", domid);
+    return devices_request_with_fd(number, json_pack("{s:s, s:O}", "verb", request, "disk", disk),
+                                   fd);
+}
+
 /* Have the process of a running domain do `request` with the disk of a specification. Takes disk.
  */
 static int request_disk(const struct amend_target *t, const char *request, const char *spec,
@@ -44,7 +83,6 @@ static int request_disk(const struct amend_target *t, const char *request, const
     const domid_t domid = t->entry.domid;
     bool scripted = hotplug_is_for(disk);
     struct err err = {0};
-    char number[16];
     int rc = 0;
 
     if (scripted && strcmp(request, "block-attach") != 0)
@@ -55,8 +93,8 @@ static int request_disk(const struct amend_target *t, const char *request, const
         json_decref(disk);
         return verb_error(&err);
     }
-    snprintf(number, sizeof(number), "%u", domid);
-    rc = devices_request(number, json_pack("{s:s, s:o}", "verb", request, "disk", disk));
+    rc = send_disk(domid, request, disk);
+    json_decref(disk);
     if (rc == XM_OK)
         amend_after(t, amend_device, &amendment);
     else if (scripted && hotplug_detach(domid, "vbd", amendment.devid, &err) < 0)

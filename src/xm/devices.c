@@ -180,15 +180,22 @@ int devices_run_list(const struct verb *self, int argc, char **argv, const char 
 
 int devices_request(const char *domain, json_t *request)
 {
+    return devices_request_with_fd(domain, request, -1);
+}
+
+int devices_request_with_fd(const char *domain, json_t *request, int fd)
+{
     struct registry_entry entry;
     struct err err = {0};
     json_t *answer = NULL;
     int rc = domains_find(domain, &entry, &err);
 
-    if (rc == 0)
-        rc = client_call(entry.domid, request, TIMEOUT_MS, &answer, &err);
-    else
+    if (rc < 0)
         json_decref(request);
+    else if (fd >= 0)
+        rc = client_call_with_fd(entry.domid, request, fd, TIMEOUT_MS, &answer, &err);
+    else
+        rc = client_call(entry.domid, request, TIMEOUT_MS, &answer, &err);
     json_decref(answer);
     return rc < 0 ? verb_error(&err) : XM_OK;
 }

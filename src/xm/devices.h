@@ -26,6 +26,8 @@ int devices_run_list(const struct verb *self, int argc, char **argv, const char 
 /* Send a request to a domain's process and wait for its answer. `request` is taken. The verb's
  * exit status. */
 int devices_request(const char *domain, json_t *request);
+/* The same with a descriptor (borrowed) that goes with it; -1 = none. */
+int devices_request_with_fd(const char *domain, json_t *request, int fd);
 
 /* A device that a domain's process has, by number, name or MAC address: a new object; NULL if
  * there is none. `class`: "vif", "vbd". */

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/block/direct.h"
 #include "backend/block/io.h"
 #include "backend/block/qemu.h"
 #include "base/cleanup.h"
@@ -32,28 +33,6 @@
 #define LOCK_TRIES 20    /* for an image that is in use ... */
 #define LOCK_PAUSE_MS 50 /* ... and the time between two */
 #define FILE_DISCARD_GRANULARITY 4096
-
-const char *disk_mode_text(enum disk_mode mode)
-{
-    static const char *const texts[] = {"r", "w", "w!"};
-
-    return texts[mode];
-}
-
-static int take_mode(struct disk_config *c, const json_t *object, struct err *err)
-{
-    const char *text = json_get_string(object, "mode", "");
-
-    for (c->mode = DISK_READ; c->mode <= DISK_WRITE_SHARED; c->mode++)
-        if (strcmp(text, disk_mode_text(c->mode)) == 0)
-            return 0;
-    return err_set(err, EINVAL, "disk: mode '%s' is none of r, w, w!", text);
-}
-
-static bool is_raw(const struct disk_config *c)
-{
-    return !c->format || !c->format[0] || strcmp(c->format, "raw") == 0;
-}
 
 int disk_config_parse(struct disk_config *c, const json_t *object, struct err *err)
 {
@@ -75,8 +54,8 @@ int disk_config_parse(struct disk_config *c, const json_t *object, struct err *e
             rc = err_set(err, ENOMEM, "out of memory");
     }
     if (rc == 0)
-        rc = take_mode(c, object, err);
-    if (rc == 0 && !is_raw(c) && !qemu_image_knows(c->format))
+        rc = disk_mode_parse(json_get_string(object, "mode", ""), &c->mode, err);
+    if (rc == 0 && !disk_image_is_raw(c->format) && !qemu_image_knows(c->format))
         rc = err_set(err, EINVAL, "disk: images of format '%s' are unknown", c->format);
     c->discard = json_get_bool(object, "discard", true);
     if (rc < 0)
@@ -195,11 +174,9 @@ static int describe(struct disk *disk, const struct disk_config *c, struct err *
 }
 
 /* Have another format's image served; its size is that of its content. */
-static int open_format(struct disk *disk, const struct disk_config *c, const char *run_dir,
-                       struct err *err)
+static int open_format(struct disk *disk, const struct disk_config *c, struct err *err)
 {
-    int rc = qemu_image_open(&disk->server, c->path, c->format, c->mode != DISK_READ, c->discard,
-                             run_dir, err);
+    int rc = qemu_image_open(&disk->server, disk->fd, c->path, c->format, c->discard, err);
     int64_t size;
 
     if (rc < 0)
@@ -228,30 +205,6 @@ static void set_rights(struct disk *disk, const struct disk_config *c)
         disk->discard_granularity = 0;
 }
 
-/* The host's own users of a block device (mounts, volume groups) know nothing of our locks, but
- * the kernel knows them: an exclusive open goes with none. */
-static int open_flags(const struct disk_config *c)
-{
-    /* A pipe or terminal by that name must not hold us up. */
-    int flags = (c->mode == DISK_READ ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
-    struct stat st;
-
-    if (c->mode == DISK_WRITE && stat(c->path, &st) == 0 && S_ISBLK(st.st_mode))
-        flags |= O_EXCL;
-    return flags;
-}
-
-static int open_failed(const struct disk_config *c, int code, struct err *err)
-{
-    if (code == EBUSY)
-        return err_set(err, EBUSY,
-                       "disk %s: %s is in use: mounted on this host, part of another device, or "
-                       "another domain's",
-                       c->name, c->path);
-    return err_set(err, code, "disk %s: cannot open %s for %s: %s", c->name, c->path,
-                   c->mode == DISK_READ ? "reading" : "writing", strerror(code));
-}
-
 /* A drive without a medium: no sector, so no request gets as far as the image. */
 static void open_nothing(struct disk *disk)
 {
@@ -276,25 +229,46 @@ int disk_measure(struct disk *disk, const struct disk_config *c, struct err *err
 /* Have the image open a second time, past the page cache, where its file system says that this
  * can be (from Linux 6.1 on). A guest reads ahead by itself: what it asks for of the cache is all
  * that it wants. */
-static void open_direct(struct disk *disk, const struct disk_config *c)
+static void open_direct(struct disk *disk)
 {
-    const int mode = c->mode == DISK_READ ? O_RDONLY : O_RDWR;
     struct statx st;
-    char path[32];
 
     (void)posix_fadvise(disk->fd, 0, 0, POSIX_FADV_RANDOM);
     if (statx(disk->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) < 0 ||
         !(st.stx_mask & STATX_DIOALIGN) || !st.stx_dio_mem_align || !st.stx_dio_offset_align)
         return;
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", disk->fd);
     disk->direct_align = st.stx_dio_mem_align > st.stx_dio_offset_align ? st.stx_dio_mem_align
                                                                         : st.stx_dio_offset_align;
-    disk->direct_fd = open(path, mode | O_DIRECT | O_CLOEXEC);
+    disk->direct_fd = direct_open(disk->fd);
+    if (disk->direct_fd < 0)
+        disk->direct_fd = -1; /* then all goes through the cache */
 }
 
-int disk_open(struct disk *disk, const struct disk_config *c, const char *run_dir, struct err *err)
+int disk_open_image(const struct disk_config *c, int *ret_fd, struct err *err)
 {
-    CLEANUP_CLOSE int fd = c->path[0] ? open(c->path, open_flags(c)) : -1;
+    const struct disk_image image = {c->name, c->path, c->format, c->mode};
+
+    *ret_fd = c->path[0] ? disk_image_open(&image, err) : -1;
+    return c->path[0] && *ret_fd < 0 ? *ret_fd : 0;
+}
+
+int disk_check_image(const struct disk_config *c, int image, struct err *err)
+{
+    if (image < 0)
+        return err_set(err, EINVAL,
+                       "disk %s: %s is opened by who asks for it: its descriptor has to come with "
+                       "the request",
+                       c->name, c->path);
+    if (!disk_image_fits(image, c->format, c->mode))
+        return err_set(err, EINVAL, "disk %s: %s is not opened as mode %s and format %s need it",
+                       c->name, c->path, disk_mode_text(c->mode),
+                       disk_image_is_raw(c->format) ? "raw" : c->format);
+    return 0;
+}
+
+int disk_open(struct disk *disk, const struct disk_config *c, int image, struct err *err)
+{
+    CLEANUP_CLOSE int fd = image;
     int rc;
 
     if (!c->path[0]) {
@@ -302,9 +276,9 @@ int disk_open(struct disk *disk, const struct disk_config *c, const char *run_di
         return 0;
     }
     *disk = (struct disk){.fd = fd, .direct_fd = -1, .lock_fd = fd};
-    if (fd < 0)
-        return open_failed(c, errno, err);
-    rc = io_set_nonblock(fd, false);
+    rc = disk_check_image(c, fd, err);
+    if (rc == 0)
+        rc = io_set_nonblock(fd, false);
     if (rc == 0)
         rc = describe(disk, c, err);
     if (rc < 0)
@@ -317,8 +291,8 @@ int disk_open(struct disk *disk, const struct disk_config *c, const char *run_di
                        c->name, c->path);
     if (rc < 0)
         return err_set(err, -rc, "disk %s: cannot lock %s: %s", c->name, c->path, strerror(-rc));
-    if (!is_raw(c))
-        rc = open_format(disk, c, run_dir, err);
+    if (!disk_image_is_raw(c->format))
+        rc = open_format(disk, c, err);
     if (rc < 0)
         return rc;
     if (!disk->limits.sectors) {
@@ -327,7 +301,7 @@ int disk_open(struct disk *disk, const struct disk_config *c, const char *run_di
     }
     set_rights(disk, c);
     if (!disk->server)
-        open_direct(disk, c);
+        open_direct(disk);
     (void)STEAL_FD(fd);
     return 0;
 }

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * disk.h - the image behind a virtual disk: a file or block device on the host, opened, its
- * size known, and locked against other domains by Xen's rules.
+ * size known, and locked against other domains by Xen's rules. How images are opened: see
+ * base/disk_image.h.
  */
 #pragma once
 
 #include "backend/block/blkif.h"
+#include "base/disk_image.h"
 #include "base/err.h"
 #include "base/json.h"
 
 struct qemu_image; /* backend/block/qemu.h */
-
-enum disk_mode {
-    DISK_READ,        /* r: others may read, too */
-    DISK_WRITE,       /* w: nobody else may use it */
-    DISK_WRITE_SHARED /* w!: not checked */
-};
 
 /* A disk as the config has it; see docs/internals/domain-config.md, "disks". Strings belong to
  * the structure. */
@@ -34,8 +30,6 @@ struct disk_config {
 /* Read and check an object. 0, or -EINVAL; then *c needs no disk_config_done(). */
 int disk_config_parse(struct disk_config *c, const json_t *object, struct err *err) MUST_CHECK;
 void disk_config_done(struct disk_config *c);
-/* "r", "w" or "w!". */
-const char *disk_mode_text(enum disk_mode mode);
 
 struct disk {
     int fd;                    /* a raw image's content; -1 for other formats */
@@ -48,9 +42,16 @@ struct disk {
     unsigned int discard_granularity; /* bytes; 0 = no discard */
 };
 
-/* Open and lock. `run_dir`: for the socket of another format's server. -EBUSY: another domain uses
- * it in a way that does not go together. */
-int disk_open(struct disk *disk, const struct disk_config *c, const char *run_dir,
+/* Open the image by its path, for disk_open(): before the process is in its jail. *ret_fd: the
+ * caller's; -1 for a drive without a medium. 0 or -errno. */
+int disk_open_image(const struct disk_config *c, int *ret_fd, struct err *err) MUST_CHECK;
+/* Is that (borrowed) a descriptor of an image, and does it allow what the config says? 0, or
+ * -EINVAL with a sentence. */
+int disk_check_image(const struct disk_config *c, int image, struct err *err) MUST_CHECK;
+/* Take an image into use: look what it is, and lock it. `image`: its descriptor, taken in any case;
+ * -1 for a drive without a medium. Opens no path. -EINVAL: it does not fit what the config says.
+ * -EBUSY: another domain uses it in a way that does not go together. Main thread. */
+int disk_open(struct disk *disk, const struct disk_config *c, int image,
               struct err *err) MUST_CHECK;
 void disk_close(struct disk *disk);
 /* Read the size of an open raw image again. 0 or -errno. */

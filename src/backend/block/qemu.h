@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * qemu.h - image formats other than raw: qemu-storage-daemon opens the image and serves its
- * content by NBD on a socket that has no name any more when the guest starts.
+ * content by NBD on a socket that has no name any more when the guest starts. The daemon runs with
+ * the launcher's rights: for which image, and whether it may write it, is told by the image's
+ * descriptor (base/disk_image.h), never by a request.
  */
 #pragma once
 
@@ -13,13 +15,18 @@ struct qemu_image;
 
 /* One of the launcher's programs: becomes the daemon. */
 launcher_fn qemu_exec;
+/* One of its services: with the descriptor of a daemon's socket (O_PATH) comes a new connection. */
+launcher_service qemu_connect_service;
 
-/* Start a daemon for the image at `path`; `format` is xl's word for what it is, `run_dir` a
- * directory that nobody else may write. It ends when
- * this process does, having written what it holds. -ENOENT when there is no such program, -EIO
- * with its words when it refuses the image. Main thread. */
-int qemu_image_open(struct qemu_image **ret, const char *path, const char *format, bool writable,
-                    bool discard, const char *run_dir, struct err *err) MUST_CHECK;
+/* Where sockets are made: a directory that nobody else may write. Before launcher_start(). */
+void qemu_prepare(const char *run_dir);
+
+/* Start a daemon for the image that is open for it as `image` (borrowed); `path` is for sentences,
+ * `format` xl's word for what it is. It ends when this process does, having written what it holds.
+ * -ENOENT when there is no such program, -EIO with its words when it refuses the image. Main
+ * thread. */
+int qemu_image_open(struct qemu_image **ret, int image, const char *path, const char *format,
+                    bool discard, struct err *err) MUST_CHECK;
 /* End it, and wait until it has written everything. NULL is fine. */
 void qemu_image_close(struct qemu_image *image);
 /* A new connection to it. The descriptor or -errno. */

@@ -315,14 +315,15 @@ static const struct xenbus_ops vbd_ops = {
 
 /* --- life ------------------------------------------------------------------------------- */
 
-int vbd_create(struct vbd **ret, struct disk_config *config, const char *run_dir, struct err *err)
+int vbd_create(struct vbd **ret, struct disk_config *config, int image, struct err *err)
 {
+    CLEANUP_CLOSE int fd = image;
     struct vbd *v = calloc(1, sizeof(*v));
     int rc;
 
     if (!v)
         return err_set(err, ENOMEM, "out of memory");
-    rc = disk_open(&v->disk, config, run_dir, err);
+    rc = disk_open(&v->disk, config, STEAL_FD(fd), err);
     if (rc < 0) {
         free(v);
         return rc;

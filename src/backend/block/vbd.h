@@ -12,10 +12,9 @@
 
 struct vbd;
 
-/* Opens the image (run_dir: see disk_open()). Takes the content of *config on success. 0 or
- * -errno. */
-int vbd_create(struct vbd **ret, struct disk_config *config, const char *run_dir,
-               struct err *err) MUST_CHECK;
+/* `image`: the descriptor of the image, see disk_open(); taken in any case. Takes the content of
+ * *config on success. 0 or -errno. */
+int vbd_create(struct vbd **ret, struct disk_config *config, int image, struct err *err) MUST_CHECK;
 /* Not while attached. NULL is fine. */
 void vbd_destroy(struct vbd *v);
 const struct disk_config *vbd_config(const struct vbd *v);
@@ -28,11 +27,11 @@ struct vbd_counts {
 };
 struct vbd_counts vbd_counts(const struct vbd *v);
 
-/* Another medium for a drive: the image that *config names, or none if its path is empty; takes
- * the content of *config (what is there afterwards is to be released). For other disks *config
- * must name the image that they have, whose size is read again. The guest is told. 0 or -errno. */
-int vbd_change(struct vbd *v, struct disk_config *config, const char *run_dir,
-               struct err *err) MUST_CHECK;
+/* Another medium for a drive: the image that *config names and `image` is a descriptor of, or none
+ * if its path is empty; takes the content of *config (what is there afterwards is to be released).
+ * For other disks *config must name the image that they have, whose size is read again, and `image`
+ * is not looked at. It is taken in any case. The guest is told. 0 or -errno. */
+int vbd_change(struct vbd *v, struct disk_config *config, int image, struct err *err) MUST_CHECK;
 
 /* Called when an unplugged disk has left the guest. */
 typedef void vbd_removed_fn(void *arg, struct vbd *v);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backend/block/vbd_priv.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "domain/evtchn.h"
 
@@ -57,8 +58,7 @@ static void tell_guest(struct vbd *v)
         xenbus_announce(v->dev);
 }
 
-static int change_medium(struct vbd *v, struct disk_config *config, const char *run_dir,
-                         struct err *err)
+static int change_medium(struct vbd *v, struct disk_config *config, int image, struct err *err)
 {
     struct disk_config old_config = v->config;
     struct disk disk, old = v->disk;
@@ -66,7 +66,7 @@ static int change_medium(struct vbd *v, struct disk_config *config, const char *
 
     config->cdrom = true;
     config->mode = DISK_READ;
-    rc = disk_open(&disk, config, run_dir, err);
+    rc = disk_open(&disk, config, image, err);
     if (rc < 0)
         return rc;
     if (v->connected)
@@ -103,9 +103,10 @@ static int resize(struct vbd *v, const struct disk_config *config, struct err *e
     return 0;
 }
 
-int vbd_change(struct vbd *v, struct disk_config *config, const char *run_dir, struct err *err)
+int vbd_change(struct vbd *v, struct disk_config *config, int image, struct err *err)
 {
-    int rc = v->config.cdrom ? change_medium(v, config, run_dir, err) : resize(v, config, err);
+    CLEANUP_CLOSE int fd = image;
+    int rc = v->config.cdrom ? change_medium(v, config, STEAL_FD(fd), err) : resize(v, config, err);
 
     if (rc < 0)
         return rc;

@@ -258,9 +258,11 @@ static void test_open(void **state)
     struct err err = {0};
     struct disk disk;
     struct statx st;
+    int image;
     bool can;
 
-    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), 0);
+    assert_int_equal(disk_open_image(&c, &image, &err), 0);
+    assert_int_equal(disk_open(&disk, &c, image, &err), 0);
     assert_int_equal(statx(disk.fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st), 0);
     can = (st.stx_mask & STATX_DIOALIGN) && st.stx_dio_offset_align;
     assert_int_equal(disk.direct_fd >= 0, can);

@@ -110,9 +110,11 @@ static void attach_device(const char *path, const char *mode, bool cdrom)
 {
     struct disk_config config;
     struct err err = {0};
+    int image = -1;
 
     describe_disk(&config, path, mode, cdrom);
-    if (vbd_create(&t.vbd, &config, "/tmp", &err) < 0)
+    assert_int_equal(disk_open_image(&config, &image, &err), 0);
+    if (vbd_create(&t.vbd, &config, image, &err) < 0)
         fail_msg("%s", err.msg);
     assert_int_equal(vbd_attach(t.vbd, t.bus, on_removed, NULL, &err), 0);
     store_settle();
@@ -128,10 +130,12 @@ static int change_disk(const char *path)
 {
     struct disk_config config;
     struct err err = {0};
-    int rc;
+    int image = -1, rc;
 
     describe_disk(&config, path, "r", path[0] == '\0');
-    rc = vbd_change(t.vbd, &config, "/tmp", &err);
+    rc = disk_open_image(&config, &image, &err);
+    if (rc == 0)
+        rc = vbd_change(t.vbd, &config, image, &err);
     disk_config_done(&config);
     store_settle();
     return rc;
@@ -685,6 +689,49 @@ static void test_unplug(void **state)
     assert_int_equal(store_count("/local/domain/7/device/vbd/51712"), 0);
 }
 
+static int open_by_path(struct disk *disk, const struct disk_config *c, struct err *err)
+{
+    int image, rc = disk_open_image(c, &image, err);
+
+    return rc < 0 ? rc : disk_open(disk, c, image, err);
+}
+
+/* Nothing is opened here, and what comes allows what the config says: no less, no more. */
+static void test_passed_images(void **state)
+{
+    static const struct {
+        const char *format;
+        enum disk_mode mode;
+        int flags;
+    } cases[] = {
+        {"raw", DISK_WRITE, O_RDONLY},
+        {"raw", DISK_READ, O_RDWR},
+        {"raw", DISK_READ, O_PATH},
+        {"qcow2", DISK_READ, O_RDONLY},
+        {"qcow2", DISK_WRITE, O_RDWR},
+        {"qcow2", DISK_WRITE, O_RDONLY | O_DSYNC},
+        {"qcow2", DISK_READ, O_RDONLY | O_SYNC},
+    };
+    struct disk_config c = {.name = (char[]){"xvda"}, .path = t.path};
+    struct err err = {0};
+    struct disk disk;
+
+    assert_int_equal(disk_open(&disk, &c, -1, &err), -EINVAL);
+    assert_non_null(strstr(err.msg, "has to come with the request"));
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char format[8];
+        int fd = open(t.path, cases[i].flags | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        snprintf(format, sizeof(format), "%s", cases[i].format);
+        c.format = format;
+        c.mode = cases[i].mode;
+        if (disk_open(&disk, &c, fd, &err) != -EINVAL || !strstr(err.msg, "is not opened as"))
+            fail_msg("case %zu: %s", i, err.msg);
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
+    }
+}
+
 /* Xen's sharing rules. */
 static void test_sharing(void **state)
 {
@@ -705,16 +752,16 @@ static void test_sharing(void **state)
 
         for (c.mode = DISK_READ; strcmp(disk_mode_text(c.mode), cases[i].first) != 0;)
             c.mode++;
-        assert_int_equal(disk_open(&first, &c, "/tmp", &err), 0);
+        assert_int_equal(open_by_path(&first, &c, &err), 0);
         for (c.mode = DISK_READ; strcmp(disk_mode_text(c.mode), cases[i].second) != 0;)
             c.mode++;
-        rc = disk_open(&second, &c, "/tmp", &err);
+        rc = open_by_path(&second, &c, &err);
         if (rc != cases[i].rc)
             fail_msg("%s then %s: %d", cases[i].first, cases[i].second, rc);
         if (rc == 0)
             disk_close(&second);
         disk_close(&first);
-        assert_int_equal(disk_open(&second, &c, "/tmp", &err), 0);
+        assert_int_equal(open_by_path(&second, &c, &err), 0);
         disk_close(&second);
     }
 }
@@ -726,15 +773,15 @@ static void test_bad_images(void **state)
     struct err err = {0};
     struct disk disk;
 
-    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), -ENOENT);
+    assert_int_equal(open_by_path(&disk, &c, &err), -ENOENT);
     assert_non_null(strstr(err.msg, "/nowhere"));
     c.path = null;
-    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), -EINVAL);
+    assert_int_equal(open_by_path(&disk, &c, &err), -EINVAL);
     c.path = tmp;
-    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), -EINVAL);
+    assert_int_equal(open_by_path(&disk, &c, &err), -EINVAL);
     c.path = t.path;
     assert_int_equal(ftruncate(t.fd, 511), 0);
-    assert_int_equal(disk_open(&disk, &c, "/tmp", &err), -EINVAL);
+    assert_int_equal(open_by_path(&disk, &c, &err), -EINVAL);
     assert_non_null(strstr(err.msg, "shorter than a sector"));
 }
 
@@ -830,6 +877,7 @@ int main(void)
         TEST(test_queues),
         TEST(test_unplug),
         TEST(test_sharing),
+        TEST(test_passed_images),
         TEST(test_bad_images),
         TEST(test_resize),
         TEST(test_medium),
