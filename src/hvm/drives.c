@@ -125,10 +125,11 @@ void hvm_drives_close(struct hvm *h)
     h->nr_drives = 0;
 }
 
-/* A descriptor of the medium for the device model, new; and what it is. */
+/* A descriptor of the medium for the device model, new, or -errno; and what it is. */
 static int medium_fd(const struct hvm_drive *d, enum hvm_source *source)
 {
     struct stat st;
+    int fd;
 
     if (d->disk.server) {
         *source = HVM_SOURCE_NBD;
@@ -136,7 +137,8 @@ static int medium_fd(const struct hvm_drive *d, enum hvm_source *source)
     }
     *source =
         fstat(d->disk.fd, &st) == 0 && S_ISBLK(st.st_mode) ? HVM_SOURCE_DEVICE : HVM_SOURCE_FILE;
-    return fcntl(d->disk.fd, F_DUPFD_CLOEXEC, 3);
+    fd = fcntl(d->disk.fd, F_DUPFD_CLOEXEC, 3);
+    return fd < 0 ? -errno : fd;
 }
 
 static struct hvm_drive_args drive_args(const struct hvm_drive *d)
@@ -167,7 +169,7 @@ int hvm_drives_describe(struct hvm *h, struct hvm_machine *m, struct hvm_fds *fd
         fd = medium_fd(&h->drives[i], &a->source);
         if (fd < 0)
             return err_set(err, EIO, "disk %s cannot be passed to the device model: %s", a->name,
-                           strerror(errno));
+                           strerror(-fd));
         a->fd = hvm_fds_add(fds, fd);
     }
     m->nr_drives = h->nr_drives;
@@ -240,7 +242,7 @@ static int add_node(struct hvm *h, struct hvm_drive *d, struct err *err)
     int fd = medium_fd(d, &a.source), rc;
 
     if (fd < 0)
-        return err_set(err, EIO, "%s: %s", d->config.path, strerror(errno));
+        return err_set(err, EIO, "%s: %s", d->config.path, strerror(-fd));
     if (a.source == HVM_SOURCE_NBD) {
         snprintf(file, sizeof(file), "medium-%d", h->next_set++);
         rc = qmp_execute(h->qmp, "getfd", json_pack("{s:s}", "fdname", file), fd, QMP_PATIENCE_MS,

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The domain process D is in its jail while a guest runs, and can do in there what it must."""
 
+import array
 import glob
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -65,6 +69,55 @@ def test_log_names_who_ended_it(xm, domain):
         text = stream.read()
     assert f"SIGTERM from process {os.getpid()} of user {os.getuid()}" in text
     assert "jail refused" not in text
+
+
+def control_socket(pid):
+    """Of the domain whose process that is: beside the lock that it holds."""
+    lock, = {os.readlink(fd) for fd in glob.glob(f"/proc/{pid}/fd/*")
+             if re.search(r"/[0-9]+[.]lock$", os.readlink(fd))}
+    return lock.removesuffix("lock") + "sock"
+
+
+def request(pid, descriptor=None, **members):
+    """Ask the domain process, perhaps with a descriptor: its answer."""
+    line = json.dumps(members).encode() + b"\n"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(60)
+        sock.connect(control_socket(pid))
+        if descriptor is None:
+            sock.sendall(line)
+        else:
+            sock.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                   array.array("i", [descriptor]))])
+        return json.loads(sock.makefile().readline())
+
+
+def test_images_come_with_the_request(domain, tmp_path):
+    """It opens none itself, and takes none that allows less or more than the config says."""
+    _, pid, log = domain
+    image = tmp_path / "image"
+    image.write_bytes(bytes(1 << 20))
+
+    def attach(name, descriptor=None, mode="w", path=image):
+        disk = {"name": name, "devid": 51712 + 16 * (ord(name[-1]) - ord("a")), "path": str(path),
+                "mode": mode, "cdrom": path == ""}
+        return request(pid, descriptor, verb="block-attach", disk=disk)
+    answer = attach("xvdb")
+    assert not answer["ok"] and answer["error"] == (
+        f"disk xvdb: {image} is opened by who asks for it: its descriptor has to come with the request")
+    with open(image, "rb") as readable, open(image, "r+b") as writable:
+        for stream, mode in ((readable, "w"), (writable, "r")):
+            answer = attach("xvdb", stream.fileno(), mode)
+            assert not answer["ok"] and "is not opened as mode" in answer["error"]
+        assert attach("xvdb", writable.fileno()) == {"ok": True}
+        answer = attach("xvdb", writable.fileno())
+        assert answer["error"] == "Device 51728 (vbd) is already connected."
+    assert attach("xvdc", path="") == {"ok": True}
+    medium = {"name": "xvdc", "devid": 51744, "path": str(image), "mode": "r", "cdrom": True}
+    answer = request(pid, verb="block-configure", disk=medium)
+    assert not answer["ok"] and "has to come with the request" in answer["error"]
+    with open(log, encoding="utf-8") as stream:
+        assert "jail refused" not in stream.read()
 
 
 def test_devices_come_and_go_in_it(xm, domain, tmp_path):
