@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RIGHTS (O_ACCMODE | O_SYNC) /* what fcntl() tells and cannot change */
+#include "base/cleanup.h"
+
+#define RIGHTS (O_ACCMODE | O_SYNC | O_NOFOLLOW) /* what fcntl() tells and cannot change */
 
 const char *disk_mode_text(enum disk_mode mode)
 {
@@ -38,7 +40,8 @@ static int rights(const char *format, enum disk_mode mode)
 {
     if (disk_image_is_raw(format))
         return mode == DISK_READ ? O_RDONLY : O_RDWR;
-    return O_RDONLY | (mode == DISK_READ ? O_DSYNC : O_SYNC);
+    return O_RDONLY | (mode == DISK_READ ? O_DSYNC : O_SYNC) |
+           (strcmp(format, "vhd") == 0 ? O_NOFOLLOW : 0);
 }
 
 /* The host's own users of a block device (mounts, volume groups) know nothing of our locks, but
@@ -68,16 +71,19 @@ static int open_failed(const struct disk_image *image, int code, struct err *err
 int disk_image_open(const struct disk_image *image, struct err *err)
 {
     const int flags = open_flags(image), wanted = rights(image->format, image->mode);
+    CLEANUP_FREE char *path = realpath(image->path, NULL); /* for O_NOFOLLOW */
     int fd;
 
+    if (!path)
+        return open_failed(image, errno, err);
     /* What the server is to write, we have to be able to. */
     if (image->mode != DISK_READ && (wanted & O_ACCMODE) == O_RDONLY) {
-        fd = open(image->path, O_RDWR | flags);
+        fd = open(path, O_RDWR | flags);
         if (fd < 0)
             return open_failed(image, errno, err);
         close(fd); /* an exclusive one goes with no second */
     }
-    fd = open(image->path, wanted | flags);
+    fd = open(path, wanted | flags);
     return fd < 0 ? open_failed(image, errno, err) : fd;
 }
 
@@ -89,10 +95,8 @@ bool disk_image_fits(int fd, const char *format, enum disk_mode mode)
     return flags >= 0 && !(flags & O_PATH) && (flags & mask) == rights(format, mode);
 }
 
-bool disk_image_is_served(int fd, bool *writable)
+bool disk_image_is_served(int fd, const char *format, bool *writable)
 {
-    int flags = fcntl(fd, F_GETFL);
-
-    *writable = (flags & O_SYNC) == O_SYNC;
-    return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) == O_RDONLY && (flags & O_DSYNC);
+    *writable = !disk_image_is_raw(format) && disk_image_fits(fd, format, DISK_WRITE);
+    return *writable || (!disk_image_is_raw(format) && disk_image_fits(fd, format, DISK_READ));
 }

@@ -7,8 +7,9 @@
  * What may be done with an image is what its descriptor allows, whoever has it. A raw one is read
  * and written by it. Of other formats nothing but the server (backend/block/qemu.h) reads the
  * content: their descriptor is only read, so that nobody who was given one can write what the
- * server believes. It carries a mark that cannot be added to an open file: O_DSYNC, it is meant
- * for the server; O_SYNC, the server may also write it.
+ * server believes. It carries marks, which fcntl() tells and cannot set: O_DSYNC, it is meant for
+ * the server; O_SYNC, the server may also write it; O_NOFOLLOW, it is a vhd. That format is known
+ * by its end and all others by their beginning, and either may be data of a guest in the other.
  */
 #pragma once
 
@@ -41,5 +42,5 @@ bool disk_image_is_raw(const char *format);
 int disk_image_open(const struct disk_image *image, struct err *err) MUST_CHECK;
 /* Does this descriptor allow what is needed of it, and no more? */
 bool disk_image_fits(int fd, const char *format, enum disk_mode mode);
-/* Is it meant for a server of another format? *writable: may that write the image? */
-bool disk_image_is_served(int fd, bool *writable);
+/* Is it meant for a server of that format? *writable: may that write the image? */
+bool disk_image_is_served(int fd, const char *format, bool *writable);

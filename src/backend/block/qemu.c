@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,10 +36,7 @@ struct qemu_image {
     int inode_fd; /* O_PATH: of the socket that it listens at */
 };
 
-/* xl's words and QEMU's. */
-static const struct {
-    const char *format, *driver;
-} formats[] = {
+static const struct qemu_format formats[] = {
     {"qcow2", "qcow2"}, {"qcow", "qcow"}, {"vhd", "vpc"}, {"vmdk", "vmdk"}, {"qed", "qed"},
 };
 
@@ -47,14 +45,14 @@ static uint32_t find_format(const char *format)
 {
     uint32_t i = 0;
 
-    while (i < ARRAY_SIZE(formats) && strcmp(format, formats[i].format) != 0)
+    while (i < ARRAY_SIZE(formats) && strcmp(format, formats[i].name) != 0)
         i++;
     return i;
 }
 
-const char *qemu_driver(uint32_t format)
+const struct qemu_format *qemu_format(uint32_t number)
 {
-    return format < ARRAY_SIZE(formats) ? formats[format].driver : NULL;
+    return number < ARRAY_SIZE(formats) ? &formats[number] : NULL;
 }
 
 bool qemu_image_knows(const char *format)

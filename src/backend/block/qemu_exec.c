@@ -84,20 +84,17 @@ static void escape(char *to, const char *from)
 }
 
 /* What --blockdev takes; JSON, so that no character of a path has a meaning. */
-static bool describe(char to[static BLOCKDEV_MAX], const struct qemu_order *order, bool writable,
-                     bool is_device, const char *path)
+static void describe(char to[static BLOCKDEV_MAX], const char *driver, const char *discard,
+                     bool writable, bool is_device, const char *path)
 {
     static char name[6 * PATH_MAX];
-    const char *driver = qemu_driver(order->format), *discard = order->discard ? "unmap" : "ignore";
 
-    if (!driver)
-        return false;
     escape(name, path);
-    return snprintf(to, BLOCKDEV_MAX,
-                    "{\"driver\":\"%s\",\"node-name\":\"disk\",\"read-only\":%s,\"discard\":\"%s\","
-                    "\"file\":{\"driver\":\"%s\",\"filename\":\"%s\",\"discard\":\"%s\"}}",
-                    driver, writable ? "false" : "true", discard,
-                    is_device ? "host_device" : "file", name, discard) < BLOCKDEV_MAX;
+    snprintf(to, BLOCKDEV_MAX,
+             "{\"driver\":\"%s\",\"node-name\":\"disk\",\"read-only\":%s,\"discard\":\"%s\","
+             "\"file\":{\"driver\":\"%s\",\"filename\":\"%s\",\"discard\":\"%s\"}}",
+             driver, writable ? "false" : "true", discard, is_device ? "host_device" : "file", name,
+             discard);
 }
 
 /* A socket at that path, to be removed, that listens; a descriptor of its inode. */
@@ -129,35 +126,38 @@ static int make_socket(int line)
     return fd >= 0 && fdpass_send(line, "", 1, inode, 0) ? fd : -1;
 }
 
+/* The request, checked, as an argument for the daemon. Does not return from one that is to be
+ * refused. */
+static void take_order(const int *fds, char blockdev[static BLOCKDEV_MAX], bool *writable)
+{
+    static char path[PATH_MAX];
+    const struct qemu_format *format;
+    struct qemu_order order;
+    bool is_device;
+
+    if (recv(fds[QEMU_LINE], &order, sizeof(order), MSG_DONTWAIT) != (ssize_t)sizeof(order))
+        refuse(fds[QEMU_WORDS], "the request is none\n");
+    format = qemu_format(order.format);
+    if (!format || !disk_image_is_served(fds[QEMU_IMAGE], format->name, writable))
+        refuse(fds[QEMU_WORDS], "the image is not open for this format's server\n");
+    if (!find_image(fds[QEMU_IMAGE], path, &is_device))
+        refuse(fds[QEMU_WORDS], "its name is another file's, or nobody's, by now\n");
+    describe(blockdev, format->driver, order.discard ? "unmap" : "ignore", *writable, is_device,
+             path);
+}
+
 void qemu_exec(const int *fds, unsigned int nr_fds)
 {
     static const char missing[] = QEMU_NOT_INSTALLED "\n";
-    static char path[PATH_MAX], blockdev[BLOCKDEV_MAX];
-    struct qemu_order order = {0};
-    bool is_device, writable;
-    char *argv[] = {(char[]){QEMU_PROGRAM},
-                    (char[]){"--blockdev"},
-                    blockdev,
-                    (char[]){"--nbd-server"},
-                    (char[]){"addr.type=fd,addr.str=3"}, /* FD_LISTEN */
-                    (char[]){"--export"},
-                    NULL,
-                    NULL};
+    static char blockdev[BLOCKDEV_MAX];
     int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
+    bool writable;
 
     signals_reset();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (nr_fds != NR_QEMU_FDS || null < 0)
         _exit(126);
-    if (recv(fds[QEMU_LINE], &order, sizeof(order), MSG_DONTWAIT) != (ssize_t)sizeof(order))
-        refuse(fds[QEMU_WORDS], "the request is none\n");
-    if (!disk_image_is_served(fds[QEMU_IMAGE], &writable))
-        refuse(fds[QEMU_WORDS], "the image is not open for " QEMU_PROGRAM "\n");
-    if (!find_image(fds[QEMU_IMAGE], path, &is_device) ||
-        !describe(blockdev, &order, writable, is_device, path))
-        refuse(fds[QEMU_WORDS], "its name is another file's, or nobody's, by now\n");
-    argv[6] = writable ? (char[]){"type=nbd,id=disk,node-name=disk,name=disk,writable=on"}
-                       : (char[]){"type=nbd,id=disk,node-name=disk,name=disk,writable=off"};
+    take_order(fds, blockdev, &writable);
     fd = make_socket(fds[QEMU_LINE]);
     if (fd < 0)
         refuse(fds[QEMU_WORDS], "no socket can be made in the run directory\n");
@@ -167,7 +167,11 @@ void qemu_exec(const int *fds, unsigned int nr_fds)
         _exit(126);
     if (fd != FD_LISTEN)
         close(fd);
-    execvp(QEMU_PROGRAM, argv);
+    execlp(QEMU_PROGRAM, QEMU_PROGRAM, "--blockdev", blockdev, "--nbd-server",
+           "addr.type=fd,addr.str=3" /* FD_LISTEN */, "--export",
+           writable ? "type=nbd,id=disk,node-name=disk,name=disk,writable=on"
+                    : "type=nbd,id=disk,node-name=disk,name=disk,writable=off",
+           (char *)NULL);
     if (errno == ENOENT && write(1, missing, sizeof(missing) - 1) < 0)
         _exit(126);
     _exit(127);

@@ -16,11 +16,16 @@
 enum { QEMU_WORDS, QEMU_IMAGE, QEMU_LINE, NR_QEMU_FDS };
 
 struct qemu_order {
-    uint32_t format;  /* for qemu_driver() */
+    uint32_t format;  /* for qemu_format() */
     uint32_t discard; /* 0 = space is kept */
 };
 
-/* QEMU's word for a format by its number; NULL: there is none. */
-const char *qemu_driver(uint32_t format);
+/* xl's word for a format, and QEMU's. */
+struct qemu_format {
+    const char *name, *driver;
+};
+
+/* A format by its number; NULL: there is none. */
+const struct qemu_format *qemu_format(uint32_t number);
 /* What qemu_prepare() was told. */
 const char *qemu_run_dir(void);

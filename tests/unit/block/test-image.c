@@ -85,6 +85,7 @@ static void test_rights(void **state)
         {"qcow2", DISK_WRITE, O_RDONLY, true, true},
         {"vhd", DISK_WRITE_SHARED, O_RDONLY, true, true},
     };
+    static const char *const formats[] = {"raw", "qcow2", "vhd"};
     bool writable;
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -93,8 +94,14 @@ static void test_rights(void **state)
         assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, cases[i].access);
         assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
         assert_true(disk_image_fits(fd, cases[i].format, cases[i].mode));
-        assert_int_equal(disk_image_is_served(fd, &writable), cases[i].served);
-        assert_int_equal(writable, cases[i].writable);
+        for (size_t j = 0; j < ARRAY_SIZE(formats); j++) {
+            const bool same = cases[i].format && strcmp(formats[j], cases[i].format) == 0;
+
+            assert_int_equal(disk_image_is_served(fd, formats[j], &writable),
+                             cases[i].served && same);
+            if (same)
+                assert_int_equal(writable, cases[i].writable);
+        }
         close(fd);
     }
 }
@@ -105,13 +112,14 @@ static void test_marks_stay(void **state)
     int fd = open_as("raw", DISK_READ);
     bool writable;
 
-    assert_int_equal(fcntl(fd, F_SETFL, O_SYNC | O_DSYNC | O_RDWR), 0);
-    assert_false(disk_image_is_served(fd, &writable));
+    assert_int_equal(fcntl(fd, F_SETFL, O_SYNC | O_NOFOLLOW | O_RDWR), 0);
+    assert_false(disk_image_is_served(fd, "qcow2", &writable));
     assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
     close(fd);
     fd = open_as("qcow2", DISK_READ);
-    assert_int_equal(fcntl(fd, F_SETFL, O_SYNC), 0);
-    assert_true(disk_image_is_served(fd, &writable));
+    assert_int_equal(fcntl(fd, F_SETFL, O_SYNC | O_NOFOLLOW), 0);
+    assert_false(disk_image_is_served(fd, "vhd", &writable));
+    assert_true(disk_image_is_served(fd, "qcow2", &writable));
     assert_false(writable);
     close(fd);
 }
@@ -215,7 +223,7 @@ static void check_refusal(int image, uint32_t format, const char *words)
 
 static void test_qemu_refuses(void **state)
 {
-    static const char unmarked[] = "not open for", elsewhere[] = "another file's";
+    static const char unmarked[] = "not open for this", elsewhere[] = "another file's";
     char other[80];
     int fd, fds[2];
 
@@ -228,7 +236,9 @@ static void test_qemu_refuses(void **state)
     close(fds[1]);
     check_refusal(fds[0], 0, unmarked);
     check_refusal(open(t.dir, O_RDONLY | O_DSYNC | O_CLOEXEC), 0, elsewhere);
-    check_refusal(open_as("qcow2", DISK_READ), 1000, elsewhere);
+    check_refusal(open_as("qcow2", DISK_READ), 1000, unmarked);
+    check_refusal(open_as("qcow2", DISK_WRITE), 2, unmarked); /* vhd */
+    check_refusal(open_as("vhd", DISK_WRITE), 0, unmarked);
     /* Another file has got the name, and what the kernel makes of it for one that has gone. */
     fd = open_as("qcow2", DISK_WRITE);
     unlink(t.path);
@@ -236,6 +246,19 @@ static void test_qemu_refuses(void **state)
     snprintf(other, sizeof(other), "%s (deleted)", t.path);
     make_file(other);
     check_refusal(fd, 0, elsewhere);
+}
+
+static void test_qemu_missing(void **state)
+{
+    int fd = open_as("qcow2", DISK_READ);
+    struct qemu_image *server = NULL;
+    struct err err = {0};
+
+    setenv("PATH", "/nowhere", 1);
+    assert_int_equal(qemu_image_open(&server, fd, "IMAGE", "qcow2", true, &err), -ENOENT);
+    assert_string_equal(err.msg, "IMAGE cannot be opened: qemu-storage-daemon is not installed "
+                                 "(Debian: qemu-system-common)");
+    close(fd);
 }
 
 /* A socket whose name is gone is reached by its inode, and nothing else is. */
@@ -271,8 +294,9 @@ static void test_connect(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_rights),         TEST(test_marks_stay),   TEST(test_failures), TEST(test_direct),
-        TEST(test_direct_refuses), TEST(test_qemu_refuses), TEST(test_connect),
+        TEST(test_rights),  TEST(test_marks_stay),     TEST(test_failures),
+        TEST(test_direct),  TEST(test_direct_refuses), TEST(test_qemu_refuses),
+        TEST(test_connect), TEST(test_qemu_missing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
