@@ -44,7 +44,10 @@
 #include "domain/jail.h"
 #include "domain/process.h"
 #include "engine/engine.h"
+#include "hvm/files.h"
+#include "hvm/hvm.h"
 #include "hvm/model.h"
+#include "hvm/threads.h"
 #include "xenstore/client.h"
 
 #define CONFIG_MAX (1024 * 1024)
@@ -155,6 +158,8 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
         dump_core_service, cputime_service,       shares_service,
         direct_service,
         qemu_connect_service,
+        hvm_files_service,
+        threads_service,
     };
     struct launcher_table table = {.programs = programs,
                                    .services = services,
@@ -175,6 +180,8 @@ static int start(struct process *p, const struct inherited *in, struct err *err)
         rc = xs_fix_path(p->d.store_socket, err);
     if (rc == 0)
         rc = devices_prepare(&p->options, err);
+    if (rc == 0 && p->options.hvm)
+        rc = hvm_prepare(&p->options, err);
     if (rc == 0)
         rc = engine_prepare(&table, err);
     if (rc == 0)

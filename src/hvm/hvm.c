@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "hvm/files.h"
 #include "hvm/hvm_priv.h"
 
 #define MIB (1024 * 1024)
@@ -159,15 +159,16 @@ int hvm_press_sysrq(struct hvm *h, char letter, struct err *err)
 /* --- a life ------------------------------------------------------------------------------- */
 
 /* A copy of a file in memory. Its descriptor, or -errno. */
-static int copy_file(const char *path, struct err *err)
+static int copy_file(enum hvm_file file, const char *path, struct err *err)
 {
-    CLEANUP_CLOSE int from = open(path, O_RDONLY | O_CLOEXEC);
+    CLEANUP_CLOSE int from = hvm_files_open(file);
     CLEANUP_CLOSE int to = memfd_create("kernel", MFD_CLOEXEC);
     CLEANUP_FREE char *buf = malloc(MIB);
     ssize_t n = 1;
 
     if (from < 0 || to < 0 || !buf)
-        return err_set(err, errno, "%s cannot be read: %s", path, strerror(errno));
+        return err_set(err, from < 0 ? -from : ENOMEM, "%s cannot be read: %s", path,
+                       strerror(from < 0 ? -from : ENOMEM));
     while (n > 0) {
         n = read(from, buf, MIB);
         if (n < 0 && errno == EINTR)
@@ -187,13 +188,13 @@ static int describe_kernel(struct hvm *h, struct hvm_machine *m, struct hvm_fds 
     m->cmdline = h->o->cmdline;
     if (!h->o->kernel[0])
         return 0;
-    fd = copy_file(h->o->kernel, err);
+    fd = copy_file(HVM_FILE_KERNEL, h->o->kernel, err);
     if (fd < 0)
         return fd;
     m->kernel_fd = hvm_fds_add(fds, fd);
     if (!h->o->ramdisk[0])
         return 0;
-    fd = copy_file(h->o->ramdisk, err);
+    fd = copy_file(HVM_FILE_RAMDISK, h->o->ramdisk, err);
     if (fd < 0)
         return fd;
     m->ramdisk_fd = hvm_fds_add(fds, fd);
@@ -210,11 +211,10 @@ static int describe_serials(struct hvm *h, struct hvm_machine *m, struct hvm_fds
         if (h->spec.serial[i] == HVM_SERIAL_CONSOLE) {
             rc = hvm_serial_open(h, fds, &m->serial_fd[i], err);
         } else if (h->spec.serial[i] == HVM_SERIAL_FILE) {
-            int fd = open(h->spec.serial_text[i], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+            int fd = hvm_files_open(HVM_FILE_SERIAL + i);
 
             if (fd < 0)
-                return err_set(err, errno, "serial: %s: %s", h->spec.serial_text[i],
-                               strerror(errno));
+                return err_set(err, -fd, "serial: %s: %s", h->spec.serial_text[i], strerror(-fd));
             m->serial_fd[i] = hvm_fds_add(fds, fd);
         }
     }
@@ -394,6 +394,16 @@ int hvm_tick(struct hvm *h)
 
 /* --- the whole ---------------------------------------------------------------------------- */
 
+int hvm_prepare(const struct domain_options *o, struct err *err)
+{
+    struct hvm_spec spec;
+    int rc = hvm_spec_parse(&spec, o->hvm, err);
+
+    if (rc == 0)
+        rc = hvm_files_prepare(o, &spec, err);
+    return rc;
+}
+
 int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
                const struct domain_options *o, struct err *err)
 {
@@ -406,6 +416,7 @@ int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
     h->d = d;
     h->o = o;
     h->serial.fd = -1;
+    h->screen.fd = h->screen.write_fd = -1;
     h->store.domain_fd = -1;
     tzset(); /* reads a file, which the jail would not mind but the guest's user may not */
     rc = hvm_spec_parse(&h->spec, o->hvm, err);
@@ -413,6 +424,8 @@ int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
         rc = hvm_drives_open(h, o->disks, err);
     if (rc == 0)
         rc = hvm_nics_open(h, o->vifs, err);
+    if (rc == 0)
+        rc = hvm_screen_open(&h->screen, err);
     if (rc < 0) {
         hvm_destroy(h);
         return rc;
@@ -430,5 +443,6 @@ void hvm_destroy(struct hvm *h)
         return;
     hvm_nics_close(h);
     hvm_drives_close(h);
+    hvm_screen_close(&h->screen);
     free(h);
 }

@@ -16,7 +16,11 @@
 
 struct hvm;
 
-/* Open what the configuration names. `o` is kept. 0 or -errno. */
+/* Before the launcher is made: tell those that it will have to ask what the configuration names. 0
+ * or -errno. */
+int hvm_prepare(const struct domain_options *o, struct err *err) MUST_CHECK;
+
+/* Open what the configuration names; before the jail. `o` is kept. 0 or -errno. */
 int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
                const struct domain_options *o, struct err *err) MUST_CHECK;
 void hvm_destroy(struct hvm *h); /* NULL is fine */

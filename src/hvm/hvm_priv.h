@@ -36,6 +36,12 @@ struct hvm_serial_port {
     bool waiting; /* for a client of the console that is behind */
 };
 
+/* A file in memory that the device model writes pictures to. */
+struct hvm_screen {
+    int fd;       /* to be read */
+    int write_fd; /* of the same file; the device model's, which can only be written to */
+};
+
 /* A core that the device model is writing; done NULL: none. */
 struct hvm_dump {
     hvm_dump_fn *done;
@@ -58,6 +64,7 @@ struct hvm {
     unsigned int nr_drives;
     struct hvm_nic nics[HVM_MAX_NICS];
     unsigned int nr_nics;
+    struct hvm_screen screen;
 
     /* A life. */
     struct model *model;
@@ -105,7 +112,10 @@ int hvm_serial_tick(struct hvm *h);
 int hvm_store_open(struct hvm *h, struct err *err) MUST_CHECK;
 void hvm_store_close(struct hvm *h);
 
-/* screen.c: the screen as width x height words 0x00RRGGBB. A new descriptor or -errno. */
+/* screen.c: a file for pictures of the screen, opened before the jail; the screen as width x height
+ * words 0x00RRGGBB. A new descriptor or -errno. */
+int hvm_screen_open(struct hvm_screen *s, struct err *err) MUST_CHECK;
+void hvm_screen_close(struct hvm_screen *s);
 int hvm_screen_take(struct hvm *h, uint32_t *width, uint32_t *height, struct err *err) MUST_CHECK;
 
 /* vcpus.c: an array for vcpu-list, NULL on failure; as many as d->vcpu_avail says, of which the

@@ -22,7 +22,6 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "base/proc.h"
 #include "base/signals.h"
 
 #define PROGRAM "qemu-system-x86_64"
@@ -220,9 +219,9 @@ bool model_saw_triple_fault(struct model *m)
     return m->triple_fault;
 }
 
-pid_t model_pid(const struct model *m)
+int model_pidfd(const struct model *m)
 {
-    return proc_pid(m->pidfd);
+    return m->pidfd;
 }
 
 static int write_arguments(const struct words *words)
@@ -285,7 +284,7 @@ void model_stop(struct model *m)
     loop_remove(m->words_watch);
     loop_remove(m->end_watch);
     if (m->pidfd >= 0) {
-        (void)syscall(SYS_pidfd_send_signal, m->pidfd, SIGKILL, NULL, 0);
+        launcher_kill(m->pidfd, SIGKILL);
         launcher_reap(m->pidfd);
     }
     if (m->words_fd >= 0)

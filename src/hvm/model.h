@@ -38,8 +38,8 @@ int model_start(struct model **ret, struct loop *loop, const struct words *words
 /* Kill it and wait for its end. NULL is fine. */
 void model_stop(struct model *m);
 
-/* The number of its process, -1 = it has ended. */
-pid_t model_pid(const struct model *m);
+/* Its process: the model's. */
+int model_pidfd(const struct model *m);
 
 /* Its last complaint, for a person; "" = it made none. Reads what has come. */
 const char *model_last_words(struct model *m);

@@ -2,7 +2,8 @@
  *
  * screen.c - what is on a machine's screen. The device model can write no files: it gets a file of
  * ours in memory, writes a PPM there, and what it wrote is read as something that it may have been
- * talked into by its guest.
+ * talked into by its guest. The file is made before the jail, where it can be opened a second time
+ * (by its path), and is empty between two pictures.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,22 +22,55 @@
 #define MAX_SIDE 16384
 #define HEADER_MAX 32
 
-/* Have the screen written to the file behind fd, of which it wants a descriptor that can only be
- * written to. */
-static int dump(struct hvm *h, int fd, struct err *err)
+int hvm_screen_open(struct hvm_screen *s, struct err *err)
 {
-    CLEANUP_CLOSE int writable = -1;
+    char path[32];
+
+    s->write_fd = -1;
+    s->fd = memfd_create("screen", MFD_CLOEXEC);
+    if (s->fd >= 0) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
+        s->write_fd = open(path, O_WRONLY | O_CLOEXEC);
+    }
+    if (s->write_fd >= 0)
+        return 0;
+    (void)err_set(err, errno, "no file for pictures of the screen: %s", strerror(errno));
+    hvm_screen_close(s);
+    return -err->code;
+}
+
+void hvm_screen_close(struct hvm_screen *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    if (s->write_fd >= 0)
+        close(s->write_fd);
+    s->fd = s->write_fd = -1;
+}
+
+/* Both its ends at the start of an empty file: they have an offset each. */
+static int rewind_file(const struct hvm_screen *s, struct err *err)
+{
+    if (ftruncate(s->fd, 0) < 0 || lseek(s->fd, 0, SEEK_SET) < 0 ||
+        lseek(s->write_fd, 0, SEEK_SET) < 0)
+        return err_set(err, errno, "no file for the picture: %s", strerror(errno));
+    return 0;
+}
+
+/* Have the screen written to our file, of which the device model wants a descriptor that can only
+ * be written to. */
+static int dump(struct hvm *h, struct err *err)
+{
     int set = h->next_set++, rc;
     char file[32];
 
-    snprintf(file, sizeof(file), "/proc/self/fd/%d", fd);
-    writable = open(file, O_WRONLY | O_CLOEXEC);
-    if (writable < 0)
-        return err_set(err, errno, "no file for the picture: %s", strerror(errno));
     if (!h->qmp)
         return err_set(err, EAGAIN, "the machine is not there at the moment");
+    rc = rewind_file(&h->screen, err);
+    if (rc < 0)
+        return rc;
     snprintf(file, sizeof(file), "/dev/fdset/%d", set);
-    rc = qmp_execute(h->qmp, "add-fd", json_pack("{s:i}", "fdset-id", set), writable,
+    rc = qmp_execute(h->qmp, "add-fd", json_pack("{s:i}", "fdset-id", set), h->screen.write_fd,
                      QMP_PATIENCE_MS, NULL, err);
     if (rc < 0)
         return rc;
@@ -79,15 +113,14 @@ static int convert(const uint8_t *rgb, size_t count, struct err *err)
 
 int hvm_screen_take(struct hvm *h, uint32_t *width, uint32_t *height, struct err *err)
 {
-    CLEANUP_CLOSE int fd = memfd_create("screen", MFD_CLOEXEC);
     CLEANUP_FREE char *text = NULL;
     size_t len = 0, header;
-    int rc = fd < 0 ? err_set(err, errno, "no memory for the picture") : dump(h, fd, err);
+    int rc = dump(h, err);
 
-    if (rc == 0 && lseek(fd, 0, SEEK_SET) < 0)
-        rc = err_set(err, errno, "the picture cannot be read");
     if (rc == 0)
-        rc = io_read_fd(fd, HEADER_MAX + 3ull * MAX_SIDE * MAX_SIDE / 4, &text, &len, err);
+        rc =
+            io_read_fd(h->screen.fd, HEADER_MAX + 3ull * MAX_SIDE * MAX_SIDE / 4, &text, &len, err);
+    (void)rewind_file(&h->screen, NULL); /* its memory is not needed */
     if (rc < 0)
         return rc;
     header = read_header(text, len, width, height);

@@ -6,14 +6,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cpulist.h"
 #include "base/log.h"
-#include "base/proc.h"
 #include "hvm/hvm_priv.h"
+#include "hvm/threads.h"
 
 /* What the device model says of its CPUs. 0 and a new array, NULL if there is no machine. */
 static int query(struct hvm *h, json_t **ret, struct err *err)
@@ -24,19 +23,17 @@ static int query(struct hvm *h, json_t **ret, struct err *err)
     return qmp_execute(h->qmp, "query-cpus-fast", NULL, -1, QMP_PATIENCE_MS, ret, err);
 }
 
-/* The thread of a CPU, -1 = it is not plugged in. The device model's word is taken for threads of
- * its own only: whoever has taken it over is not to move others. */
-static pid_t thread_of(const struct hvm *h, const json_t *cpus, unsigned int id)
+/* The thread of a CPU, -1 = it is not plugged in. The device model's word is believed for threads
+ * of its own only (threads.h): whoever has taken it over is not to move others. */
+static pid_t thread_of(const json_t *cpus, unsigned int id)
 {
     const json_t *cpu;
     size_t i;
 
     json_array_foreach(cpus, i, cpu)
     {
-        pid_t thread = (pid_t)json_get_int(cpu, "thread-id", -1);
-
         if (json_get_int(cpu, "cpu-index", -1) == (json_int_t)id)
-            return thread > 0 && proc_has_thread(model_pid(h->model), thread) ? thread : -1;
+            return (pid_t)json_get_int(cpu, "thread-id", -1);
     }
     return -1;
 }
@@ -45,10 +42,11 @@ static json_t *describe(const struct hvm *h, unsigned int id, pid_t thread)
 {
     struct proc_usage usage = {.cpu = -1};
     char affinity[CPULIST_MAX];
-    bool online = thread > 0;
+    int rc = thread > 0 ? threads_usage(model_pidfd(h->model), thread, &usage) : -ESRCH;
+    bool online = rc != -ESRCH;
 
-    if (online && proc_usage(thread, &usage) < 0)
-        usage.cpu = -1;
+    if (rc < 0)
+        usage = (struct proc_usage){.cpu = -1};
     cpulist_format(&h->o->cpus[id], affinity);
     return json_pack("{s:i, s:b, s:s, s:i, s:f, s:s}", "vcpu", (int)id, "online", online, "state",
                      online && !h->d->paused ? "r--" : "--p", "cpu", usage.cpu, "cpu_time",
@@ -61,7 +59,7 @@ json_t *hvm_vcpus_list(struct hvm *h, struct err *err)
     int rc = query(h, &cpus, err);
 
     for (unsigned int i = 0; rc == 0 && i < h->o->vcpus; i++)
-        (void)json_array_append_new(list, describe(h, i, thread_of(h, cpus, i)));
+        (void)json_array_append_new(list, describe(h, i, thread_of(cpus, i)));
     json_decref(cpus);
     if (rc == 0)
         return list;
@@ -73,9 +71,10 @@ json_t *hvm_vcpus_list(struct hvm *h, struct err *err)
 
 static int place(const struct hvm *h, const json_t *cpus, unsigned int id, const cpu_set_t *set)
 {
-    pid_t thread = thread_of(h, cpus, id);
+    pid_t thread = thread_of(cpus, id);
+    int rc = thread > 0 ? threads_place(model_pidfd(h->model), thread, set) : 0;
 
-    return thread > 0 && sched_setaffinity(thread, sizeof(*set), set) < 0 ? -errno : 0;
+    return rc == -ESRCH ? 0 : rc;
 }
 
 int hvm_vcpu_place(struct hvm *h, unsigned int id, const cpu_set_t *set)
