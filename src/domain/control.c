@@ -354,8 +354,12 @@ static void verb_network_attach(struct connection *cn, const json_t *request)
 {
     const json_t *vif = json_object_get(request, "vif");
     struct err err = {0};
-    int rc = json_is_object(vif) ? devices_add_vif(cn->control->process->d.devices, vif, &err)
-                                 : err_set(&err, EINVAL, "vif: an object is needed");
+    int rc;
+
+    if (!json_is_object(vif))
+        rc = err_set(&err, EINVAL, "vif: an object is needed");
+    else
+        rc = devices_add_vif(cn->control->process->d.devices, vif, control_take_fd(cn), &err);
 
     control_answer_result(cn, rc, &err);
 }

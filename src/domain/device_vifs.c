@@ -10,7 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "backend/net/passt.h"
 #include "backend/net/vif.h"
+#include "backend/net/vif_open.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 
 struct device_vif {
@@ -51,31 +54,43 @@ static struct device_vif *find(const struct device_vifs *all, const char *name)
     return NULL;
 }
 
-/* Open one and put it at the end of the list. */
-static int open_one(struct device_vifs *all, const json_t *object, struct device_vif **ret,
+/* What one of the document is connected to; before the jail only. */
+static int open_on_host(const struct device_vifs *all, const struct vif_config *config,
+                        struct err *err)
+{
+    bool local;
+    int fd = vif_open(config, all->domid, &local, err);
+
+    if (fd >= 0 && local)
+        log_msg(LOG_WARN, "domain", PASST_LOCAL_SENTENCE);
+    return fd;
+}
+
+/* Make one and put it at the end of the list. Takes fd, also on failure; -1: open what it is
+ * connected to. */
+static int make_one(struct device_vifs *all, const json_t *object, int fd, struct device_vif **ret,
                     struct err *err)
 {
+    CLEANUP_FREE struct device_vif *one = calloc(1, sizeof(*one));
+    CLEANUP_CLOSE int link = fd;
     struct device_vif **p = &all->first;
-    struct device_vif *one = calloc(1, sizeof(*one));
     struct vif_config config;
     int rc = one ? vif_config_parse(&config, object, err) : err_set(err, ENOMEM, "out of memory");
 
-    if (rc < 0) {
-        free(one);
+    if (rc < 0)
         return rc;
-    }
     for (; *p && rc == 0; p = &(*p)->next)
         if (vif_config((*p)->vif)->devid == config.devid)
             rc = err_set(err, EEXIST, "network interface %u is there already", config.devid);
-    if (rc == 0)
-        rc = vif_create(&one->vif, all->loop, all->domid, &config, err);
+    if (rc == 0 && link < 0)
+        link = rc = open_on_host(all, &config, err);
+    if (rc >= 0)
+        rc = vif_create(&one->vif, all->loop, all->domid, &config, STEAL_FD(link), err);
     if (rc < 0) {
         vif_config_done(&config);
-        free(one);
         return rc;
     }
-    *p = one;
-    *ret = one;
+    *p = *ret = STEAL_PTR(one);
     return 0;
 }
 
@@ -93,7 +108,7 @@ int device_vifs_create(struct device_vifs **ret, struct loop *loop, domid_t domi
     all->domid = domid;
     json_array_foreach(array, i, object)
     {
-        int rc = open_one(all, object, &one, err);
+        int rc = make_one(all, object, -1, &one, err);
 
         if (rc < 0) {
             device_vifs_destroy(all);
@@ -138,12 +153,16 @@ void device_vifs_detached(struct device_vifs *all)
         vif_detached(i->vif);
 }
 
-int device_vifs_add(struct device_vifs *all, struct xenbus *bus, const json_t *object,
+int device_vifs_add(struct device_vifs *all, struct xenbus *bus, const json_t *object, int fd,
                     struct err *err)
 {
     struct device_vif *one;
-    int rc = open_one(all, object, &one, err);
+    int rc;
 
+    if (fd < 0)
+        return err_set(err, EINVAL,
+                       "vif: its tap device or socket has to come with the request, open");
+    rc = make_one(all, object, fd, &one, err);
     if (rc < 0 || !bus)
         return rc;
     rc = vif_attach(one->vif, bus, forget, all, err);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/block/qemu.h"
 #include "backend/block/vbd.h"
@@ -262,11 +263,15 @@ json_t *devices_list_disks(const struct devices *all)
     return list;
 }
 
-int devices_add_vif(struct devices *all, const json_t *object, struct err *err)
+int devices_add_vif(struct devices *all, const json_t *object, int fd, struct err *err)
 {
     int rc = all->d ? need_bus(all, err) : 0;
 
-    return rc < 0 ? rc : device_vifs_add(all->vifs, all->bus, object, err);
+    if (rc == 0)
+        return device_vifs_add(all->vifs, all->bus, object, fd, err);
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 int devices_remove_vif(struct devices *all, const char *name, bool force, struct err *err)

@@ -43,8 +43,9 @@ int devices_change_disk(struct devices *all, const json_t *object, int image,
 /* New array of objects: the disks. NULL when out of memory. */
 json_t *devices_list_disks(const struct devices *all);
 
-/* The same for network interfaces, which are named by number or MAC address. */
-int devices_add_vif(struct devices *all, const json_t *object, struct err *err) MUST_CHECK;
+/* The same for network interfaces, which are named by number or MAC address. fd: see
+ * device_vifs_add(). */
+int devices_add_vif(struct devices *all, const json_t *object, int fd, struct err *err) MUST_CHECK;
 int devices_remove_vif(struct devices *all, const char *name, bool force,
                        struct err *err) MUST_CHECK;
 json_t *devices_list_vifs(const struct devices *all);

@@ -127,9 +127,7 @@ static const struct bpf_rule domain_jail_policy[] = {
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKSSZGET)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKPBSZGET)}},
     {"same", SYS_ioctl, {BPF_ARG_EQ(1, BLKROGET)}},
-    {"a tap device", SYS_ioctl, {BPF_ARG_EQ(1, TUNSETIFF)}},
-    {"same", SYS_ioctl, {BPF_ARG_EQ(1, TUNSETVNETHDRSZ)}},
-    {"same, what the guest can", SYS_ioctl, {BPF_ARG_EQ(1, TUNSETOFFLOAD)}},
+    {"a tap device: what the guest can", SYS_ioctl, {BPF_ARG_EQ(1, TUNSETOFFLOAD)}},
     {"a disk's ring, when the guest connects", SYS_io_uring_setup, {{0}}},
     {"same, what it can do", SYS_io_uring_register, {{0}}},
 

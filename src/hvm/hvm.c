@@ -401,7 +401,7 @@ int hvm_prepare(const struct domain_options *o, struct err *err)
 
     if (rc == 0)
         rc = hvm_files_prepare(o, &spec, err);
-    return rc;
+    return rc < 0 ? rc : hvm_nics_prepare(o->vifs, err);
 }
 
 int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,

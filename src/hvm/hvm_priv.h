@@ -5,8 +5,7 @@
 #pragma once
 
 #include "backend/block/disk.h"
-#include "backend/net/link.h"
-#include "backend/net/vif_config.h"
+#include "backend/net/vif_open.h"
 #include "hvm/args.h"
 #include "hvm/hvm.h"
 #include "hvm/model.h"
@@ -25,8 +24,8 @@ struct hvm_drive {
 
 struct hvm_nic {
     struct vif_config config;
-    char model[16], ifname[16];
-    struct net_link *tap; /* NULL: passt, started anew for each life */
+    char model[16], tap[VIF_NAME_MAX];
+    int tap_fd; /* -1: passt, started anew for each life */
 };
 
 /* The console's serial port: a socket to the device model. */
@@ -95,7 +94,8 @@ json_t *hvm_drives_list(const struct hvm *h);
 int hvm_drives_change(struct hvm *h, const char *name, const json_t *object, int image,
                       struct err *err) MUST_CHECK;
 
-/* nics.c: likewise. */
+/* nics.c: likewise; and what the launcher has to know of them before it is made. */
+int hvm_nics_prepare(const json_t *vifs, struct err *err) MUST_CHECK;
 int hvm_nics_open(struct hvm *h, const json_t *vifs, struct err *err) MUST_CHECK;
 void hvm_nics_close(struct hvm *h);
 int hvm_nics_describe(struct hvm *h, struct hvm_machine *m, struct hvm_fds *fds,

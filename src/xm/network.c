@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/net/passt.h"
+#include "backend/net/vif_open.h"
+#include "base/cleanup.h"
 #include "config/vif_fallback.h"
 #include "config/vif_spec.h"
 #include "toolstack/amend.h"
@@ -102,6 +105,38 @@ static int make_vif(const struct amend_target *t, const char *spec, json_t **ret
     return rc;
 }
 
+/* What the interface is connected to, opened with our rights: the domain process has none. */
+static int open_on_host(domid_t domid, const json_t *vif, struct err *err)
+{
+    struct vif_config config;
+    bool local = false;
+    int rc = vif_config_parse(&config, vif, err);
+
+    if (rc < 0)
+        return rc;
+    rc = vif_open(&config, domid, &local, err);
+    if (rc >= 0 && local)
+        fprintf(stderr, "Warning: " PASST_LOCAL_SENTENCE "\n");
+    vif_config_done(&config);
+    return rc;
+}
+
+/* Takes vif. The verb's exit status. */
+static int plug_in(domid_t domid, json_t *vif)
+{
+    struct err err = {0};
+    CLEANUP_CLOSE int fd = open_on_host(domid, vif, &err);
+    char number[16];
+
+    if (fd < 0) {
+        json_decref(vif);
+        return verb_error(&err);
+    }
+    snprintf(number, sizeof(number), "%u", domid);
+    return devices_request_with_fd(
+        number, json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif), fd);
+}
+
 /* To a running domain. Takes vif. */
 static int attach(const struct amend_target *t, const char *spec, json_t *vif)
 {
@@ -110,7 +145,7 @@ static int attach(const struct amend_target *t, const char *spec, json_t *vif)
     struct amend_device amendment = {
         .option = "vif", .spec = spec, .devid = (unsigned int)json_get_int(vif, "devid", 0)};
     struct err err = {0};
-    char mac[32], number[16];
+    char mac[32];
     int rc;
 
     snprintf(mac, sizeof(mac), "%s", json_get_string(vif, "mac", ""));
@@ -119,8 +154,7 @@ static int attach(const struct amend_target *t, const char *spec, json_t *vif)
         json_decref(vif);
         return verb_error(&err);
     }
-    snprintf(number, sizeof(number), "%u", domid);
-    rc = devices_request(number, json_pack("{s:s, s:o}", "verb", "network-attach", "vif", vif));
+    rc = plug_in(domid, vif);
     if (rc == XM_OK)
         hotplug_print_warnings(domid, (int)amendment.devid);
     if (rc == XM_OK)

@@ -37,11 +37,12 @@ struct net_link {
     char name[32]; /* for the log */
 };
 
-/* A tap device: `name` is opened, or made where the caller may. 0, or -errno with a sentence
- * (-EPERM: this takes a privilege). */
-int link_tap_open(struct net_link **ret, const char *name, struct err *err) MUST_CHECK;
+/* A tap device's descriptor (tap.h), taken, also on failure: -EINVAL, with a sentence, if it is
+ * none. */
+int link_tap_create(struct net_link **ret, int fd, const char *name, struct err *err) MUST_CHECK;
 
-/* A connected stream socket, taken: each frame behind its length, 4 bytes in network order. */
+/* A connected stream socket, taken, also on failure (-EINVAL: it is none): each frame behind its
+ * length, 4 bytes in network order. */
 int link_stream_create(struct net_link **ret, int fd, const char *name, struct err *err) MUST_CHECK;
 
 /* fd is writable: clears `blocked` if there is room again. */

@@ -150,14 +150,25 @@ static const struct net_link_ops stream_ops = {.send = stream_send,
                                                .flush = stream_flush,
                                                .destroy = stream_destroy};
 
+static bool is_stream(int fd)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
 int link_stream_create(struct net_link **ret, int fd, const char *name, struct err *err)
 {
     struct stream *s = calloc(1, sizeof(*s));
+    int rc = s && io_set_nonblock(fd, true) == 0 ? 0 : err_set(err, ENOMEM, "out of memory");
 
-    if (!s || io_set_nonblock(fd, true) < 0) {
+    if (rc == 0 && !is_stream(fd))
+        rc = err_set(err, EINVAL, "the descriptor for %s is no stream socket", name);
+    if (rc < 0) {
         free(s);
         close(fd);
-        return err_set(err, ENOMEM, "out of memory");
+        return rc;
     }
     s->link.ops = &stream_ops;
     s->link.fd = fd;

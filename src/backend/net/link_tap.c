@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +13,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 
 #include "backend/net/link.h"
-#include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
 
 static int tap_send(struct net_link *l, const struct net_frame *f)
@@ -121,61 +119,22 @@ static const struct net_link_ops tap_ops = {.send = tap_send,
                                             .set_offload = tap_set_offload,
                                             .destroy = tap_destroy};
 
-/* Attach to the device. One that was made for many queues is used with one. */
-static int attach(int fd, const char *name)
+int link_tap_create(struct net_link **ret, int fd, const char *name, struct err *err)
 {
-    const short flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-    struct ifreq ifr = {.ifr_flags = flags};
+    struct net_link *l = calloc(1, sizeof(*l));
+    int rc = l ? 0 : err_set(err, ENOMEM, "out of memory");
 
-    memcpy(ifr.ifr_name, name, strlen(name) + 1);
-    if (ioctl(fd, TUNSETIFF, &ifr) == 0)
-        return 0;
-    if (errno != EINVAL)
-        return -errno;
-    ifr.ifr_flags = (short)(flags | IFF_MULTI_QUEUE);
-    return ioctl(fd, TUNSETIFF, &ifr) == 0 ? 0 : -errno;
-}
-
-static int explain(int rc, const char *name, struct err *err)
-{
-    if (rc == -EPERM || rc == -EACCES)
-        return err_set(err, EPERM,
-                       "the tap device %s may not be opened or made by this user; run as root, or "
-                       "use the network that needs no privilege: vif = ['type=user']",
-                       name);
-    if (rc == -EBUSY)
-        return err_set(err, EBUSY, "the tap device %s is in use", name);
-    if (rc == -EINVAL)
-        return err_set(err, EINVAL, "%s exists and is no tap device", name);
-    if (rc == -ENOENT || rc == -ENODEV)
-        return err_set(err, ENODEV, "no tap devices here: /dev/net/tun: %s", strerror(-rc));
-    return err_set(err, -rc, "tap device %s: %s", name, strerror(-rc));
-}
-
-int link_tap_open(struct net_link **ret, const char *name, struct err *err)
-{
-    CLEANUP_CLOSE int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    int header_size = (int)sizeof(struct virtio_net_hdr);
-    struct net_link *l;
-    int rc = fd < 0 ? -errno : 0;
-
-    if (!name[0] || strlen(name) >= IFNAMSIZ)
-        return err_set(err, EINVAL, "'%s': a device name has 1 to %d characters", name,
-                       IFNAMSIZ - 1);
-    if (rc == 0)
-        rc = attach(fd, name);
-    if (rc == 0 && ioctl(fd, TUNSETVNETHDRSZ, &header_size) < 0)
-        rc = -errno;
-    if (rc < 0)
-        return explain(rc, name, err);
-    l = calloc(1, sizeof(*l));
-    if (!l)
-        return err_set(err, ENOMEM, "out of memory");
+    if (rc == 0 && (ioctl(fd, TUNSETOFFLOAD, 0) < 0 || io_set_nonblock(fd, true) < 0))
+        rc = err_set(err, EINVAL, "the descriptor for %s is no tap device's", name);
+    if (rc < 0) {
+        free(l);
+        close(fd);
+        return rc;
+    }
     l->ops = &tap_ops;
-    l->fd = STEAL_FD(fd);
+    l->fd = fd;
     l->finishes = true;
     snprintf(l->name, sizeof(l->name), "%s", name);
-    tap_set_offload(l, false, false, false);
     *ret = l;
     return 0;
 }

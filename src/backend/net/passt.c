@@ -8,7 +8,7 @@
  * continues as "nobody" on its own.
  *
  * passt_start() makes do with what the domain process may do in its jail (domain/jail_policy.h):
- * an interface can be plugged into a running guest.
+ * a fully virtualized guest's cards get another passt with each life.
  */
 #define _GNU_SOURCE
 #include "backend/net/passt.h"
@@ -22,82 +22,45 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/net/passt_request.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/launcher.h"
-#include "base/log.h"
 #include "base/signals.h"
 
 #define PROGRAM "passt"
-#define FD_SOCKET 3 /* where passt finds its end */
 #define PATIENCE_MS 15000
 #define SEND_BUFFER (8 * 1024 * 1024)
-#define MAX_ARGS (20 + 2 * VIF_MAX_FORWARDS)
-#define ARGUMENTS_MAX 4096
 #define WORDS_MAX 4096 /* of what it says */
 #define NOT_INSTALLED "passt is not installed (Debian package passt)"
 
 /* What passt_exec() is given. */
-enum { EXEC_SOCKET, EXEC_WORDS, EXEC_ARGS, NR_EXEC_FDS };
+enum { EXEC_SOCKET, EXEC_WORDS, EXEC_REQUEST, NR_EXEC_FDS };
 
-struct arguments {
-    const char *word[MAX_ARGS];
-    unsigned int count;
-    char number[12], mtu[12];
-    char forward[VIF_MAX_FORWARDS][80];
-};
+/* The launcher has a copy of what there was before it was made. */
+static struct passt_request permitted[PASST_MAX_PERMITTED];
+static unsigned int nr_permitted;
 
-static void add(struct arguments *a, const char *word)
+int passt_permit(const struct vif_config *config, struct err *err)
 {
-    a->word[a->count++] = word;
+    if (nr_permitted == PASST_MAX_PERMITTED)
+        return err_set(err, E2BIG, "more than %d interfaces of type 'user'", PASST_MAX_PERMITTED);
+    passt_request_make(&permitted[nr_permitted++], config, false);
+    return 0;
 }
 
-/* A network that ends at this host, for one that has no other: the guest reaches services on
- * the host's loopback at the gateway's address. */
-static const char *const local_network[] = {
-    "--interface", "lo",        "--address", "10.0.2.15",  "--netmask",
-    "24",          "--gateway", "10.0.2.2",  "--mac-addr", "9a:55:9a:55:9a:55"};
+/* --- in the new process ------------------------------------------------------------------ */
 
-static void make_arguments(struct arguments *a, const struct vif_config *c, bool local)
+static bool is_permitted(const struct passt_request *r)
 {
-    memset(a, 0, sizeof(*a));
-    snprintf(a->number, sizeof(a->number), "%d", FD_SOCKET);
-    add(a, PROGRAM);
-    add(a, "--quiet");
-    add(a, "--fd");
-    add(a, a->number);
-    for (size_t i = 0; local && i < ARRAY_SIZE(local_network); i++)
-        add(a, local_network[i]);
-    if (c->mtu) {
-        snprintf(a->mtu, sizeof(a->mtu), "%u", c->mtu);
-        add(a, "--mtu");
-        add(a, a->mtu);
-    }
-    for (unsigned int i = 0; i < c->nr_forwards; i++) {
-        const struct vif_forward *f = &c->forward[i];
+    bool found = !launcher_is_sealed();
 
-        snprintf(a->forward[i], sizeof(a->forward[i]), "%s%s%u:%u", f->address,
-                 f->address[0] ? "/" : "", f->host_port, f->guest_port);
-        add(a, f->udp ? "--udp-ports" : "--tcp-ports");
-        add(a, a->forward[i]);
-    }
-}
-
-/* The words one after the other, each with its NUL, in a file of their own. Its descriptor. */
-static int write_arguments(const struct arguments *a, struct err *err)
-{
-    CLEANUP_CLOSE int fd = memfd_create("passt-arguments", MFD_CLOEXEC);
-    int rc = fd < 0 ? -errno : 0;
-
-    for (unsigned int i = 0; rc == 0 && i < a->count; i++)
-        rc = io_write_all(fd, a->word[i], strlen(a->word[i]) + 1);
-    if (rc < 0)
-        return err_set(err, -rc, "cannot pass arguments to passt: %s", strerror(-rc));
-    return STEAL_FD(fd);
+    for (unsigned int i = 0; i < nr_permitted; i++)
+        found |= passt_request_is_same(&permitted[i], r);
+    return found;
 }
 
 /* passt sends what a connection's window allows in one go, and what its socket does not take
@@ -113,29 +76,31 @@ static void enlarge_buffer(int fd)
 void passt_exec(const int *fds, unsigned int nr_fds)
 {
     static const char missing[] = NOT_INSTALLED "\n";
-    static char text[ARGUMENTS_MAX];
-    char *argv[MAX_ARGS + 1];
-    unsigned int count = 0;
-    ssize_t len = nr_fds == NR_EXEC_FDS ? pread(fds[EXEC_ARGS], text, sizeof(text), 0) : -1;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC), sock = -1;
+    static struct passt_arguments arguments;
+    static struct passt_request request;
+    int null, sock;
 
-    if (len > 0)
-        sock = fcntl(fds[EXEC_SOCKET], F_DUPFD_CLOEXEC, FD_SOCKET + 1);
-    if (len <= 0 || text[len - 1] || null < 0 || sock < 0)
+    if (nr_fds != NR_EXEC_FDS ||
+        pread(fds[EXEC_REQUEST], &request, sizeof(request), 0) != (ssize_t)sizeof(request) ||
+        !passt_request_is_valid(&request) || !is_permitted(&request))
         _exit(126);
-    for (char *word = text; word < text + len && count < MAX_ARGS; word += strlen(word) + 1)
-        argv[count++] = word;
-    argv[count] = NULL;
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    sock = fcntl(fds[EXEC_SOCKET], F_DUPFD_CLOEXEC, PASST_FD + 1);
+    if (null < 0 || sock < 0)
+        _exit(126);
+    passt_request_arguments(&request, &arguments);
     signals_reset();
     enlarge_buffer(sock);
     if (dup2(null, 0) < 0 || dup2(fds[EXEC_WORDS], 1) < 0 || dup2(fds[EXEC_WORDS], 2) < 0 ||
-        dup2(sock, FD_SOCKET) < 0)
+        dup2(sock, PASST_FD) < 0)
         _exit(126);
-    execvp(PROGRAM, argv);
+    execvp(PROGRAM, arguments.word);
     if (errno == ENOENT && write(1, missing, sizeof(missing) - 1) < 0)
         _exit(126);
     _exit(127);
 }
+
+/* --- in ours ------------------------------------------------------------------------------ */
 
 static int64_t now_ms(void)
 {
@@ -218,7 +183,7 @@ static int wait_ready(int pidfd, int words, int ours, struct err *err)
     const char *why;
 
     if (!answered)
-        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        launcher_kill(pidfd, SIGKILL);
     launcher_reap(pidfd);
     if (!answered)
         return err_set(err, ETIMEDOUT, "passt did not become ready in %d seconds",
@@ -244,36 +209,46 @@ static int make_pair(int *one, int *other)
     return 0;
 }
 
-static int start(struct net_link **ret, const struct vif_config *config, bool local,
-                 struct err *err)
+/* The request in a file of its own: its descriptor, or -errno. */
+static int write_request(const struct vif_config *config, bool local, struct err *err)
 {
-    CLEANUP_CLOSE int ours = -1, theirs = -1, words = -1, said = -1, args = -1;
-    struct arguments a;
+    CLEANUP_CLOSE int fd = memfd_create("passt-request", MFD_CLOEXEC);
+    struct passt_request request;
+    int rc = fd < 0 ? -errno : 0;
+
+    passt_request_make(&request, config, local);
+    if (rc == 0)
+        rc = io_write_all(fd, &request, sizeof(request));
+    if (rc < 0)
+        return err_set(err, -rc, "cannot tell passt what to do: %s", strerror(-rc));
+    return STEAL_FD(fd);
+}
+
+static int start(const struct vif_config *config, bool local, struct err *err)
+{
+    CLEANUP_CLOSE int ours = -1, theirs = -1, words = -1, said = -1, request = -1;
     int pidfd, rc;
 
     if (make_pair(&ours, &theirs) < 0 || make_pair(&said, &words) < 0)
         return err_set(err, errno, "cannot make a socket: %s", strerror(errno));
-    make_arguments(&a, config, local);
-    args = write_arguments(&a, err);
-    if (args < 0)
-        return args;
-    rc = launcher_spawn(passt_exec,
-                        (int[]){[EXEC_SOCKET] = theirs, [EXEC_WORDS] = words, [EXEC_ARGS] = args},
-                        NR_EXEC_FDS, &pidfd, err);
+    request = write_request(config, local, err);
+    if (request < 0)
+        return request;
+    rc = launcher_spawn(
+        passt_exec, (int[]){[EXEC_SOCKET] = theirs, [EXEC_WORDS] = words, [EXEC_REQUEST] = request},
+        NR_EXEC_FDS, &pidfd, err);
     if (rc < 0)
         return rc;
     close(STEAL_FD(words));
     close(STEAL_FD(theirs));
     rc = wait_ready(pidfd, said, ours, err);
-    return rc < 0 ? rc : link_stream_create(ret, STEAL_FD(ours), PROGRAM, err);
+    return rc < 0 ? rc : STEAL_FD(ours);
 }
 
-int passt_start(struct net_link **ret, const struct vif_config *config, struct err *err)
+int passt_start(const struct vif_config *config, bool *local, struct err *err)
 {
-    int rc = start(ret, config, false, err);
+    int fd = start(config, false, err);
 
-    if (rc != -ENETUNREACH)
-        return rc;
-    log_msg(LOG_WARN, "backend", "%s: the guest's network ends at this host", err->msg);
-    return start(ret, config, true, err);
+    *local = fd == -ENETUNREACH;
+    return *local ? start(config, true, err) : fd;
 }

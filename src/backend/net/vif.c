@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "backend/net/netif.h"
-#include "backend/net/passt.h"
+#include "backend/net/vif_open.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "domain/domain.h"
@@ -256,32 +256,34 @@ static const struct xenbus_ops vif_ops = {
 
 /* --- life ------------------------------------------------------------------------------- */
 
-static int open_link(struct vif *v, struct err *err)
+static int make_link(struct vif *v, int fd, domid_t domid, struct err *err)
 {
-    const struct vif_config *c = &v->config;
+    char tap[VIF_NAME_MAX];
 
-    if (c->type == VIF_USER)
-        return passt_start(&v->link, c, err);
-    return link_tap_open(&v->link, c->ifname[0] ? c->ifname : v->name, err);
+    if (v->config.type == VIF_USER)
+        return link_stream_create(&v->link, fd, "passt", err);
+    vif_tap_name(&v->config, domid, tap);
+    return link_tap_create(&v->link, fd, tap, err);
 }
 
 int vif_create(struct vif **ret, struct loop *loop, domid_t domid, struct vif_config *config,
-               struct err *err)
+               int fd, struct err *err)
 {
     struct vif *v = calloc(1, sizeof(*v));
-    int rc = 0;
+    int rc;
 
-    if (!v)
+    if (!v) {
+        close(fd);
         return err_set(err, ENOMEM, "out of memory");
+    }
     v->config = *config;
     snprintf(v->name, sizeof(v->name), "vif%u.%u", domid, config->devid);
+    rc = make_link(v, fd, domid, err);
     v->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (v->failed_fd >= 0)
         v->failed_watch = loop_add(loop, v->failed_fd, EPOLLIN, on_failed_event, v);
-    if (!v->failed_watch)
+    if (rc == 0 && !v->failed_watch)
         rc = err_set(err, ENOMEM, "out of memory or descriptors");
-    if (rc == 0)
-        rc = open_link(v, err);
     if (rc < 0) {
         memset(&v->config, 0, sizeof(v->config)); /* still the caller's */
         vif_destroy(v);

@@ -13,9 +13,10 @@
 
 struct vif;
 
-/* Opens the link. Takes the content of *config on success. 0 or -errno. */
+/* `fd` is what it is connected to (vif_open.h), taken, also on failure. Takes the content of
+ * *config on success. 0 or -errno, -EINVAL: a descriptor of another kind. */
 int vif_create(struct vif **ret, struct loop *loop, domid_t domid, struct vif_config *config,
-               struct err *err) MUST_CHECK;
+               int fd, struct err *err) MUST_CHECK;
 /* Not while attached. NULL is fine. */
 void vif_destroy(struct vif *v);
 const struct vif_config *vif_config(const struct vif *v);

@@ -10,8 +10,6 @@
 #include <string.h>
 
 #define MAX_DEVID 255
-#define MIN_MTU 68
-#define MAX_MTU 65521
 #define MAX_INTERVAL_US 60000000
 
 const char *vif_type_text(enum vif_type type)
@@ -64,9 +62,9 @@ static int take_numbers(struct vif_config *c, const json_t *object, struct err *
     if (bytes < 0 || us < 1 || us > MAX_INTERVAL_US)
         return err_set(err, EINVAL, "vif: a rate of %lld bytes in %lld microseconds cannot be",
                        (long long)bytes, (long long)us);
-    if (mtu != 0 && (mtu < MIN_MTU || mtu > MAX_MTU))
-        return err_set(err, EINVAL, "vif: mtu %lld is not within %d..%d", (long long)mtu, MIN_MTU,
-                       MAX_MTU);
+    if (mtu != 0 && (mtu < VIF_MIN_MTU || mtu > VIF_MAX_MTU))
+        return err_set(err, EINVAL, "vif: mtu %lld is not within %d..%d", (long long)mtu,
+                       VIF_MIN_MTU, VIF_MAX_MTU);
     c->devid = (unsigned int)devid;
     c->rate_bytes = (uint64_t)bytes;
     c->rate_us = (uint64_t)us;

@@ -10,6 +10,8 @@
 #include "base/types.h"
 
 #define VIF_MAX_FORWARDS 32
+#define VIF_MIN_MTU 68
+#define VIF_MAX_MTU 65521
 
 enum vif_type {
     VIF_TAP, /* a tap device of the host, for bridges and routes */

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * test-link.c - frames over a stream socket: whole, in crumbs, against a peer that does not
- * read, that talks nonsense, that goes. And the tap device, as far as this user may.
+ * read, that talks nonsense, that goes. And the tap device, as far as this user may, and
+ * descriptors of other things.
  */
 #include "guest.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "backend/net/link.h"
+#include "backend/net/tap.h"
 
 static struct net_link *l;
 static int peer;
@@ -207,13 +210,32 @@ static void test_peer_goes(void **state)
 static void test_tap_refusals(void **state)
 {
     struct err err = {0};
-    struct net_link *tap;
 
-    assert_int_equal(link_tap_open(&tap, "", &err), -EINVAL);
-    assert_int_equal(link_tap_open(&tap, "a-name-of-16-char", &err), -EINVAL);
+    assert_int_equal(tap_open("", &err), -EINVAL);
+    assert_int_equal(tap_open("a-name-of-16-char", &err), -EINVAL);
     /* Exists everywhere and is no tap; without privilege that is what we hear of. */
-    assert_true(link_tap_open(&tap, "lo", &err) < 0);
+    assert_true(tap_open("lo", &err) < 0);
     assert_non_null(strstr(err.msg, "lo"));
+}
+
+/* What came with a request may be anything; it is closed. */
+static void test_other_descriptors(void **state)
+{
+    struct net_link *none = NULL;
+    struct err err = {0};
+    int pair[2], fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    assert_int_equal(link_tap_create(&none, fd, "tap", &err), -EINVAL);
+    assert_string_equal(err.msg, "the descriptor for tap is no tap device's");
+    assert_int_equal(close(fd), -1);
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    assert_int_equal(link_stream_create(&none, fd, "passt", &err), -EINVAL);
+    assert_string_equal(err.msg, "the descriptor for passt is no stream socket");
+    assert_int_equal(close(fd), -1);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(link_tap_create(&none, pair[0], "tap", &err), -EINVAL);
+    assert_int_equal(link_stream_create(&none, pair[1], "passt", &err), -EINVAL);
+    assert_null(none);
 }
 
 int main(void)
@@ -227,6 +249,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nonsense, setup_stream, teardown_stream),
         cmocka_unit_test_setup_teardown(test_peer_goes, setup_stream, teardown_stream),
         cmocka_unit_test(test_tap_refusals),
+        cmocka_unit_test(test_other_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
