@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * tap.h - tap devices that stay when nobody has them open, so that a script can prepare one
- * before the domain process attaches to it (backend/net/link_tap.c), and clean up after it.
+ * before the domain process attaches to it (backend/net/tap.c), and clean up after it.
  */
 #pragma once
 

@@ -6,9 +6,11 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -133,3 +135,85 @@ def test_devices_come_and_go_in_it(xm, domain, tmp_path):
     with open(log, encoding="utf-8") as stream:
         assert "jail refused" not in stream.read()
     assert processes_of(name) == [pid]
+
+
+def ask_open(xm, name, request, fds=()):
+    """Send D a request with descriptors; its answer."""
+    done = subprocess.run([xm, "domid", name], check=True, stdout=subprocess.PIPE, text=True)
+    run_dir = os.environ.get("XENOLITH_RUN_DIR") or (
+        "/run/xenolith" if os.geteuid() == 0 else os.environ["XDG_RUNTIME_DIR"] + "/xenolith")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(60)
+        sock.connect(f"{run_dir}/{done.stdout.strip()}.sock")
+        socket.send_fds(sock, [json.dumps(request).encode() + b"\n"], fds)
+        return json.loads(sock.makefile().readline())
+
+
+def test_interfaces_come_open(xm, domain):
+    """D opens nothing for an interface that is plugged in: it has to come with the request, and to
+    be what the interface needs."""
+    name, pid, log = domain
+    request = {"verb": "network-attach", "vif": {"devid": 0, "mac": "00:16:3e:00:99:02"}}
+    ours, theirs = socket.socketpair()
+    with ours, theirs, open("/dev/null", "wb") as null:
+        for kind, fd, words in (("user", None, "has to come with the request"),
+                                ("tap", None, "has to come with the request"),
+                                ("user", null, "is no stream socket"),
+                                ("tap", null, "is no tap device's"),
+                                ("tap", theirs, "is no tap device's")):
+            request["vif"]["type"] = kind
+            answer = ask_open(xm, name, request, [fd.fileno()] if fd else [])
+            assert not answer["ok"] and words in answer["error"], answer
+            assert subprocess.run([xm, "network-list", name], check=True,
+                                  stdout=subprocess.PIPE).stdout == b""
+        request["vif"]["type"] = "user"
+        assert ask_open(xm, name, request, [theirs.fileno()]) == {"ok": True}
+        theirs.close()
+        assert b"00:16:3e:00:99:02" in subprocess.run(
+            [xm, "network-list", name], check=True, stdout=subprocess.PIPE).stdout
+        subprocess.run([xm, "network-detach", name, "0", "-f"], check=True, timeout=60)
+        ours.settimeout(60)
+        assert ours.recv(1) == b"", "the other end is closed"
+    with open(log, encoding="utf-8") as stream:
+        assert "jail refused" not in stream.read()
+    assert processes_of(name) == [pid]
+
+
+def passts_with(word):
+    """pids of passt processes that have the word in their command line."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as stream:
+                words = stream.read().split(b"\0")
+        except OSError:
+            continue
+        if os.path.basename(words[0]).startswith(b"passt") and word.encode() in words:
+            found.append(int(pid))
+    return found
+
+
+@pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
+def test_passt_lives_with_its_interface(xm, domain):
+    """xm starts it, and it ends when the interface goes, and when the domain does."""
+    name, _, _ = domain
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def wait_gone():
+        deadline = time.monotonic() + 60
+        while passts_with(f"127.0.0.1/{port}:22"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    for end in (["network-detach", name, "0", "-f"], ["destroy", name]):
+        subprocess.run([xm, "network-attach", name, "type=user", f"hostfwd=127.0.0.1:{port}:22"],
+                       check=True, timeout=60)
+        assert len(passts_with(f"127.0.0.1/{port}:22")) == 1
+        # Another one cannot have the port: what xm says is what passt says.
+        done = subprocess.run([xm, "network-attach", name, "type=user",
+                               f"hostfwd=127.0.0.1:{port}:22"], check=False, timeout=60,
+                              stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1 and str(port) in done.stderr, done.stderr
+        subprocess.run([xm, *end], check=True, timeout=60)
+        wait_gone()
