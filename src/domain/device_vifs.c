@@ -62,7 +62,7 @@ static int open_on_host(const struct device_vifs *all, const struct vif_config *
     int fd = vif_open(config, all->domid, &local, err);
 
     if (fd >= 0 && local)
-        log_msg(LOG_WARN, "domain", PASST_LOCAL_SENTENCE);
+        log_msg(LOG_WARN, "backend", PASST_LOCAL_SENTENCE);
     return fd;
 }
 

@@ -113,7 +113,7 @@ static int nic_fd(const struct hvm_nic *n, struct err *err)
         return fcntl(n->tap_fd, F_DUPFD_CLOEXEC, 3);
     fd = passt_start(&n->config, &local, err);
     if (fd >= 0 && local)
-        log_msg(LOG_WARN, "hvm", PASST_LOCAL_SENTENCE);
+        log_msg(LOG_WARN, "backend", PASST_LOCAL_SENTENCE);
     return fd;
 }
 

@@ -18,6 +18,7 @@
 #include "xm/devices.h"
 #include "toolstack/domains.h"
 #include "toolstack/hotplug.h"
+#include "toolstack/scope.h"
 
 #define TIMEOUT_MS 5000
 #define NO_DEVID 255u /* none that an interface has */
@@ -154,6 +155,8 @@ static int attach(const struct amend_target *t, const char *spec, json_t *vif)
         json_decref(vif);
         return verb_error(&err);
     }
+    if (!on_host) /* passt, which is to live as long as the domain does */
+        scope_leave_session(t->entry.name);
     rc = plug_in(domid, vif);
     if (rc == XM_OK)
         hotplug_print_warnings(domid, (int)amendment.devid);
