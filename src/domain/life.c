@@ -12,6 +12,7 @@
 
 #include "backend/console.h"
 #include "base/log.h"
+#include "builder/kcache.h"
 #include "builder/pv_build.h"
 #include "cpu/pv/abi.h"
 #include "domain/crashdump.h"
@@ -207,6 +208,7 @@ int life_start(struct life *l, struct domain *d, struct loop *loop, const struct
     restore_free(saved);
     if (rc == 0) {
         l->started_ns = monotonic_ns();
+        kcache_freeze();
         pthread_mutex_lock(&d->lock);
         d->state = DOMAIN_RUNNING;
         pthread_mutex_unlock(&d->lock);

@@ -23,32 +23,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/block/direct.h"
-#include "backend/block/qemu.h"
-#include "backend/fb/vnc.h"
-#include "backend/net/passt.h"
-#include "backend/console_log.h"
 #include "base/cleanup.h"
-#include "base/hostfile.h"
-#include "base/identity.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "builder/kcache.h"
 #include "domain/bootloader.h"
 #include "domain/control.h"
-#include "domain/cputime.h"
-#include "domain/dump.h"
-#include "domain/files.h"
-#include "domain/devices.h"
 #include "domain/jail.h"
+#include "domain/prepare.h"
 #include "domain/process.h"
-#include "engine/engine.h"
-#include "hvm/files.h"
-#include "hvm/hvm.h"
-#include "hvm/model.h"
-#include "hvm/threads.h"
-#include "xenstore/client.h"
 
 #define CONFIG_MAX (1024 * 1024)
 #define MAX_CLIENTS 8
@@ -150,40 +133,13 @@ static void block_signals(void)
 /* Everything up to a running domain. On failure p holds nothing. */
 static int start(struct process *p, const struct inherited *in, struct err *err)
 {
-    static launcher_fn *const programs[] = {passt_exec, qemu_exec, bootloader_exec, vnc_exec,
-                                            hvm_exec /* of its kind of guests only */};
-    static launcher_service *const services[] = {
-        hostfile_service,  identity_peer_service, xs_connect_service,
-        kcache_service,    console_log_service,   bootloader_clean_service,
-        dump_core_service, cputime_service,       shares_service,
-        direct_service,
-        qemu_connect_service,
-        hvm_files_service,
-        threads_service,
-    };
-    struct launcher_table table = {.programs = programs,
-                                   .services = services,
-                                   .nr_programs = ARRAY_SIZE(programs),
-                                   .nr_services = ARRAY_SIZE(services)};
     int rc = read_config(&p->options, in->config_fd, err);
 
     if (rc < 0)
         return rc;
-    table.nr_programs -= !p->options.hvm;
     rc = log_open(p->options.log_path, err);
     if (rc == 0)
-        rc = bootloader_prepare(&p->bootloader, &p->options, err);
-    identity_choose();
-    if (rc == 0)
-        rc = files_fix(&p->options, err);
-    if (rc == 0)
-        rc = xs_fix_path(p->d.store_socket, err);
-    if (rc == 0)
-        rc = devices_prepare(&p->options, err);
-    if (rc == 0 && p->options.hvm)
-        rc = hvm_prepare(&p->options, err);
-    if (rc == 0)
-        rc = engine_prepare(&table, err);
+        rc = prepare(p, err);
     if (rc == 0)
         rc = process_init(p, in->listen_fd, err);
     if (rc == 0) {
