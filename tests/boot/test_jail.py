@@ -61,6 +61,57 @@ def test_every_thread_is_jailed(domain):
         assert status["NoNewPrivs"] == "1", status
 
 
+def text_of(path):
+    with open(path, encoding="utf-8") as stream:
+        return stream.read()
+
+
+def family_of(pid):
+    """A process and all that descend from it."""
+    children = text_of(f"/proc/{pid}/task/{pid}/children").split()
+    return [pid] + [one for child in children for one in family_of(int(child))]
+
+
+def test_it_is_nobody(domain):
+    """Root's domains are no user's, others stay their user's; none has a capability or, where the host
+    allows that, sees the host's files and networks."""
+    _, pid, log = domain
+    if "no jail" in text_of(log):
+        pytest.skip("built with a sanitizer: no jail")
+    status = status_of(f"/proc/{pid}/status")
+    assert status["CapEff"] == status["CapPrm"] == "0" * 16
+    uids = set(status["Uid"].split())
+    words, = re.findall("runs as (.*)", text_of(log))
+    if os.getuid() == 0:
+        uid, = uids
+        assert words.startswith(f"user {uid}") and uid != "0"
+        assert int(uid) in (65534, 0x70000000 + pid)
+        owners = {status_of(f"/proc/{one}/status")["Uid"].split()[0]: status_of(
+            f"/proc/{one}/status")["Name"] for one in family_of(pid)}
+        assert set(owners) == {"0", uid} and owners["0"] == "xenolith-launch"
+    else:
+        assert uids == {str(os.getuid())} and words.startswith("the user who started it")
+    if "alone in its namespaces" in words:
+        for kind in ("net", "mnt", "ipc"):
+            assert os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
+        assert os.listdir(f"/proc/{pid}/root/") == []
+    else:
+        assert "in the host's namespaces" in words
+
+
+def test_nothing_outlives_it(domain):
+    """Also what is another user's: the launcher, which the kernel may not end with it."""
+    _, pid, _ = domain
+    family = family_of(pid)
+    assert len(family) > 3
+    os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while any(os.path.exists(f"/proc/{one}") and status_of(f"/proc/{one}/status")["State"][0] != "Z"
+              for one in family):
+        assert time.monotonic() < until, [one for one in family if os.path.exists(f"/proc/{one}")]
+        time.sleep(0.05)
+
+
 def test_log_names_who_ended_it(xm, domain):
     name, pid, log = domain
     with subprocess.Popen([xm, "console", name], stdin=subprocess.PIPE,
@@ -137,23 +188,11 @@ def test_devices_come_and_go_in_it(xm, domain, tmp_path):
     assert processes_of(name) == [pid]
 
 
-def ask_open(xm, name, request, fds=()):
-    """Send D a request with descriptors; its answer."""
-    done = subprocess.run([xm, "domid", name], check=True, stdout=subprocess.PIPE, text=True)
-    run_dir = os.environ.get("XENOLITH_RUN_DIR") or (
-        "/run/xenolith" if os.geteuid() == 0 else os.environ["XDG_RUNTIME_DIR"] + "/xenolith")
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(60)
-        sock.connect(f"{run_dir}/{done.stdout.strip()}.sock")
-        socket.send_fds(sock, [json.dumps(request).encode() + b"\n"], fds)
-        return json.loads(sock.makefile().readline())
-
-
 def test_interfaces_come_open(xm, domain):
     """D opens nothing for an interface that is plugged in: it has to come with the request, and to
     be what the interface needs."""
     name, pid, log = domain
-    request = {"verb": "network-attach", "vif": {"devid": 0, "mac": "00:16:3e:00:99:02"}}
+    vif = {"devid": 0, "mac": "00:16:3e:00:99:02"}
     ours, theirs = socket.socketpair()
     with ours, theirs, open("/dev/null", "wb") as null:
         for kind, fd, words in (("user", None, "has to come with the request"),
@@ -161,13 +200,13 @@ def test_interfaces_come_open(xm, domain):
                                 ("user", null, "is no stream socket"),
                                 ("tap", null, "is no tap device's"),
                                 ("tap", theirs, "is no tap device's")):
-            request["vif"]["type"] = kind
-            answer = ask_open(xm, name, request, [fd.fileno()] if fd else [])
+            vif["type"] = kind
+            answer = request(pid, fd.fileno() if fd else None, verb="network-attach", vif=vif)
             assert not answer["ok"] and words in answer["error"], answer
             assert subprocess.run([xm, "network-list", name], check=True,
                                   stdout=subprocess.PIPE).stdout == b""
-        request["vif"]["type"] = "user"
-        assert ask_open(xm, name, request, [theirs.fileno()]) == {"ok": True}
+        vif["type"] = "user"
+        assert request(pid, theirs.fileno(), verb="network-attach", vif=vif) == {"ok": True}
         theirs.close()
         assert b"00:16:3e:00:99:02" in subprocess.run(
             [xm, "network-list", name], check=True, stdout=subprocess.PIPE).stdout

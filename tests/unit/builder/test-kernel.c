@@ -335,13 +335,30 @@ static void test_cache_bounded(void **state)
     in_cache(name);
 }
 
+/* Once a guest has run, what was cached is found, and nothing new is. The last test. */
+static void test_cache_frozen(void **state)
+{
+    const char *path;
+    size_t size;
+
+    sample_kernel(&writer, 0);
+    size = pack_xz(packed, writer.data, writer.size);
+    path = guest_file("before", packed, size);
+    expect_sample(path, "xz", true, false);
+    kcache_freeze();
+    expect_sample(path, "xz", true, true);
+    path = guest_file("after", packed, size);
+    expect_sample(path, "xz", true, false);
+    expect_sample(path, "xz", true, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),         cmocka_unit_test(test_formats),
         cmocka_unit_test(test_damaged),       cmocka_unit_test(test_bad_bzimage),
         cmocka_unit_test(test_version),       cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_cache_bounded),
+        cmocka_unit_test(test_cache_bounded), cmocka_unit_test(test_cache_frozen),
     };
 
     return cmocka_run_group_tests(tests, guest_group_setup, guest_group_teardown);
