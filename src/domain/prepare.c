@@ -58,7 +58,7 @@ int prepare(struct process *p, struct err *err)
     if (rc == 0)
         rc = files_fix(o, err);
     if (rc == 0)
-        rc = xs_fix_path(p->d.store_socket, err);
+        rc = xs_fix(p->d.store_socket, o->domid, o->uuid, err);
     if (rc == 0)
         rc = devices_prepare(o, err);
     if (rc == 0 && o->hvm)

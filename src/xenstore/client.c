@@ -23,8 +23,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/launcher.h"
 #include "base/io.h"
+#include "base/launcher.h"
+#include "base/log.h"
 
 #define SOCKET_NAME "xenstored.sock"
 #define TIMEOUT_MS 10000
@@ -52,15 +53,25 @@ int xs_socket_path(char buf[static PATHS_MAX], struct err *err)
     return 0;
 }
 
-/* Fixed before the launcher is made: the store of a process that may not say which. */
-static char fixed_path[PATHS_MAX];
+/* Fixed before the launcher is made: the store of a process that may not say which, and the domain
+ * that it is to be for. */
+static struct {
+    char path[PATHS_MAX];
+    domid_t domid;
+    char uuid[40];
+} fixed;
 
-int xs_fix_path(char buf[static PATHS_MAX], struct err *err)
+int xs_fix(char buf[static PATHS_MAX], domid_t domid, const uint8_t uuid[static 16],
+           struct err *err)
 {
-    int rc = xs_socket_path(fixed_path, err);
+    int rc = xs_socket_path(fixed.path, err);
 
+    fixed.domid = domid;
+    for (size_t i = 0, at = 0; i < 16; i++)
+        at += (size_t)snprintf(fixed.uuid + at, sizeof(fixed.uuid) - at, "%s%02x",
+                               i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
     if (rc == 0)
-        memcpy(buf, fixed_path, sizeof(fixed_path));
+        memcpy(buf, fixed.path, sizeof(fixed.path));
     return rc;
 }
 
@@ -86,32 +97,6 @@ static int open_socket(const char *path, struct err *err)
     return STEAL_FD(fd);
 }
 
-int xs_connect_service(const struct launcher_request *request, struct launcher_reply *reply)
-{
-    const char *asked = request->data;
-    struct err err = {0};
-
-    if (request->size == 0 || asked[request->size - 1])
-        return -EINVAL;
-    reply->fd = open_socket(fixed_path[0] ? fixed_path : asked, &err);
-    if (reply->fd >= 0)
-        return 0;
-    reply->size = strlen(err.msg) + 1;
-    memcpy(reply->data, err.msg, reply->size);
-    return reply->fd;
-}
-
-static int connect_socket(const char *path, struct err *err)
-{
-    const struct launcher_request request = {path, strlen(path) + 1, NULL, 0};
-    struct launcher_reply reply;
-    int rc = launcher_ask(xs_connect_service, &request, &reply);
-
-    if (rc < 0)
-        return err_set(err, -rc, "%.*s", (int)reply.size, reply.size ? reply.data : strerror(-rc));
-    return reply.fd;
-}
-
 static bool watch_fd(int epoll_fd, int fd)
 {
     struct epoll_event ev = {.events = EPOLLIN};
@@ -119,20 +104,17 @@ static bool watch_fd(int epoll_fd, int fd)
     return fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0;
 }
 
-int xs_connect(struct xs_client **ret, const char *socket_path, struct err *err)
+/* Takes the descriptor. */
+static int make_client(struct xs_client **ret, int fd, struct err *err)
 {
     struct xs_client *c = calloc(1, sizeof(*c));
     int rc;
 
-    if (!c)
+    if (!c) {
+        close(fd);
         return err_set(err, ENOMEM, "out of memory");
-    c->epoll_fd = c->event_fd = -1;
-    c->fd = connect_socket(socket_path, err);
-    if (c->fd < 0) {
-        rc = c->fd;
-        xs_close(c);
-        return rc;
     }
+    c->fd = fd;
     c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     c->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!watch_fd(c->epoll_fd, c->fd) || !watch_fd(c->epoll_fd, c->event_fd)) {
@@ -142,6 +124,69 @@ int xs_connect(struct xs_client **ret, const char *socket_path, struct err *err)
     }
     *ret = c;
     return 0;
+}
+
+/* Have xenstored confine a connection to the domain. An older one does not know how to. */
+static int confine(int *fd, struct err *err)
+{
+    char id[8];
+    const struct xs_part parts[] = {
+        {XS_CONTROL_CONFINE, sizeof(XS_CONTROL_CONFINE)},
+        {id, (size_t)snprintf(id, sizeof(id), "%u", fixed.domid) + 1},
+        {fixed.uuid, strlen(fixed.uuid) + 1},
+    };
+    struct xs_client *c;
+    int rc = make_client(&c, STEAL_FD(*fd), err);
+
+    if (rc < 0)
+        return rc;
+    rc = xs_request(c, XS_CONTROL, XS_NO_TX, parts, ARRAY_SIZE(parts));
+    if (rc == -EINVAL)
+        log_msg(LOG_WARN, "xenstore",
+                "xenstored is older than this: the domain's process can reach "
+                "other domains' nodes");
+    *fd = STEAL_FD(c->fd);
+    xs_close(c);
+    return rc < 0 && rc != -EINVAL
+               ? err_set(err, -rc, "xenstored refuses a connection: %s", strerror(-rc))
+               : 0;
+}
+
+int xs_connect_service(const struct launcher_request *request, struct launcher_reply *reply)
+{
+    const char *asked = request->data;
+    struct err err = {0};
+    int rc;
+
+    if (request->size == 0 || asked[request->size - 1])
+        return -EINVAL;
+    reply->fd = open_socket(fixed.path[0] ? fixed.path : asked, &err);
+    rc = reply->fd < 0 ? reply->fd : fixed.path[0] ? confine(&reply->fd, &err) : 0;
+    if (rc < 0) {
+        reply->size = strlen(err.msg) + 1;
+        memcpy(reply->data, err.msg, reply->size);
+    }
+    return rc;
+}
+
+static int connect_socket(const char *path, struct err *err)
+{
+    const struct launcher_request request = {path, strlen(path) + 1, NULL, 0};
+    struct launcher_reply reply;
+    int rc = launcher_ask(xs_connect_service, &request, &reply);
+
+    if (rc < 0 && reply.fd >= 0)
+        close(reply.fd);
+    if (rc < 0)
+        return err_set(err, -rc, "%.*s", (int)reply.size, reply.size ? reply.data : strerror(-rc));
+    return reply.fd;
+}
+
+int xs_connect(struct xs_client **ret, const char *socket_path, struct err *err)
+{
+    int fd = connect_socket(socket_path, err);
+
+    return fd < 0 ? fd : make_client(ret, fd, err);
 }
 
 static void free_events(struct xs_client *c)

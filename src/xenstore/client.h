@@ -34,9 +34,11 @@ struct xs_perm {
 
 /* The socket of this instance's xenstored, in the run directory. 0 or -errno. */
 int xs_socket_path(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
-/* The same, by a process that will go to jail, before its launcher is made: its launcher
- * (base/launcher.h) connects it to this one and no other, whatever xs_connect() is told. */
-int xs_fix_path(char buf[static PATHS_MAX], struct err *err) MUST_CHECK;
+/* The same, by a domain's process that will go to jail, before its launcher is made: its launcher
+ * (base/launcher.h) connects it to this one and no other, whatever xs_connect() is told, and has
+ * each connection confined to what is this domain's (confine.h). */
+int xs_fix(char buf[static PATHS_MAX], domid_t domid, const uint8_t uuid[static 16],
+           struct err *err) MUST_CHECK;
 /* launcher_service: makes the connection. */
 struct launcher_request;
 struct launcher_reply;

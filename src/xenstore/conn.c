@@ -63,6 +63,7 @@ int conn_bind(struct conn *c, domid_t id)
     c->domain->connections++;
     c->domain->over = false;
     c->domid = id;
+    c->only = 0; /* it may less from now on */
     path_home(c->home, id);
     return 0;
 }

@@ -17,7 +17,9 @@ struct conn {
     domid_t domid;            /* whose rights it has; 0 may do all */
     struct xs_domain *domain; /* NULL for domain 0 */
     char home[XS_HOME_MAX];
-    struct watch *watches; /* oldest first */
+    domid_t only;            /* of domain 0, but for this domain (confine.h); 0 = free */
+    char only_vm[XS_VM_MAX]; /* what it has below /vm */
+    struct watch *watches;   /* oldest first */
     struct tx *txs;
     bool broken; /* to be closed: its domain is gone, or a tool violated the protocol */
     bool mute;   /* a domain did: nothing is taken or sent any more, but the domain lives on */

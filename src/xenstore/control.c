@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "xenstore/confine.h"
 #include "xenstore/domains.h"
 
 struct command {
@@ -28,8 +29,20 @@ static int control_bind(struct conn *c, char *const *args)
     domid_t id;
     int code = -xs_domid_parse(args[1], &id);
 
+    if (!code && !confine_allows_domain(c, id))
+        code = EACCES;
     if (!code)
         code = conn_bind(c, id);
+    return code ? code : reply_text(c, "OK");
+}
+
+static int control_confine(struct conn *c, char *const *args)
+{
+    domid_t id;
+    int code = -xs_domid_parse(args[1], &id);
+
+    if (!code)
+        code = confine_start(c, id, args[2]);
     return code ? code : reply_text(c, "OK");
 }
 
@@ -96,6 +109,7 @@ static const struct command commands[] = {
     {"print", " <text>", 1, control_print},
     {"quota", "", 0, control_quota},
     {XS_CONTROL_BIND, " <domid>", 1, control_bind},
+    {XS_CONTROL_CONFINE, " <domid> <uuid>", 2, control_confine},
 };
 
 static int control_help(struct conn *c, char *const *args)
@@ -112,8 +126,11 @@ static int control_help(struct conn *c, char *const *args)
 int control_handle(struct conn *c, char *const *args, unsigned int count)
 {
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-        if (strcmp(args[0], commands[i].name) == 0)
-            return count == commands[i].args + 1 ? commands[i].fn(c, args) : EINVAL;
+        if (strcmp(args[0], commands[i].name) != 0)
+            continue;
+        if (c->only && commands[i].fn != control_bind)
+            return EACCES;
+        return count == commands[i].args + 1 ? commands[i].fn(c, args) : EINVAL;
     }
     return EINVAL;
 }

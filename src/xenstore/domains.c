@@ -94,12 +94,17 @@ static void remove_node(struct store *s, const char *path)
         log_msg(LOG_WARN, "xenstore", "out of memory: %s stays", path);
 }
 
-/* The entry under /vm, which the home names. Only the toolstack can write that name. */
-static void remove_vm(struct store *s, const char *home)
+/* The entry under /vm, which the home names. Only the toolstack can write that name, and a process
+ * that was confined to its domain has said before what it is. */
+static void remove_vm(struct store *s, const struct xs_domain *d, const char *home)
 {
     char path[XS_HOME_MAX + 8], vm[64];
     const struct node *n;
 
+    if (d->vm[0]) {
+        remove_node(s, d->vm);
+        return;
+    }
     snprintf(path, sizeof(path), "%s/vm", home);
     n = tree_find(&s->tree, path);
     if (!n || n->perms[0].id || n->value_len >= sizeof(vm))
@@ -205,7 +210,8 @@ void domains_release(struct store *s, struct xs_domain *d)
             other->target = 0;
     }
     path_home(home, id);
-    remove_vm(s, home);
+    remove_vm(s, d, home);
+    d->vm[0] = '\0';
     remove_node(s, home);
     remove_backends(s, id);
     remove_traces(s, id);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xenstore/confine.h"
 #include "xenstore/control.h"
 #include "xenstore/domains.h"
 #include "xenstore/nodes.h"
@@ -32,9 +33,16 @@ static void reply_ok(const struct request *q)
 }
 
 /* Most requests name a node first. */
+static int resolve(const struct conn *c, const char *given, char abs[static XS_PATH_SIZE])
+{
+    int code = path_resolve(given, c->home, abs);
+
+    return code ? code : confine_allows(c, abs) ? 0 : EACCES;
+}
+
 static int first_path(const struct request *q, char abs[static XS_PATH_SIZE])
 {
-    return path_resolve(q->args[0], q->c->home, abs);
+    return resolve(q->c, q->args[0], abs);
 }
 
 /* The same, where a special watch is possible, too. */
@@ -45,7 +53,7 @@ static int first_path_or_special(const struct request *q, char abs[static XS_PAT
     if (!special)
         return first_path(q, abs);
     memcpy(abs, special, strlen(special) + 1);
-    return 0;
+    return confine_allows(q->c, special) ? 0 : EACCES;
 }
 
 /* Answer "OK" if an operation went well. */
@@ -148,7 +156,7 @@ static int op_write(const struct request *q)
 
     if (n > c->hdr.len)
         return EINVAL;
-    code = path_resolve(c->body, c->home, path);
+    code = resolve(c, c->body, path);
     if (!code)
         code = nodes_write(&q->view, path, c->body + n, c->hdr.len - n);
     return finish(q, code);
@@ -207,7 +215,7 @@ static int op_set_perms(const struct request *q)
 static int op_watch(const struct request *q)
 {
     int depth = -1, code;
-    char *end;
+    char *end, path[XS_PATH_SIZE];
 
     if (q->nr_args == 3) {
         unsigned long n = strtoul(q->args[2], &end, 10);
@@ -216,7 +224,9 @@ static int op_watch(const struct request *q)
             return EINVAL;
         depth = (int)n;
     }
-    code = watch_add(q->c, q->args[0], q->args[1], depth);
+    code = first_path_or_special(q, path);
+    if (!code)
+        code = watch_add(q->c, q->args[0], q->args[1], depth);
     if (code)
         return code;
     reply_ok(q);
@@ -317,7 +327,13 @@ static int op_introduce(const struct request *q)
     }
     if (!code && !id)
         code = EINVAL;
-    return finish(q, code ? code : domains_introduce(q->c->s, id));
+    if (!code && !confine_allows_domain(q->c, id))
+        code = EACCES;
+    if (!code)
+        code = domains_introduce(q->c->s, id);
+    if (!code && q->c->only)
+        memcpy(domains_find(q->c->s, id)->vm, q->c->only_vm, sizeof(q->c->only_vm));
+    return finish(q, code);
 }
 
 /* A domain that the toolstack names must have been introduced. */
@@ -328,6 +344,8 @@ static int known_domain(const struct request *q, struct xs_domain **ret)
 
     if (code)
         return code;
+    if (!confine_allows_domain(q->c, id))
+        return EACCES;
     *ret = domains_find(q->c->s, id);
     return *ret && (*ret)->introduced ? 0 : ENOENT;
 }
@@ -358,6 +376,8 @@ static int op_set_target(const struct request *q)
 
     if (!code)
         code = domid_arg(q, 1, &target);
+    if (!code && q->c->only)
+        code = EACCES;
     if (!code && !is_introduced(q, target))
         code = ENOENT;
     if (!code)

@@ -10,6 +10,8 @@
 #include "xenstore/path.h"
 #include "xenstore/tree.h"
 
+#define XS_VM_MAX 48 /* "/vm/UUID" */
+
 /* What a domain other than 0 may have. Beyond: ENOSPC. */
 struct quota {
     unsigned int nodes;
@@ -26,8 +28,9 @@ struct xs_domain {
     struct xs_domain *next;
     domid_t id;
     bool introduced;
-    bool over;      /* was released; only connections are left of it */
-    domid_t target; /* whose rights it has, too; 0 = none */
+    bool over;          /* was released; only connections are left of it */
+    domid_t target;     /* whose rights it has, too; 0 = none */
+    char vm[XS_VM_MAX]; /* "/vm/UUID", if its process was confined to it; "" = what its node says */
     unsigned int connections;
     unsigned int nodes, watches, transactions;
     size_t transaction_bytes;

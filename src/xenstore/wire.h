@@ -12,6 +12,8 @@
 
 /* CONTROL command that makes a connection a domain's: "xenolith-bind|DOMID|". */
 #define XS_CONTROL_BIND "xenolith-bind"
+/* That confines one of domain 0 to what is a domain's: "xenolith-confine|DOMID|UUID|". */
+#define XS_CONTROL_CONFINE "xenolith-confine"
 
 struct xs_perm;
 

@@ -365,6 +365,127 @@ static void test_control(void **state)
     got_error("EACCES");
 }
 
+/* --- a domain's process ------------------------------------------------------------------ */
+
+#define LATER 3 /* another connection of the host, instead of a guest's */
+#define UUID "01234567-89ab-cdef-0123-456789abcdef"
+
+static int setup_later(void **state)
+{
+    int rc = setup(state);
+
+    conn_free(conns[LATER]);
+    conns[LATER] = conn_new(&store);
+    return rc || !conns[LATER];
+}
+
+#define LATER_T(f) cmocka_unit_test_setup_teardown(f, setup_later, teardown)
+
+/* What is domain 7's it may do, as the host; of all others it sees nothing. */
+static void test_confined(void **state)
+{
+    static const char *const own[] = {"/local/domain/7/x", "/vm/" UUID "/x",
+                                      "/local/domain/0/backend/vbd/7/51712/x",
+                                      "/local/domain/0/error/backend/vif/7/0/error"};
+    static const char *const others[] = {"/local/domain/8/data",
+                                         "/local/domain/70/x",
+                                         "/local/domain/0/x",
+                                         "/local/domain/0/backend",
+                                         "/local/domain/0/backend/vbd",
+                                         "/local/domain/0/backend/vbd/70/x",
+                                         "/local/domain/0/backend/7/x",
+                                         "/vm",
+                                         "/vm/" UUID "0/x",
+                                         "/local/domain",
+                                         "/",
+                                         "/tool/x"};
+    char text[XENSTORE_PAYLOAD_MAX];
+
+    write_node(HOST, 0, "/local/domain/8/secret", "s");
+    write_node(HOST, 0, "/vm/other", "o");
+    REQUEST(LATER, XS_CONTROL, "xenolith-confine\0007\0not-a-uuid");
+    got_error("EINVAL");
+    REQUEST(LATER, XS_CONTROL, "xenolith-confine\0000\0" UUID);
+    got_error("EINVAL");
+    REQUEST(LATER, XS_CONTROL, "xenolith-confine\0007\0" UUID);
+    got_ok();
+    REQUEST(LATER, XS_CONTROL, "xenolith-confine\0008\0" UUID);
+    got_error("EACCES");
+    REQUEST(LATER, XS_CONTROL, "quota");
+    got_error("EACCES");
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+        write_node(LATER, 0, own[i], "v");
+        request(LATER, XS_READ, 0, own[i], strlen(own[i]) + 1);
+        got_value("v");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        size_t n = strlen(others[i]) + 1;
+        static const uint32_t types[] = {XS_READ, XS_DIRECTORY, XS_GET_PERMS, XS_MKDIR, XS_RM};
+
+        for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
+            request(LATER, types[t], 0, others[i], n);
+            got_error("EACCES");
+        }
+        request(LATER, XS_WRITE, 0, others[i], n);
+        got_error("EACCES");
+        memcpy(text, others[i], n);
+        memcpy(text + n, "n7", 3);
+        request(LATER, XS_SET_PERMS, 0, text, n + 3);
+        got_error("EACCES");
+        request(LATER, XS_WATCH, 0, text, n + 3);
+        got_error("EACCES");
+    }
+    REQUEST(LATER, XS_WATCH, "@releaseDomain\0t");
+    got_error("EACCES");
+    REQUEST(LATER, XS_RELEASE, "8");
+    got_error("EACCES");
+    REQUEST(LATER, XS_INTRODUCE, "9\0001\0001");
+    got_error("EACCES");
+    REQUEST(LATER, XS_RESUME, "8");
+    got_error("EACCES");
+    REQUEST(LATER, XS_SET_TARGET, "7\0008");
+    got_error("EACCES");
+    REQUEST(LATER, XS_CONTROL, "xenolith-bind\0008");
+    got_error("EACCES");
+}
+
+/* What goes with its domain is what it was confined to, whatever it says that the domain has. */
+static void test_confined_release(void **state)
+{
+    write_node(HOST, 0, "/vm/other", "o");
+    REQUEST(LATER, XS_CONTROL, "xenolith-confine\0007\0" UUID);
+    got_ok();
+    write_node(LATER, 0, "/vm/" UUID "/name", "n");
+    write_node(LATER, 0, "/local/domain/7/vm", "/vm/other");
+    REQUEST(LATER, XS_INTRODUCE, "7\0001\0001");
+    got_ok();
+    REQUEST(LATER, XS_RELEASE, "7");
+    got_ok();
+    REQUEST(HOST, XS_READ, "/vm/other");
+    got_value("o");
+    REQUEST(HOST, XS_READ, "/vm/" UUID "/name");
+    got_error("ENOENT");
+}
+
+/* Made the domain's own, it has the domain's rights again. */
+static void test_confined_bound(void **state)
+{
+    REQUEST(LATER, XS_CONTROL, "xenolith-confine\0007\0" UUID);
+    got_ok();
+    REQUEST(LATER, XS_CONTROL, "xenolith-bind\0007");
+    got_ok();
+    write_node(LATER, 0, "data/x", "v");
+    write_node(HOST, 0, "/tool/x", "t");
+    REQUEST(HOST, XS_SET_PERMS, "/tool/x\0n0\0r7");
+    got_ok();
+    REQUEST(LATER, XS_READ, "/tool/x");
+    got_value("t");
+    REQUEST(LATER, XS_WRITE, "/local/domain/7/domid\0x");
+    got_error("EACCES");
+    REQUEST(LATER, XS_CONTROL, "xenolith-confine\0008\0" UUID);
+    got_error("EACCES");
+}
+
 /* --- a client that does not read -------------------------------------------------------- */
 
 /* Requests are left alone while many answers wait, and none is lost. */
@@ -459,12 +580,26 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_read_write),         T(test_directory), T(test_big_directory),
-        T(test_mkdir_rm),           T(test_paths),     T(test_payloads),
-        T(test_too_long),           T(test_rights),    T(test_permissions),
-        T(test_permissions_errors), T(test_target),    T(test_node_quota),
-        T(test_quota_elsewhere),    T(test_control),   T(test_no_reader),
-        T(test_event_flood),        T(test_random),
+        T(test_read_write),
+        T(test_directory),
+        T(test_big_directory),
+        T(test_mkdir_rm),
+        T(test_paths),
+        T(test_payloads),
+        T(test_too_long),
+        T(test_rights),
+        T(test_permissions),
+        T(test_permissions_errors),
+        T(test_target),
+        T(test_node_quota),
+        T(test_quota_elsewhere),
+        T(test_control),
+        T(test_no_reader),
+        T(test_event_flood),
+        T(test_random),
+        LATER_T(test_confined),
+        LATER_T(test_confined_release),
+        LATER_T(test_confined_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * confine.c - see confine.h.
+ */
+#include "xenstore/confine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define UUID_LEN 36
+
+int confine_start(struct conn *c, domid_t id, const char *uuid)
+{
+    if (c->domid || c->only || !id || strlen(uuid) != UUID_LEN ||
+        strspn(uuid, "0123456789abcdef-") != UUID_LEN)
+        return EINVAL;
+    if (c->watches || c->txs)
+        return EBUSY;
+    c->only = id;
+    snprintf(c->only_vm, sizeof(c->only_vm), "/vm/%s", uuid);
+    return 0;
+}
+
+/* TOP/KIND/ID[/...] */
+static bool is_of_kind(const char *path, const char *top, domid_t id)
+{
+    const size_t n = strlen(top);
+    const char *kind_end;
+    char number[8];
+    size_t len;
+
+    if (strncmp(path, top, n) != 0 || path[n] != '/' || !(kind_end = strchr(path + n + 1, '/')))
+        return false;
+    len = (size_t)snprintf(number, sizeof(number), "%u", id);
+    return strncmp(kind_end + 1, number, len) == 0 &&
+           (!kind_end[1 + len] || kind_end[1 + len] == '/');
+}
+
+bool confine_allows(const struct conn *c, const char *path)
+{
+    char home[XS_HOME_MAX];
+
+    if (!c->only)
+        return true;
+    path_home(home, c->only);
+    return path_is_below(path, home) || path_is_below(path, c->only_vm) ||
+           is_of_kind(path, "/local/domain/0/backend", c->only) ||
+           is_of_kind(path, "/local/domain/0/error/backend", c->only);
+}
+
+bool confine_allows_domain(const struct conn *c, domid_t id)
+{
+    return !c->only || c->only == id;
+}
