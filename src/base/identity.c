@@ -19,13 +19,15 @@
 
 #include "base/launcher.h"
 
-#define FIRST_USER 0x70000000u /* beyond what anybody has, plus a process number */
-#define NOBODY 65534u
+/* Users that nobody has, behind those of containers: one for each number of a process, so that who
+ * has taken over one cannot reach into another. */
+#define FIRST_USER 0x70000000u
+#define NOBODY 65534u       /* where a user namespace has no such number */
 #define EMPTY_PLACE "/proc" /* any directory that every host has */
 #define NAMESPACES (CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS)
 
 /* Fixed before the launcher is made. */
-static uid_t own; /* 0: no other than now */
+static pid_t number; /* of our own user, 0: none but now */
 static uid_t owner = (uid_t)-1;
 
 static bool is_other, is_isolated; /* what came of it */
@@ -33,7 +35,7 @@ static bool is_other, is_isolated; /* what came of it */
 void identity_choose(void)
 {
     owner = geteuid();
-    own = owner == 0 ? FIRST_USER + (uid_t)getpid() : 0;
+    number = owner == 0 ? getpid() : 0;
 }
 
 /* System calls: the C library's functions want to tell other threads. */
@@ -42,10 +44,10 @@ static bool become(uid_t id)
     return syscall(SYS_setresgid, id, id, id) == 0 && syscall(SYS_setresuid, id, id, id) == 0;
 }
 
-/* Root in a user namespace may have no other user there. */
-static bool leave_root(void)
+bool identity_leave_root(pid_t process, gid_t group)
 {
-    return own && syscall(SYS_setgroups, 0, NULL) == 0 && (become(own) || become(NOBODY));
+    return syscall(SYS_setgroups, group ? 1 : 0, &group) == 0 &&
+           (become(FIRST_USER + (uid_t)process) || become(NOBODY));
 }
 
 /* The root directory is an empty one; where the host does not let us, it stays. */
@@ -71,11 +73,11 @@ bool identity_take(enum identity_depth depth)
     int death = 0;
 
     (void)prctl(PR_GET_PDEATHSIG, &death);
-    if (own && depth >= IDENTITY_SPACES)
+    if (number && depth >= IDENTITY_SPACES)
         is_isolated = unshare(NAMESPACES) == 0;
     if (is_isolated && depth >= IDENTITY_ALONE)
         is_isolated = leave_files();
-    is_other = leave_root();
+    is_other = number && identity_leave_root(number, 0);
     if (!is_other && depth >= IDENTITY_SPACES && !is_isolated) {
         is_isolated = unshare(NAMESPACES | CLONE_NEWUSER) == 0;
         if (is_isolated && depth >= IDENTITY_ALONE)

@@ -11,6 +11,11 @@
 
 #include "base/types.h"
 
+/* Root becomes a user who owns nothing: its own by that number of a process, or nobody; in one
+ * group, 0 = none. One thread; async-signal-safe. False: it stays root, for a user namespace has
+ * nobody else. */
+bool identity_leave_root(pid_t process, gid_t group) MUST_CHECK;
+
 /* Before the launcher is made (base/launcher.h): choose who this process and its children will be.
  * Nothing changes yet. */
 void identity_choose(void);

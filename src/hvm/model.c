@@ -20,16 +20,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/identity.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/signals.h"
 
 #define PROGRAM "qemu-system-x86_64"
 #define NOT_INSTALLED PROGRAM " is not installed (Debian package qemu-system-x86)"
-#define NOBODY 65534
-/* Users that nobody has, behind those of containers: one for each number of a process. What has
- * taken over one device model cannot reach into another one. */
-#define FIRST_USER 0x70000000u
 #define LINE_MAX_LEN 512
 #define READS_MAX 64 /* at a time */
 
@@ -49,12 +46,6 @@ struct model {
 
 /* --- in the new process ------------------------------------------------------------------ */
 
-/* System calls: the C library's functions want to tell other threads. */
-static bool become(unsigned int id)
-{
-    return syscall(SYS_setresgid, id, id, id) == 0 && syscall(SYS_setresuid, id, id, id) == 0;
-}
-
 /* A user of its own (nobody in a user namespace without it), but in the group that may use /dev/kvm
  * where there is one. */
 static bool give_up_root(void)
@@ -67,8 +58,7 @@ static bool give_up_root(void)
         return true;
     if (kvm)
         group = st.st_gid;
-    return syscall(SYS_setgroups, kvm ? 1 : 0, &group) == 0 &&
-           (become(FIRST_USER + (unsigned int)getpid()) || become(NOBODY));
+    return identity_leave_root(getpid(), group);
 }
 
 /* Put fds where the device model expects them: first above all targets, so that none is

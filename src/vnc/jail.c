@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/sanitizer.h"
+#include "base/seccomp.h"
 #include "vnc/jail_policy.h"
 
 #define NOBODY 65534
@@ -35,18 +36,6 @@ static int become_nobody(void)
     return 0;
 }
 
-static int install(void)
-{
-    static struct sock_filter insns[BPF_MAX_INSNS];
-    struct sock_fprog prog = {.filter = insns};
-
-    prog.len = (unsigned short)bpf_build(insns, BPF_MAX_INSNS, vnc_jail_policy,
-                                         ARRAY_SIZE(vnc_jail_policy), SECCOMP_RET_ERRNO | EPERM);
-    if (prog.len == 0)
-        return -E2BIG;
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0 ? -errno : 0;
-}
-
 int jail_enter(struct err *err)
 {
     struct rlimit memory = {MEMORY_MAX, MEMORY_MAX}, none = {0, 0};
@@ -61,6 +50,6 @@ int jail_enter(struct err *err)
     if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         rc = -errno;
     if (rc == 0)
-        rc = install();
+        rc = seccomp_enter(vnc_jail_policy, ARRAY_SIZE(vnc_jail_policy), SECCOMP_RET_ERRNO | EPERM);
     return rc < 0 ? err_set(err, -rc, "xenolith-vnc cannot enter its jail: %s", strerror(-rc)) : 0;
 }

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sanitizer.h"
+#include "base/seccomp.h"
 #include "xenstore/jail_policy.h"
 
 /* All rights of Landlock's first version, Linux 5.13. */
@@ -40,19 +41,6 @@ static int keep_to(int dir_fd)
     return 0;
 }
 
-static int install(void)
-{
-    struct sock_filter insns[BPF_MAX_INSNS];
-    struct sock_fprog prog = {.filter = insns};
-
-    prog.len =
-        (unsigned short)bpf_build(insns, BPF_MAX_INSNS, xenstored_jail_policy,
-                                  ARRAY_SIZE(xenstored_jail_policy), SECCOMP_RET_ERRNO | EPERM);
-    if (prog.len == 0)
-        return -E2BIG;
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0 ? -errno : 0;
-}
-
 int jail_enter(int dir_fd, struct err *err)
 {
     int rc;
@@ -63,6 +51,7 @@ int jail_enter(int dir_fd, struct err *err)
     }
     rc = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : keep_to(dir_fd);
     if (rc == 0)
-        rc = install();
+        rc = seccomp_enter(xenstored_jail_policy, ARRAY_SIZE(xenstored_jail_policy),
+                           SECCOMP_RET_ERRNO | EPERM);
     return rc < 0 ? err_set(err, -rc, "xenstored cannot enter its jail: %s", strerror(-rc)) : 0;
 }
