@@ -116,7 +116,7 @@ int devices_prepare(const struct domain_options *o, struct err *err)
     if (!dir)
         return err_set(err, ENOMEM, "out of memory");
     qemu_prepare(dir);
-    return 0;
+    return o->vfb ? fb_prepare(o->vfb, o->name, o->domid, err) : 0;
 }
 
 int devices_create(struct devices **ret, struct loop *loop, const struct domain_options *o,

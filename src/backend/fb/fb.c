@@ -66,6 +66,16 @@ static void on_shown(void *arg, bool anew)
 
 static const struct vnc_ops vnc_ops = {.key = on_key, .pointer = on_pointer, .shown = on_shown};
 
+int fb_prepare(const json_t *object, const char *name, domid_t domid, struct err *err)
+{
+    struct fb_config config;
+    int rc = fb_config_parse(&config, object, name, domid, err);
+
+    if (rc == 0)
+        vnc_fix(&config);
+    return rc;
+}
+
 int fb_create(struct fb **ret, struct loop *loop, const json_t *object, const char *name,
               domid_t domid, struct err *err)
 {

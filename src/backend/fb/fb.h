@@ -13,6 +13,9 @@
 
 struct fb;
 
+/* Before the launcher is made: how the display is to be shown. `object` is `vfb` of the domain's
+ * document. 0 or -errno. */
+int fb_prepare(const json_t *object, const char *name, domid_t domid, struct err *err) MUST_CHECK;
 /* `object` is `vfb` of the domain's document. Returns when viewers can connect. 0 or -errno. */
 int fb_create(struct fb **ret, struct loop *loop, const json_t *object, const char *name,
               domid_t domid, struct err *err) MUST_CHECK;

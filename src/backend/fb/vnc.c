@@ -26,11 +26,15 @@
 
 #define PROGRAM "xenolith-vnc"
 #define PATIENCE_MS 10000
+#define FIRST_PORT 5900
 /* One that ends sooner than this after its start is not started again. */
 #define SHORT_LIFE_MS 5000
 
 /* What vnc_exec() is given. */
-enum { EXEC_SOCKET, EXEC_PICTURE, EXEC_CONFIG, EXEC_LOG, NR_EXEC_FDS };
+enum { EXEC_SOCKET, EXEC_PICTURE, EXEC_PORT, EXEC_LOG, NR_EXEC_FDS };
+
+/* Fixed before the launcher is made: where it listens, and who may come. */
+static struct fb_config fixed;
 
 struct vnc {
     struct loop *loop;
@@ -68,21 +72,54 @@ static int find_program(char *to, size_t size)
     return 0;
 }
 
+void vnc_fix(const struct fb_config *config)
+{
+    fixed = *config;
+}
+
+/* The port that it has had already, 0 = none. One that the config does not allow is none. */
+static unsigned int read_port(int fd)
+{
+    const unsigned int first = FIRST_PORT + fixed.display;
+    unsigned int port;
+
+    if (pread(fd, &port, sizeof(port), 0) != (ssize_t)sizeof(port) || port > UINT16_MAX)
+        return 0;
+    return port == first || (fixed.unused && port > first) ? port : 0;
+}
+
+/* What it is to do, in a file of its own: a password is nothing for arguments. The descriptor. */
+static int write_config(unsigned int port)
+{
+    const struct fb_config *c = &fixed;
+    unsigned int display = port ? port - FIRST_PORT : c->display;
+    json_t *doc = json_pack("{s:s, s:i, s:b, s:s, s:s, s:s}", "listen", c->listen, "display",
+                            (int)display, "unused", c->unused && !port, "password", c->password,
+                            "keymap", c->keymap, "title", c->title);
+    CLEANUP_FREE char *line = doc ? json_to_line(doc) : NULL;
+    CLEANUP_CLOSE int fd = memfd_create("vnc-config", MFD_CLOEXEC);
+    int rc = fd < 0 ? -errno : !line ? -ENOMEM : io_write_all(fd, line, strlen(line));
+
+    json_decref(doc);
+    return rc < 0 ? rc : STEAL_FD(fd);
+}
+
 void vnc_exec(const int *fds, unsigned int nr_fds)
 {
     static const int places[NR_EXEC_FDS] = {[EXEC_SOCKET] = FB_VNC_SOCKET,
                                             [EXEC_PICTURE] = FB_VNC_PICTURE,
-                                            [EXEC_CONFIG] = FB_VNC_CONFIG,
+                                            [EXEC_PORT] = FB_VNC_CONFIG,
                                             [EXEC_LOG] = STDERR_FILENO};
     static char path[4096];
     char *const argv[] = {(char[]){PROGRAM}, NULL};
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC), high[NR_EXEC_FDS];
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), config, high[NR_EXEC_FDS];
 
     if (nr_fds != NR_EXEC_FDS || null < 0 || find_program(path, sizeof(path)) < 0)
         _exit(126);
+    config = write_config(read_port(fds[EXEC_PORT]));
     /* Out of each other's way first. */
     for (unsigned int i = 0; i < NR_EXEC_FDS; i++)
-        high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 100);
+        high[i] = fcntl(i == EXEC_PORT ? config : fds[i], F_DUPFD_CLOEXEC, 100);
     for (unsigned int i = 0; i < NR_EXEC_FDS; i++)
         if (high[i] < 0 || dup2(high[i], places[i]) < 0)
             _exit(126);
@@ -95,38 +132,20 @@ void vnc_exec(const int *fds, unsigned int nr_fds)
 
 /* --- start ------------------------------------------------------------------------------ */
 
-/* What it is to do, in a file of its own: a password is nothing for arguments. The descriptor. */
-static int write_config(const struct vnc *v, struct err *err)
-{
-    const struct fb_config *c = v->config;
-    unsigned int display = v->first_port ? v->first_port - 5900 : c->display;
-    json_t *doc = json_pack("{s:s, s:i, s:b, s:s, s:s, s:s}", "listen", c->listen, "display",
-                            (int)display, "unused", c->unused && !v->first_port, "password",
-                            c->password, "keymap", c->keymap, "title", c->title);
-    CLEANUP_FREE char *line = doc ? json_to_line(doc) : NULL;
-    CLEANUP_CLOSE int fd = memfd_create("vnc-config", MFD_CLOEXEC);
-    int rc = fd < 0 ? -errno : !line ? -ENOMEM : io_write_all(fd, line, strlen(line));
-
-    json_decref(doc);
-    if (rc < 0)
-        return err_set(err, -rc, "cannot tell " PROGRAM " what to do: %s", strerror(-rc));
-    return STEAL_FD(fd);
-}
-
 static int spawn(struct vnc *v, struct err *err)
 {
-    CLEANUP_CLOSE int config = write_config(v, err), theirs = -1;
+    CLEANUP_CLOSE int port = memfd_create("vnc-port", MFD_CLOEXEC), theirs = -1;
     int pair[2], rc;
 
-    if (config < 0)
-        return config;
+    if (port < 0 || pwrite(port, &v->first_port, sizeof(v->first_port), 0) < 0)
+        return err_set(err, errno, "cannot tell " PROGRAM " its port: %s", strerror(errno));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_set(err, errno, "cannot make a socket: %s", strerror(errno));
     theirs = pair[1];
     rc = launcher_spawn(vnc_exec,
                         (int[]){[EXEC_SOCKET] = theirs,
                                 [EXEC_PICTURE] = v->picture_fd,
-                                [EXEC_CONFIG] = config,
+                                [EXEC_PORT] = port,
                                 [EXEC_LOG] = log_fd()},
                         NR_EXEC_FDS, &v->pidfd, err);
     if (rc < 0) {
@@ -273,6 +292,7 @@ int vnc_create(struct vnc **ret, struct loop *loop, const struct fb_config *conf
 
     if (!v)
         return err_set(err, ENOMEM, "out of memory");
+    vnc_fix(config); /* for who has no launcher; one that there is has its own */
     *v = (struct vnc){.loop = loop,
                       .config = config,
                       .ops = ops,

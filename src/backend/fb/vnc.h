@@ -25,6 +25,10 @@ struct vnc_ops {
 /* For launcher_start(). */
 void vnc_exec(const int *fds, unsigned int nr_fds);
 
+/* Before the launcher is made (base/launcher.h): what the server will be told, whoever asks for it
+ * later. *config is copied. */
+void vnc_fix(const struct fb_config *config);
+
 /* Returns when it listens. *config is borrowed. 0 or -errno. */
 int vnc_create(struct vnc **ret, struct loop *loop, const struct fb_config *config,
                const struct vnc_ops *ops, void *arg, struct err *err) MUST_CHECK;
