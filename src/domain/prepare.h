@@ -10,6 +10,6 @@
 struct process;
 
 /* Fix which files, programs and services the domain of p->options will have, and make the launcher
- * (base/launcher.h), which keeps to that. Once, while there is one thread. Sets p->bootloader, which
- * the caller destroys also if this fails. 0 or -errno. */
+ * (base/launcher.h), which keeps to that. Once, while there is one thread. Sets p->bootloader,
+ * which the caller destroys also if this fails. 0 or -errno. */
 int prepare(struct process *p, struct err *err) MUST_CHECK;
