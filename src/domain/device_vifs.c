@@ -71,14 +71,15 @@ static int open_on_host(const struct device_vifs *all, const struct vif_config *
 static int make_one(struct device_vifs *all, const json_t *object, int fd, struct device_vif **ret,
                     struct err *err)
 {
-    CLEANUP_FREE struct device_vif *one = calloc(1, sizeof(*one));
+    struct device_vif **p = &all->first, *one = calloc(1, sizeof(*one));
     CLEANUP_CLOSE int link = fd;
-    struct device_vif **p = &all->first;
     struct vif_config config;
     int rc = one ? vif_config_parse(&config, object, err) : err_set(err, ENOMEM, "out of memory");
 
-    if (rc < 0)
+    if (rc < 0) {
+        free(one);
         return rc;
+    }
     for (; *p && rc == 0; p = &(*p)->next)
         if (vif_config((*p)->vif)->devid == config.devid)
             rc = err_set(err, EEXIST, "network interface %u is there already", config.devid);
@@ -88,9 +89,10 @@ static int make_one(struct device_vifs *all, const json_t *object, int fd, struc
         rc = vif_create(&one->vif, all->loop, all->domid, &config, STEAL_FD(link), err);
     if (rc < 0) {
         vif_config_done(&config);
+        free(one);
         return rc;
     }
-    *p = *ret = STEAL_PTR(one);
+    *p = *ret = one;
     return 0;
 }
 

@@ -293,9 +293,9 @@ int engine_prepare(const struct launcher_table *others, struct err *err)
     if (others->nr_programs > ENGINE_MAX_OTHERS || others->nr_services > ENGINE_MAX_OTHERS)
         return err_set(err, EINVAL, "too many programs for the launcher");
     if (others->nr_programs > 0)
-        memcpy(&programs[2], others->programs, others->nr_programs * sizeof(programs[0]));
+        memcpy(&programs[2], others->programs, others->nr_programs * sizeof(launcher_fn *));
     if (others->nr_services > 0)
-        memcpy(&services[2], others->services, others->nr_services * sizeof(services[0]));
+        memcpy(&services[2], others->services, others->nr_services * sizeof(launcher_service *));
     cpuid_faults = !syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1);
     return launcher_start(&table, err);
 }
