@@ -418,7 +418,6 @@ int hvm_create(struct hvm **ret, struct loop *loop, struct domain *d,
     h->serial.fd = -1;
     h->screen.fd = h->screen.write_fd = -1;
     h->store.domain_fd = -1;
-    tzset(); /* reads a file, which the jail would not mind but the guest's user may not */
     rc = hvm_spec_parse(&h->spec, o->hvm, err);
     if (rc == 0)
         rc = hvm_drives_open(h, o->disks, err);
