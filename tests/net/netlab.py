@@ -147,6 +147,32 @@ def host(tmp_path, monkeypatch):
             holder.kill()
 
 
+OUTSIDE, HOST = "192.0.2.1", "192.0.2.254"
+
+
+@pytest.fixture
+def outside(host, tmp_path):
+    """Another machine on the host's eth0."""
+    with subprocess.Popen(["unshare", "--net", "sleep", "900"]) as holder:
+        try:
+            host.sh("sleep 0.2; ip link add eth0 type veth peer name wire; "
+                    f"ip link set wire netns {holder.pid}\n"
+                    f"ip addr add {HOST}/24 dev eth0; ip link set eth0 up; "
+                    f"ip route add default via {OUTSIDE}")
+            other = Host(holder, tmp_path)
+            other.sh(f"ip link set lo up; ip addr add {OUTSIDE}/24 dev wire; ip link set wire up")
+            yield other
+        finally:
+            holder.kill()
+
+
+# A guest's address, default route and name servers by DHCP.
+LEASE = ("printf '#!/bin/sh\\n[ $1 = bound ] || exit 0\\nip addr add $ip/$mask dev $interface\\n"
+         "ip route add default via $router\\n"
+         "for i in $dns; do echo nameserver $i; done >/etc/resolv.conf\\n' >/tmp/lease; "
+         "chmod +x /tmp/lease; ip link set eth0 up; udhcpc -i eth0 -n -q -t 10 -s /tmp/lease")
+
+
 class Guest:
     """A domain and the shell on its console."""
 

@@ -9,27 +9,9 @@ import time
 
 import pytest
 
-from netlab import Host, guests, host  # noqa: F401 # pylint: disable=unused-import
+from netlab import HOST, LEASE, OUTSIDE, guests, host, outside  # noqa: F401 # pylint: disable=unused-import
 
 # pylint: disable=redefined-outer-name
-
-OUTSIDE, HOST = "192.0.2.1", "192.0.2.254"
-
-
-@pytest.fixture
-def outside(host, tmp_path):
-    """Another machine on the host's eth0."""
-    with subprocess.Popen(["unshare", "--net", "sleep", "900"]) as holder:
-        try:
-            host.sh("sleep 0.2; ip link add eth0 type veth peer name wire; "
-                    f"ip link set wire netns {holder.pid}\n"
-                    f"ip addr add {HOST}/24 dev eth0; ip link set eth0 up; "
-                    f"ip route add default via {OUTSIDE}")
-            other = Host(holder, tmp_path)
-            other.sh(f"ip link set lo up; ip addr add {OUTSIDE}/24 dev wire; ip link set wire up")
-            yield other
-        finally:
-            holder.kill()
 
 
 def reaches(machine, address):
@@ -83,10 +65,6 @@ def test_routed_six(host, outside, guests):
     assert host.sh("ip -6 neigh show proxy") == ""
     assert not reaches(outside, "2001:db8::7")
 
-
-LEASE = ("printf '#!/bin/sh\\n[ $1 = bound ] || exit 0\\nip addr add $ip/$mask dev $interface\\n"
-         "ip route add default via $router\\n' >/tmp/lease; chmod +x /tmp/lease; "
-         "ip link set eth0 up; udhcpc -i eth0 -n -q -t 10 -s /tmp/lease")
 
 PEER = """
 import socket

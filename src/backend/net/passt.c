@@ -195,6 +195,11 @@ static int wait_ready(int pidfd, int words, int ours, struct err *err)
         return err_set(err, ENOENT, "the type 'user' of a vif needs passt: " NOT_INSTALLED);
     if (strstr(why, "routable interface") || strstr(why, "External interface"))
         return err_set(err, ENETUNREACH, "passt finds no route from this host to any network");
+    if (strstr(why, "Failed to bind")) /* whatever the reason */
+        return err_set(err, EADDRNOTAVAIL,
+                       "passt does not start: %s (the port is taken, or this host has no default "
+                       "route for such an address)",
+                       why);
     return err_set(err, EIO, "passt does not start: %s", why[0] ? why : "it gives no reason");
 }
 
