@@ -91,7 +91,7 @@ def test_names_without_a_route(host, guests, serve):
 @needs_six
 def test_both_families(host, outside, guests, serve):
     """The guest has an address of each, reaches the outside (TCP, UDP, ping) and the host's
-    loopback by both, and is reached by forwarded ports of both."""
+    loopback by both, is told where no server is, and is reached by forwarded ports of both."""
     add_six(host, outside)
     outside.sh(f"ip addr add {BOX}/32 dev lo")
     serve(outside, BOX, BOX_SIX)
@@ -108,6 +108,8 @@ def test_both_families(host, outside, guests, serve):
     assert visit(guest, "192.0.2.1") == "127.0.0.1" and visit(guest, f"[{ROUTER_SIX}%eth0]") == "::1"
     assert f"Address: {BOX}\n" in guest.run(f"nslookup box.test {BOX_SIX}")[1]
     assert guest.pings(BOX) and guest.pings(BOX_SIX)
+    for address in BOX, BOX_SIX:
+        assert "refused" in guest.run(f"timeout 50 nc {address} 81 </dev/null")[1]
 
     guest.run("mkdir /tmp/www; echo from the guest >/tmp/www/index.html; httpd -p 80 -h /tmp/www")
     for machine, address, port in ((host, "[::1]", 8001), (host, "127.0.0.1", 8002),

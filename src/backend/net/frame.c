@@ -18,6 +18,9 @@
 #define TCP_CHECKSUM 16
 #define UDP_CHECKSUM 6
 #define TCP_MIN 20u
+#define TCP_FLAGS 13
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
 #define UDP_LEN 8u
 #define IPV4_MIN 20u
 #define IPV6_LEN 40u
@@ -199,6 +202,20 @@ void net_frame_complete(struct net_frame *f)
     if (sum == 0 && f->csum_offset == UDP_CHECKSUM)
         sum = 0xffff;
     memcpy(f->data + f->csum_start + f->csum_offset, &sum, sizeof(sum));
+}
+
+void net_frame_acknowledge_reset(struct net_frame *f)
+{
+    struct net_headers h;
+    uint8_t *flags;
+
+    net_headers_find(f->data, f->len, &h);
+    flags = f->data + h.transport + TCP_FLAGS;
+    if (h.protocol != IPPROTO_TCP || (*flags & (TCP_RST | TCP_ACK)) != TCP_RST)
+        return;
+    *flags |= TCP_ACK;
+    if (net_frame_make_partial(f) == 0)
+        net_frame_complete(f);
 }
 
 bool net_frame_has_payload(const struct net_frame *f)

@@ -45,6 +45,8 @@ void net_headers_find(const uint8_t *data, size_t len, struct net_headers *ret);
 int net_frame_make_partial(struct net_frame *f) MUST_CHECK;
 /* A partial checksum becomes a real one. */
 void net_frame_complete(struct net_frame *f);
+/* A TCP reset gets the flag that its acknowledgement number counts. */
+void net_frame_acknowledge_reset(struct net_frame *f);
 /* Does it carry data of TCP or UDP? */
 bool net_frame_has_payload(const struct net_frame *f);
 /* A number that is equal for frames of one flow. */

@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "backend/net/frame.h"
 #include "backend/net/link.h"
 #include "base/io.h"
 
@@ -127,6 +128,9 @@ static int stream_receive(struct net_link *l, uint8_t *buf, struct net_frame *re
             *ret =
                 (struct net_frame){.data = s->in + s->in_at + HEAD, .len = len, .validated = true};
             s->in_at += HEAD + len;
+            /* passt (2023) resets without ACK, which is nothing to a guest that waits for the
+             * answer to its SYN: it would try again for minutes where no server is. */
+            net_frame_acknowledge_reset(ret);
             return 0;
         }
         if (l->lost || fill(s) < 0)

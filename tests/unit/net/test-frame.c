@@ -219,6 +219,40 @@ static void test_payload(void **state)
     assert_false(net_frame_has_payload(&f));
 }
 
+/* Only the flag and the checksum change, and only in a reset without it. */
+static void test_reset(void **state)
+{
+    for (unsigned int flags = 0; flags < 64; flags++) {
+        for (int version = 4; version <= 6; version += 2) {
+            size_t len = version == 4 ? make_tcp4(buf, 3) : make_tcp6(buf, 3);
+            size_t tcp = version == 4 ? 34 : 54;
+            struct net_frame f = {.data = buf, .len = len, .validated = true};
+            bool changes = (flags & 0x14) == 0x04;
+            uint8_t before[128];
+
+            buf[tcp + 13] = (uint8_t)flags;
+            memcpy(before, buf, len);
+            net_frame_acknowledge_reset(&f);
+            assert_int_equal(f.len, len);
+            assert_true(f.validated && !f.partial);
+            if (changes) {
+                assert_true(checksum_is_right(buf, len));
+                before[tcp + 13] |= 0x10;
+                memcpy(before + tcp + 16, buf + tcp + 16, 2);
+            }
+            assert_memory_equal(buf, before, len);
+        }
+    }
+    /* What has no whole TCP header has no such flag, whatever lies behind it. */
+    for (size_t len = 14; len < make_tcp4(buf, 0); len++) {
+        struct net_frame f = {.data = buf, .len = len};
+
+        buf[14 + 20 + 13] = 0x04;
+        net_frame_acknowledge_reset(&f);
+        assert_int_equal(buf[14 + 20 + 13], 0x04);
+    }
+}
+
 static void test_flow(void **state)
 {
     size_t len = make_tcp4(buf, 100);
@@ -290,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_damage),     cmocka_unit_test(test_partial_anywhere),
         cmocka_unit_test(test_payload),    cmocka_unit_test(test_flow),
         cmocka_unit_test(test_rate),       cmocka_unit_test(test_multicast),
+        cmocka_unit_test(test_reset),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
