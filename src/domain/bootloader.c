@@ -96,12 +96,22 @@ static bool set_command(const json_t *doc, const char *directory, struct err *er
     return true;
 }
 
+/* The boot loader opens both once more, by the names that /proc has for them and with our rights:
+ * what can be a file that may only be read does not get there. */
+static bool are_fit(const int *fds, unsigned int nr_fds)
+{
+    struct stat st;
+
+    return nr_fds == NR_EXEC_FDS && isatty(fds[EXEC_TERMINAL]) &&
+           fstat(fds[EXEC_RESULT], &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 void bootloader_exec(const int *fds, unsigned int nr_fds)
 {
     static char output[64], directory[PATHS_MAX + 32];
     size_t n = command.count;
 
-    if (nr_fds != NR_EXEC_FDS || n == 0)
+    if (!are_fit(fds, nr_fds) || n == 0)
         _exit(126);
     /* By the process's own number: children of a shell script find it, too. */
     snprintf(output, sizeof(output), "--output=/proc/%d/fd/%d", (int)getpid(), FD_RESULT);
