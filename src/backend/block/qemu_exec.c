@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/disk_image.h"
@@ -177,7 +178,19 @@ void qemu_exec(const int *fds, unsigned int nr_fds)
     _exit(127);
 }
 
-/* By way of the inode: a name that is gone cannot be anybody else's. */
+/* The other end is a socket at which a child of ours listens. */
+static bool is_daemon(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    siginfo_t si;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.pid > 0 &&
+           waitid(P_PID, (id_t)peer.pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* By way of the inode: a name that is gone cannot be anybody else's. Who has a descriptor of
+ * somebody's socket may have less rights than we. */
 int qemu_connect_service(const struct launcher_request *request, struct launcher_reply *reply)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -191,9 +204,10 @@ int qemu_connect_service(const struct launcher_request *request, struct launcher
     reply->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (reply->fd < 0)
         return -errno;
-    if (connect(reply->fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+    rc = connect(reply->fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+    if (rc == 0 && is_daemon(reply->fd))
         return 0;
-    rc = -errno;
+    rc = rc < 0 ? rc : -EPERM;
     close(reply->fd);
     reply->fd = -1;
     return rc;

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backend/block/direct.h"
@@ -261,11 +262,34 @@ static void test_qemu_missing(void **state)
     close(fd);
 }
 
-/* A socket whose name is gone is reached by its inode, and nothing else is. */
+/* A child that listens at that socket, and writes to who comes. */
+static pid_t start_daemon(int listening)
+{
+    int ready[2];
+    pid_t child;
+    char c;
+
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    child = fork();
+    if (child == 0) {
+        (void)listen(listening, 1);
+        (void)write(ready[1], "x", 1);
+        (void)write(accept4(listening, NULL, NULL, SOCK_CLOEXEC), "x", 1);
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return child;
+}
+
+/* A socket whose name is gone is reached by its inode, if it is a daemon's that was started here:
+ * whoever may look at a socket of others need not be one who may connect to it. */
 static void test_connect(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), inode, file, got, peer;
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), inode, file, got;
+    pid_t child;
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", t.dir);
     assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -273,13 +297,16 @@ static void test_connect(void **state)
     unlink(address.sun_path);
     assert_int_equal(ask(qemu_connect_service, inode, &got), -ECONNREFUSED);
     assert_int_equal(got, -1);
-    assert_int_equal(listen(listening, 1), 0);
+    child = start_daemon(listening);
     assert_int_equal(ask(qemu_connect_service, inode, &got), 0);
-    peer = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(peer >= 0 && write(peer, "x", 1) == 1);
     assert_int_equal(read(got, address.sun_path, 1), 1);
     close(got);
-    close(peer);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(ask(qemu_connect_service, inode, &got), -EPERM);
+    assert_int_equal(got, -1);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(ask(qemu_connect_service, inode, &got), -EPERM);
+    assert_int_equal(got, -1);
     assert_int_equal(ask(qemu_connect_service, listening, &got), -EINVAL);
     close(inode);
     close(listening);
