@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "base/launcher.h"
 
@@ -63,6 +65,24 @@ static bool may(const char *path, enum hostfile_right right)
     return rule && rule(path, right);
 }
 
+/* Nothing that is opened for more than its content: directories lead to other files, and devices do
+ * what they do. */
+static int open_regular(const char *path)
+{
+    CLEANUP_CLOSE int place = open(path, O_PATH | O_CLOEXEC);
+    char link[32];
+    struct stat st;
+    int fd;
+
+    if (place < 0 || fstat(place, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EISDIR;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
+    fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? -errno : fd;
+}
+
 int hostfile_service(const struct launcher_request *request, struct launcher_reply *reply)
 {
     struct request r;
@@ -75,8 +95,8 @@ int hostfile_service(const struct launcher_request *request, struct launcher_rep
         return -EPERM;
     switch (r.right) {
     case HOSTFILE_READ:
-        reply->fd = open(r.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        return reply->fd < 0 ? -errno : 0;
+        reply->fd = open_regular(r.path);
+        return reply->fd < 0 ? reply->fd : 0;
     case HOSTFILE_REMOVE:
         return unlink(r.path) < 0 ? -errno : 0;
     case HOSTFILE_REPLACE:

@@ -21,8 +21,7 @@ int hostfile_allow(const char *path, unsigned int rights, struct err *err) MUST_
 /* The same: and what this rule says. */
 void hostfile_allow_rule(hostfile_rule *rule);
 
-/* Open a file to read it. It waits for nothing: what it is (pipes, terminals) is for the caller to
- * see. The descriptor or -errno. */
+/* Open a file to read it. The descriptor or -errno; -EISDIR: it is no regular file. */
 int hostfile_open(const char *path);
 /* 0 or -errno. */
 int hostfile_remove(const char *path);

@@ -48,12 +48,12 @@ static int open_file(int *ret, struct stat *st, const char *path, struct err *er
 
     if (fd == -ENOENT)
         return err_set(err, ENOENT, "kernel image does not exist: %s", path);
+    if (fd == -EISDIR)
+        return err_set(err, EINVAL, "kernel image %s is not a regular file", path);
     if (fd < 0)
         return err_set(err, -fd, "cannot open kernel image %s: %s", path, strerror(-fd));
     if (fstat(fd, st) != 0)
         rc = err_set(err, errno, "cannot examine kernel image %s: %s", path, strerror(errno));
-    else if (!S_ISREG(st->st_mode))
-        rc = err_set(err, EINVAL, "kernel image %s is not a regular file", path);
     else if (st->st_size == 0)
         rc = err_set(err, ENOEXEC, "kernel image %s is empty", path);
     else if ((uint64_t)st->st_size > KERNEL_FILE_MAX)

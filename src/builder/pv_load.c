@@ -133,13 +133,13 @@ int pv_load_initrd_open(struct initrd *initrd, const char *path, struct err *err
     initrd->fd = hostfile_open(path);
     if (initrd->fd == -ENOENT)
         return err_set(err, ENOENT, "ramdisk image does not exist: %s", path);
+    if (initrd->fd == -EISDIR)
+        return err_set(err, EINVAL, "ramdisk image %s is not a regular file", path);
     if (initrd->fd < 0)
         return err_set(err, -initrd->fd, "cannot open ramdisk image %s: %s", path,
                        strerror(-initrd->fd));
     if (fstat(initrd->fd, &st) != 0)
         rc = err_set(err, errno, "cannot examine ramdisk image %s: %s", path, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        rc = err_set(err, EINVAL, "ramdisk image %s is not a regular file", path);
     else if (st.st_size == 0)
         rc = err_set(err, EINVAL, "ramdisk image %s is empty", path);
     if (rc) {

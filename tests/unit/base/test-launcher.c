@@ -168,6 +168,10 @@ static void test_files(void **state)
     fd = hostfile_open(path_of("rule-1"));
     assert_true(fd >= 0);
     close(fd);
+    /* What leads to other files, and what waits. */
+    assert_int_equal(hostfile_open(path_of("rule-dir")), -EISDIR);
+    assert_int_equal(hostfile_open(path_of("rule-pipe")), -EISDIR);
+    assert_int_equal(hostfile_open(path_of("rule-none")), -ENOENT);
     assert_int_equal(hostfile_replace(path_of("status"), "new"), 0);
     assert_int_equal(hostfile_open(path_of("status")), -EPERM);
     assert_int_equal(hostfile_remove(path_of("status")), 0);
@@ -204,6 +208,8 @@ static int make(void **state)
     write_file("read");
     write_file("other");
     write_file("rule-1");
+    assert_int_equal(mkdir(path_of("rule-dir"), 0700), 0);
+    assert_int_equal(mkfifo(path_of("rule-pipe"), 0600), 0);
     assert_int_equal(hostfile_allow(path_of("read"), HOSTFILE_READ, &err), 0);
     assert_int_equal(hostfile_allow("", HOSTFILE_READ, &err), 0);
     assert_int_equal(hostfile_allow(path_of("status"), HOSTFILE_REPLACE | HOSTFILE_REMOVE, &err),
@@ -218,6 +224,8 @@ static int clean(void **state)
     unlink(path_of("read"));
     unlink(path_of("other"));
     unlink(path_of("rule-1"));
+    unlink(path_of("rule-pipe"));
+    rmdir(path_of("rule-dir"));
     return rmdir(dir);
 }
 
