@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "builder/kcache.h"
 #include "domain/bootloader.h"
 #include "domain/control.h"
 #include "domain/devices.h"
@@ -221,8 +222,12 @@ int process_start(struct process *p, struct err *err)
 {
     const struct domain_options *o = &p->options;
     bool restored = p->image_fd >= 0;
-    int rc = p->bootloader && !restored ? bootloader_run(p->bootloader, p, err) : 0;
+    int rc;
 
+    /* A kernel of the guest's own disk, or a saved guest, may be anything. */
+    if (p->bootloader || restored)
+        kcache_freeze();
+    rc = p->bootloader && !restored ? bootloader_run(p->bootloader, p, err) : 0;
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&p->d.lock);
