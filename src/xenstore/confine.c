@@ -9,6 +9,17 @@
 #include <string.h>
 
 #define UUID_LEN 36
+#define MAX_CONNECTIONS 32 /* of a domain: all together have a limit, too */
+
+/* Those of that domain and its process. */
+static unsigned int count_connections(const struct store *s, domid_t id)
+{
+    unsigned int count = 0;
+
+    for (const struct conn *c = s->conns; c; c = c->next)
+        count += c->only == id || c->domid == id;
+    return count;
+}
 
 int confine_start(struct conn *c, domid_t id, const char *uuid)
 {
@@ -17,6 +28,8 @@ int confine_start(struct conn *c, domid_t id, const char *uuid)
         return EINVAL;
     if (c->watches || c->txs)
         return EBUSY;
+    if (count_connections(c->s, id) >= MAX_CONNECTIONS)
+        return ENOSPC;
     c->only = id;
     snprintf(c->only_vm, sizeof(c->only_vm), "/vm/%s", uuid);
     return 0;

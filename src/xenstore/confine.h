@@ -9,7 +9,8 @@
 #include "xenstore/conn.h"
 
 /* From now on for domain `id`, whose other nodes are below /vm/`uuid`. EINVAL if it is no
- * connection of domain 0, EBUSY if it has watches or transactions. */
+ * connection of domain 0, EBUSY if it has watches or transactions, ENOSPC if the domain has too
+ * many. */
 int confine_start(struct conn *c, domid_t id, const char *uuid);
 
 /* May it name this node, a whole path or a special watch? True for connections that are free: what

@@ -207,6 +207,9 @@ static int op_set_perms(const struct request *q)
 
     for (unsigned int i = 0; i < count && !code; i++)
         code = -xs_perm_parse(q->args[1 + i], &perms[i]);
+    /* The owner is who the node is counted for. */
+    if (!code && perms[0].id && !confine_allows_domain(q->c, perms[0].id))
+        code = EACCES;
     return finish(q, code ? code : nodes_set_perms(&q->view, path, perms, count));
 }
 

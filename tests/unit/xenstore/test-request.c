@@ -5,8 +5,11 @@
  */
 #include "harness.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "xenstore/confine.h"
 
 static void test_read_write(void **state)
 {
@@ -447,6 +450,26 @@ static void test_confined(void **state)
     got_error("EACCES");
     REQUEST(LATER, XS_CONTROL, "xenolith-bind\0008");
     got_error("EACCES");
+    /* Nodes are counted for their owner. */
+    REQUEST(LATER, XS_SET_PERMS, "/local/domain/7/x\0n8");
+    got_error("EACCES");
+    REQUEST(LATER, XS_SET_PERMS, "/local/domain/7/x\0n7\0r8");
+    got_ok();
+}
+
+/* One domain's process cannot use up all connections. */
+static void test_confined_count(void **state)
+{
+    struct conn *c = conns[HOST]->s->conns, *before = c;
+    unsigned int count = 0;
+
+    while (confine_start(c = conn_new(before->s), 7, UUID) == 0)
+        count++;
+    assert_int_equal(confine_start(c, 7, UUID), ENOSPC);
+    assert_in_range(count, 8, 100);
+    assert_int_equal(confine_start(c, 8, UUID), 0);
+    while (before->s->conns != before)
+        conn_free(before->s->conns);
 }
 
 /* What goes with its domain is what it was confined to, whatever it says that the domain has. */
@@ -598,6 +621,7 @@ int main(void)
         T(test_event_flood),
         T(test_random),
         LATER_T(test_confined),
+        LATER_T(test_confined_count),
         LATER_T(test_confined_release),
         LATER_T(test_confined_bound),
     };
