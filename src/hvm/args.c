@@ -31,8 +31,6 @@ static void add_machine(struct words *w, const struct hvm_spec *s, const struct 
                      u[13], u[14], u[15]);
     words_add(w, "-nodefaults");
     words_add(w, "-no-user-config");
-    words_add_option(w, "-sandbox", "%s",
-                     "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     words_add_option(w, "-machine", "pc,accel=%s,acpi=%s,hpet=%s,usb=%s,dump-guest-core=off",
                      s->kvm ? "kvm" : "tcg", s->acpi ? "on" : "off", s->hpet ? "on" : "off",
                      s->usb ? "on" : "off");

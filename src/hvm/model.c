@@ -29,6 +29,8 @@
 #define NOT_INSTALLED PROGRAM " is not installed (Debian package qemu-system-x86)"
 #define LINE_MAX_LEN 512
 #define READS_MAX 64 /* at a time */
+/* Behind all other arguments, which who asks for it may have been talked into. */
+#define SANDBOX "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 /* What hvm_exec() is given before the device model's own descriptors. */
 enum { EXEC_ARGS, EXEC_WORDS, EXEC_FIRST };
@@ -84,7 +86,7 @@ void hvm_exec(const int *fds, unsigned int nr_fds)
 {
     static const char missing[] = NOT_INSTALLED "\n";
     static char text[WORDS_TEXT_MAX];
-    static char *argv[WORDS_MAX + 1];
+    static char *argv[WORDS_MAX + 3], sandbox[2][96] = {"-sandbox", SANDBOX};
     pid_t parent = getppid();
     unsigned int count = 0;
     ssize_t len = nr_fds >= EXEC_FIRST ? pread(fds[EXEC_ARGS], text, sizeof(text), 0) : -1;
@@ -94,6 +96,8 @@ void hvm_exec(const int *fds, unsigned int nr_fds)
         _exit(126);
     for (char *word = text; word < text + len && count < WORDS_MAX; word += strlen(word) + 1)
         argv[count++] = word;
+    argv[count++] = sandbox[0];
+    argv[count++] = sandbox[1];
     argv[count] = NULL;
     signals_reset();
     if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(fds[EXEC_WORDS], 2) < 0 ||

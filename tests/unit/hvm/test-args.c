@@ -97,7 +97,6 @@ static void test_always(void **state)
     expect(f, " -uuid 25a47c00-0000-0000-0000-000000000000 ");
     expect(f, " -nodefaults ");
     expect(f, " -no-user-config ");
-    expect(f, " -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny ");
     expect(f, " -m 1024 -smp 1,maxcpus=1,sockets=1,cores=1,threads=1 -S ");
     expect(f, " -action reboot=shutdown,shutdown=pause,panic=pause ");
     expect(f, " -chardev socket,id=qmp,fd=3 -mon chardev=qmp,mode=control ");

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +25,7 @@
 #include <cmocka.h>
 
 #include "hvm/files.h"
+#include "hvm/model.h"
 #include "hvm/threads.h"
 
 static char dir[] = "/tmp/test-services-XXXXXX";
@@ -126,6 +129,36 @@ static void test_bad_thread_requests(void **state)
     assert_int_equal(threads_service(&brief, &reply), -EINVAL);
 }
 
+/* Whatever else it is told, the device model is told last that it may start nothing. */
+static void test_sandbox(void **state)
+{
+    static const char words[] = "qemu-system-x86_64\0-sandbox\0off";
+    const char *path = getenv("PATH");
+    char program[64], old[512], text[200] = "";
+    int pair[2], pidfd = -1, args = memfd_create("args", MFD_CLOEXEC), fd;
+    struct err err = {0};
+
+    path_of("qemu-system-x86_64", program);
+    fd = open(program, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\necho \"$@\" >&2\n") > 0);
+    close(fd);
+    assert_int_equal(chmod(program, 0755) | chmod(dir, 0755), 0);
+    snprintf(old, sizeof(old), "%s", path);
+    setenv("PATH", dir, 1);
+    assert_int_equal(write(args, words, sizeof(words)), sizeof(words));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(launcher_spawn(hvm_exec, (int[]){args, pair[1]}, 2, &pidfd, &err), 0);
+    close(pair[1]);
+    launcher_reap(pidfd);
+    setenv("PATH", old, 1);
+    assert_true(recv(pair[0], text, sizeof(text) - 1, 0) > 0);
+    assert_string_equal(text, "-sandbox off -sandbox on,obsolete=deny,elevateprivileges=deny,"
+                              "spawn=deny,resourcecontrol=deny\n");
+    close(pair[0]);
+    close(args);
+    unlink(program);
+}
+
 static int make_dir(void **state)
 {
     return mkdtemp(dir) ? 0 : -1;
@@ -139,10 +172,9 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_other_files),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_bad_thread_requests),
+        cmocka_unit_test(test_files),   cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_bad_thread_requests),
+        cmocka_unit_test(test_sandbox),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
