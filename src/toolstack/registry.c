@@ -148,6 +148,23 @@ int registry_list(struct registry_entry **ret, size_t *ret_count, struct err *er
     return dir_fd < 0 ? dir_fd : scan(dir_fd, false, ret, ret_count, err);
 }
 
+/* The one of that name, NULL = none. A name is what its domain's process says: one that was taken
+ * over may take another's. 0 or -ENOTUNIQ. */
+static int find_name(const struct registry_entry *entries, size_t count, const char *name,
+                     const struct registry_entry **ret, struct err *err)
+{
+    *ret = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(entries[i].name, name) != 0)
+            continue;
+        if (*ret)
+            return err_set(err, ENOTUNIQ, "Domains %u and %u are both called '%s'.", (*ret)->domid,
+                           entries[i].domid, name);
+        *ret = &entries[i];
+    }
+    return 0;
+}
+
 int registry_find(const char *name_or_id, struct registry_entry *ret, struct err *err)
 {
     CLEANUP_FREE struct registry_entry *entries = NULL;
@@ -156,11 +173,10 @@ int registry_find(const char *name_or_id, struct registry_entry *ret, struct err
     char id[16];
     int rc = registry_list(&entries, &count, err);
 
+    if (rc == 0)
+        rc = find_name(entries, count, name_or_id, &found, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < count && !found; i++)
-        if (strcmp(entries[i].name, name_or_id) == 0)
-            found = &entries[i];
     for (size_t i = 0; i < count && !found; i++) {
         snprintf(id, sizeof(id), "%u", entries[i].domid);
         if (strcmp(id, name_or_id) == 0)

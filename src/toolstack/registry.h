@@ -28,7 +28,7 @@ struct registry_entry {
 int registry_list(struct registry_entry **ret, size_t *ret_count, struct err *err) MUST_CHECK;
 
 /* Find a domain by name or by id in decimal, names first. -ESRCH with the sentence that
- * scripts know if there is none. */
+ * scripts know if there is none, -ENOTUNIQ if two have the name. */
 int registry_find(const char *name_or_id, struct registry_entry *ret, struct err *err) MUST_CHECK;
 
 struct registry_claim {

@@ -89,6 +89,24 @@ static void test_claim_and_find(void **state)
     registry_claim_done(&b, true);
 }
 
+/* Who takes another's name does not get what is meant for that one. */
+static void test_stolen_name(void **state)
+{
+    struct registry_claim a, b;
+    struct registry_entry entry;
+    struct err err = {0};
+
+    assert_int_equal(claim(&a, "thief", NULL), 0);
+    assert_int_equal(claim(&b, "other", NULL), 0);
+    assert_int_equal(pwrite(a.lock_fd, "other", 5, 0), 5);
+    assert_int_equal(registry_find("other", &entry, &err), -ENOTUNIQ);
+    assert_string_equal(err.msg, "Domains 1 and 2 are both called 'other'.");
+    assert_int_equal(registry_find("2", &entry, NULL), 0);
+    assert_int_equal(entry.domid, 2);
+    registry_claim_done(&a, true);
+    registry_claim_done(&b, true);
+}
+
 /* A name goes before an id. */
 static void test_name_before_id(void **state)
 {
@@ -241,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_claim_and_find, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stolen_name, setup, teardown),
         cmocka_unit_test_setup_teardown(test_name_before_id, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connect, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dead_domain, setup, teardown),
