@@ -126,7 +126,8 @@ static int make_client(struct xs_client **ret, int fd, struct err *err)
     return 0;
 }
 
-/* Have xenstored confine a connection to the domain. An older one does not know how to. */
+/* Have xenstored confine a connection to the domain. An older one does not know how to. On failure
+ * *fd is closed: nobody is to have one that is free. */
 static int confine(int *fd, struct err *err)
 {
     char id[8];
@@ -145,11 +146,10 @@ static int confine(int *fd, struct err *err)
         log_msg(LOG_WARN, "xenstore",
                 "xenstored is older than this: the domain's process can reach "
                 "other domains' nodes");
-    *fd = STEAL_FD(c->fd);
+    if (rc == 0 || rc == -EINVAL)
+        *fd = STEAL_FD(c->fd);
     xs_close(c);
-    return rc < 0 && rc != -EINVAL
-               ? err_set(err, -rc, "xenstored refuses a connection: %s", strerror(-rc))
-               : 0;
+    return *fd < 0 ? err_set(err, -rc, "xenstored refuses a connection: %s", strerror(-rc)) : 0;
 }
 
 int xs_connect_service(const struct launcher_request *request, struct launcher_reply *reply)
@@ -175,8 +175,6 @@ static int connect_socket(const char *path, struct err *err)
     struct launcher_reply reply;
     int rc = launcher_ask(xs_connect_service, &request, &reply);
 
-    if (rc < 0 && reply.fd >= 0)
-        close(reply.fd);
     if (rc < 0)
         return err_set(err, -rc, "%.*s", (int)reply.size, reply.size ? reply.data : strerror(-rc));
     return reply.fd;

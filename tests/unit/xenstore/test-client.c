@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/launcher.h"
 #include "xenstore/client.h"
 #include "xenstore/server.h"
 #include "xenstore/wire.h"
@@ -490,13 +491,54 @@ static void test_on_demand(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* --- a domain's process ------------------------------------------------------------------ */
+
+/* Who cannot have a connection confined gets none. Last: what is fixed stays. */
+static void test_confined(void **state)
+{
+    static const uint8_t uuid[16] = {1};
+    const struct launcher_request request = {"", 1, NULL, 0};
+    char name[PATHS_MAX], fixed[PATHS_MAX];
+    struct launcher_reply reply = {.fd = -1};
+    int fds[100], count = 0, rc;
+    struct err err;
+
+    setenv("XENOLITH_RUN_DIR", dir, 1);
+    snprintf(name, sizeof(name), "%s/xenstored.sock", dir);
+    assert_int_equal(symlink(path, name), 0);
+    assert_int_equal(xs_fix(fixed, 7, uuid, &err), 0);
+    assert_string_equal(fixed, name);
+    while ((rc = xs_connect_service(&request, &reply)) == 0 && count < 100) {
+        assert_true(reply.fd >= 0);
+        fds[count++] = reply.fd;
+        reply.fd = -1;
+    }
+    assert_int_equal(rc, -ENOSPC);
+    assert_int_equal(reply.fd, -1);
+    assert_string_equal(reply.data, "xenstored refuses a connection: No space left on device");
+    while (count > 0)
+        close(fds[--count]);
+    unlink(name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_nodes),       T(test_limits),    T(test_big_directory),        T(test_perms),
-        T(test_transaction), T(test_watch),     T(test_unwatch_in_call),      T(test_many_events),
-        T(test_special),     T(test_domain),    T(test_domain_goes_silently), T(test_flood),
-        T(test_server_goes), T(test_on_demand),
+        T(test_nodes),
+        T(test_limits),
+        T(test_big_directory),
+        T(test_perms),
+        T(test_transaction),
+        T(test_watch),
+        T(test_unwatch_in_call),
+        T(test_many_events),
+        T(test_special),
+        T(test_domain),
+        T(test_domain_goes_silently),
+        T(test_flood),
+        T(test_server_goes),
+        T(test_on_demand),
+        T(test_confined),
     };
     int failed;
 
