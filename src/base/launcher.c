@@ -40,6 +40,7 @@ static pthread_mutex_t one_caller = PTHREAD_MUTEX_INITIALIZER;
 static struct launcher_table known;
 static bool sealed;
 static pid_t owner;
+static unsigned int nr_children; /* the launcher's */
 
 /* The first `size` bytes of data and some descriptors. 0 or -errno. */
 static int send_message(int fd, const struct message *message, size_t size, const int *fds,
@@ -128,7 +129,10 @@ static int serve(const struct message *m, size_t size, const int *fds, unsigned 
     const unsigned int number = (unsigned int)m->number;
 
     if (m->kind == KIND_PROGRAM && number < known.nr_programs) {
-        reply->fd = spawn_here(known.programs[number], fds, nr_fds);
+        reply->fd = nr_children >= LAUNCHER_MAX_CHILDREN
+                        ? -EAGAIN
+                        : spawn_here(known.programs[number], fds, nr_fds);
+        nr_children += reply->fd >= 0;
         return reply->fd < 0 ? reply->fd : 0;
     }
     if (m->kind == KIND_SERVICE && number < known.nr_services)
@@ -163,7 +167,7 @@ static _Noreturn void launcher_main(void)
         /* Reaped, so that their CPU time counts as ours (domain/cputime.h). One that ends
          * just before the wait below stays a zombie for a while. */
         while (waitpid(-1, NULL, WNOHANG) > 0)
-            continue;
+            nr_children -= nr_children > 0; /* not one that got no pidfd */
         count = receive_message(FD_SOCKET, &m, &size, fds);
         if (count == -EINTR)
             continue;

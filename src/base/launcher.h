@@ -19,7 +19,8 @@
 #include "base/err.h"
 
 #define LAUNCHER_MAX_FDS 64
-#define LAUNCHER_DATA_MAX 8192 /* bytes of a request or an answer */
+#define LAUNCHER_DATA_MAX 8192    /* bytes of a request or an answer */
+#define LAUNCHER_MAX_CHILDREN 512 /* at a time */
 
 /* The new process, with copies of the descriptors that were given, close-on-exec. Must not
  * return. Async-signal-safe calls only: it may come from a process with threads. */

@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,6 +83,7 @@ static int open_socket(const char *path, struct err *err)
     CLEANUP_FREE char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     CLEANUP_CLOSE int dir_fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     CLEANUP_CLOSE int fd = -1;
+    const struct timeval patience = {.tv_sec = TIMEOUT_MS / 1000};
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     int len;
 
@@ -92,6 +94,9 @@ static int open_socket(const char *path, struct err *err)
     if (len < 0 || (size_t)len >= sizeof(sa.sun_path))
         return err_set(err, ENAMETOOLONG, "name too long: %s", path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* One that stands still, with many who wait, is not waited for for ever. */
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
         return err_set(err, errno, "cannot connect to xenstored at %s: %s", path, strerror(errno));
     return STEAL_FD(fd);

@@ -151,6 +151,28 @@ static void test_signals(void **state)
     launcher_reap(pidfd);
 }
 
+/* Whoever asks for more and more gets no more. */
+static void test_many(void **state)
+{
+    static int pidfds[LAUNCHER_MAX_CHILDREN + 1];
+    struct err err = {0};
+    int count = 0, rc = 0;
+
+    while (rc == 0 && count <= LAUNCHER_MAX_CHILDREN) {
+        rc = launcher_spawn(sleeper, NULL, 0, &pidfds[count], &err);
+        count += rc == 0;
+    }
+    assert_int_equal(rc, -EAGAIN);
+    assert_int_equal(count, LAUNCHER_MAX_CHILDREN);
+    while (count > 0) {
+        launcher_kill(pidfds[--count], SIGKILL);
+        launcher_reap(pidfds[count]);
+    }
+    assert_int_equal(launcher_spawn(sleeper, NULL, 0, &pidfds[0], &err), 0);
+    launcher_kill(pidfds[0], SIGKILL);
+    launcher_reap(pidfds[0]);
+}
+
 static void test_files(void **state)
 {
     char text[8] = "";
@@ -233,8 +255,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_services), cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_files),    cmocka_unit_test(test_peers),
-        cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_many),     cmocka_unit_test(test_files),
+        cmocka_unit_test(test_peers),    cmocka_unit_test(test_seal),
     };
 
     return cmocka_run_group_tests(tests, make, clean);
