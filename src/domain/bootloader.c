@@ -174,12 +174,16 @@ static bool is_its_copy(const char *path)
            path[n + 1] != '.' && !strchr(path + n + 1, '/');
 }
 
-/* Not one that was there before it: other boot loaders may name any file. */
+/* Not one that was there before it: other boot loaders may name any file. File systems that do not
+ * know when it was made know when it was changed. */
 static bool is_fresh(const char *path)
 {
-    struct stat st;
+    struct statx st;
 
-    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_ctim.tv_sec >= command.since;
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &st) < 0 ||
+        !S_ISREG(st.stx_mode))
+        return false;
+    return (st.stx_mask & STATX_BTIME ? st.stx_btime : st.stx_ctime).tv_sec >= command.since;
 }
 
 bool bootloader_may(const char *path, enum hostfile_right right)

@@ -224,7 +224,7 @@ int dump_core_service(const struct launcher_request *request, struct launcher_re
     struct core_request r;
     int rc;
 
-    if (request->size != sizeof(r) || !fixed_dir)
+    if (request->size != sizeof(r) || !fixed_dir || !fixed_dir[0])
         return -EINVAL;
     memcpy(&r, request->data, sizeof(r));
     r.name[sizeof(r.name) - 1] = '\0';

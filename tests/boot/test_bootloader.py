@@ -189,13 +189,12 @@ def test_other_program(create, bootable, machine, tmp_path):
     """A script with xend's contract: arguments, a terminal, the result, files that are taken."""
     image = bootable("cat /proc/cmdline")
     copies = [tmp_path / "k", tmp_path / "r"]
-    shutil.copy(machine.kernel, copies[0])
-    shutil.copy(machine.ramdisk, copies[1])
     script = tmp_path / "loader"
     script.write_text(f"""#!/bin/sh
 for a; do case $a in --output=*) out=${{a#*=}};; --args=*) args=${{a#*=}};; esac; disk=$a; done
 [ -t 0 ] && [ -t 1 ] && [ "$TERM" = vt100 ] && [ "$disk" = {image} ] || exit 1
 echo "which one?"; read answer
+cp {machine.kernel} {copies[0]}; cp {machine.ramdisk} {copies[1]}
 printf '%s' "linux (kernel {copies[0]})(ramdisk {copies[1]})(args '$args answer=$answer')" >$out
 """)
     script.chmod(0o755)

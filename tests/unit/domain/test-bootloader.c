@@ -52,6 +52,7 @@ static int setup(void **state)
     write_file("loader", "#!/bin/sh\necho found >\"${1#--output=}\"\necho words >/dev/stderr\n",
                0700);
     write_file("kept", KEPT, 0400);
+    sleep(1); /* it is older than what comes */
     o.bootloader = json_pack("{s:s, s:[], s:s}", "program", path_of("loader"), "args", "disk", "");
     if (bootloader_prepare(&b, &o, &err) < 0)
         fail_msg("%s", err.msg);
@@ -127,11 +128,28 @@ static void test_files(void **state)
     close(kept);
 }
 
+/* What was there before the domain stays, whoever has changed it since. */
+static void test_removal(void **state)
+{
+    struct statx st;
+
+    assert_int_equal(statx(AT_FDCWD, path_of("kept"), 0, STATX_BTIME, &st), 0);
+    if (!(st.stx_mask & STATX_BTIME))
+        skip();
+    assert_int_equal(chmod(path_of("kept"), 0600), 0);
+    assert_false(bootloader_may(path_of("kept"), HOSTFILE_REMOVE));
+    assert_true(bootloader_may(path_of("kept"), HOSTFILE_READ));
+    write_file("new", "", 0600);
+    assert_true(bootloader_may(path_of("new"), HOSTFILE_REMOVE));
+    unlink(path_of("new"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_result),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_removal),
     };
 
     return cmocka_run_group_tests(tests, setup, done);
