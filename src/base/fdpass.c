@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 bool fdpass_send(int sock, const void *bytes, size_t len, int fd, int flags)
 {
@@ -41,7 +42,8 @@ int fdpass_receive(int sock)
     struct msghdr m = {.msg_iov = &iov,
                        .msg_iovlen = 1,
                        .msg_control = control.bytes,
-                       .msg_controllen = sizeof(control.bytes)};
+                       /* Not its space, in which there is room for two. */
+                       .msg_controllen = CMSG_LEN(sizeof(int))};
     const struct cmsghdr *c;
     ssize_t n;
     int fd = -1;
@@ -53,5 +55,9 @@ int fdpass_receive(int sock)
     if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
         c->cmsg_len == CMSG_LEN(sizeof(int)))
         memcpy(&fd, CMSG_DATA(c), sizeof(int));
+    if (fd >= 0 && (m.msg_flags & MSG_CTRUNC)) { /* there were more */
+        close(fd);
+        fd = -1;
+    }
     return fd;
 }

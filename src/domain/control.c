@@ -461,7 +461,8 @@ static ssize_t receive(struct connection *cn)
     struct msghdr m = {.msg_iov = &iov,
                        .msg_iovlen = 1,
                        .msg_control = control.bytes,
-                       .msg_controllen = sizeof(control.bytes)};
+                       /* Not its space, in which there is room for two. */
+                       .msg_controllen = CMSG_LEN(sizeof(int))};
     ssize_t n = recvmsg(cn->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 
@@ -470,6 +471,10 @@ static ssize_t receive(struct connection *cn)
         if (cn->passed_fd >= 0)
             close(cn->passed_fd);
         memcpy(&cn->passed_fd, CMSG_DATA(c), sizeof(int));
+        if (m.msg_flags & MSG_CTRUNC) { /* there were more: it is none of them */
+            close(cn->passed_fd);
+            cn->passed_fd = -1;
+        }
     }
     return n;
 }

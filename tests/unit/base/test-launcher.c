@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "base/fdpass.h"
 #include "base/hostfile.h"
 #include "base/identity.h"
 #include "base/launcher.h"
@@ -213,6 +214,36 @@ static void test_peers(void **state)
     assert_true(identity_peer(STDIN_FILENO, &uid) < 0);
 }
 
+/* One descriptor is expected: none of many stays open without being known. */
+static void test_passed(void **state)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * 3)];
+    } control = {.bytes = {0}};
+    struct iovec iov = {(char[]){"x"}, 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof(control.bytes)};
+    int pair[2], fd, next;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    control.align.cmsg_level = SOL_SOCKET;
+    control.align.cmsg_type = SCM_RIGHTS;
+    control.align.cmsg_len = CMSG_LEN(sizeof(int) * 3);
+    memcpy(CMSG_DATA(&control.align), (int[]){pair[0], pair[0], pair[0]}, sizeof(int) * 3);
+    assert_int_equal(sendmsg(pair[0], &m, 0), 1);
+    next = dup(pair[0]);
+    close(next);
+    assert_int_equal(fdpass_receive(pair[1]), -1);
+    fd = dup(pair[0]);
+    assert_int_equal(fd, next);
+    close(fd);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void test_seal(void **state)
 {
     assert_false(ask(NULL, 0, NULL, NULL).sealed);
@@ -255,8 +286,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_services), cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_many),     cmocka_unit_test(test_files),
-        cmocka_unit_test(test_peers),    cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_many),     cmocka_unit_test(test_passed),
+        cmocka_unit_test(test_files),    cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_seal),
     };
 
     return cmocka_run_group_tests(tests, make, clean);
