@@ -26,6 +26,17 @@ void device_init(struct device *d, const char *class, domid_t domid, const json_
 
 /* --- xenstore --------------------------------------------------------------------------- */
 
+void device_begin(struct xs_client *store, const struct device *d)
+{
+    (void)xs_reserve(store, d->full); /* an older xenstored does not know that */
+    (void)xs_rm(store, XS_NO_TX, d->full);
+}
+
+void device_end(struct xs_client *store)
+{
+    (void)xs_reserve(store, "");
+}
+
 int device_put(struct xs_client *store, const struct device *d, const char *key, const char *fmt,
                ...)
 {

@@ -24,6 +24,10 @@ struct device {
 /* From an object with a devid. */
 void device_init(struct device *d, const char *class, domid_t domid, const json_t *object);
 
+/* Make its directory ours alone until device_end(), and empty: the domain's process, which
+ * has its devices' nodes else, may have been taken over, and scripts believe what is there. */
+void device_begin(struct xs_client *store, const struct device *d);
+void device_end(struct xs_client *store);
 /* What the answers of stores below are: 0 or -errno. */
 int device_put(struct xs_client *store, const struct device *d, const char *key, const char *fmt,
                ...) PRINTF_FMT(4, 5);

@@ -97,7 +97,7 @@ static int add(struct undo_list *u, struct xs_client *store, const struct device
 {
     int rc;
 
-    (void)xs_rm(store, XS_NO_TX, d->full);
+    device_begin(store, d);
     rc = put_keys(store, d, entry);
     if (rc < 0)
         return err_set(err, -rc, "cannot write %s to xenstore: %s", d->full, strerror(-rc));
@@ -142,7 +142,7 @@ void disk_remove(struct xs_client *store, domid_t domid, const json_t *disk)
     struct device d;
 
     device_init(&d, "vbd", domid, disk);
-    (void)xs_rm(store, XS_NO_TX, d.full);
+    device_begin(store, &d);
     (void)put_keys(store, &d, disk);
     if (run_script(&d, disk, "remove", "device-destroy-timeout", &err) < 0)
         fprintf(stderr, "%s: remove: %s\n", d.path, err.msg);

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/signals.h"
+#include "hotplug/device.h"
 #include "hotplug/disk.h"
 #include "hotplug/network.h"
 #include "hotplug/script.h"
@@ -269,6 +270,8 @@ int lifetime_begin(json_t *doc, struct err *err)
     rc = xs_connect_or_start(&store, err);
     if (rc == 0)
         rc = bring_all_online(&u, store, doc, err);
+    if (store)
+        device_end(store);
     if (rc == 0)
         rc = start_waiter(&u, lock, err);
     if (rc < 0)
@@ -300,6 +303,8 @@ int lifetime_attach(domid_t domid, const char *domain_name, const char *lock_pat
         rc = network_start(err);
     if (rc == 0 && !is_disk)
         rc = vif_online(&u, store, device, domain_name, err);
+    if (store)
+        device_end(store); /* now: who waits has this connection, too, for a moment */
     if (rc == 0)
         rc = start_waiter(&u, lock_path, err);
     if (rc < 0 && json_array_size(undo_devices(&u)) > before)

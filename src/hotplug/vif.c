@@ -78,7 +78,7 @@ static int bring_online(struct xs_client *store, const struct device *d, const j
 {
     int rc;
 
-    (void)xs_rm(store, XS_NO_TX, d->full);
+    device_begin(store, d);
     rc = put_keys(store, d, vif);
     if (rc < 0)
         return err_set(err, -rc, "cannot write %s to xenstore: %s", d->full, strerror(-rc));
@@ -161,7 +161,7 @@ void vif_offline(struct xs_client *store, domid_t domid, const json_t *vif)
     struct device d;
 
     device_init(&d, "vif", domid, vif);
-    (void)xs_rm(store, XS_NO_TX, d.full);
+    device_begin(store, &d);
     (void)put_keys(store, &d, vif);
     if (run_script(&d, vif, "offline", "device-destroy-timeout", &err) < 0)
         fprintf(stderr, "%s: offline: %s\n", d.path, err.msg);

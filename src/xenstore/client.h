@@ -50,6 +50,10 @@ int xs_connect(struct xs_client **ret, const char *socket_path, struct err *err)
 /* Ends transactions and watches too, without further events. NULL is fine. */
 void xs_close(struct xs_client *c);
 
+/* As long as this connection is there, no domain's process can name this node and what is below.
+ * Instead of the one before; "" is nothing. -EINVAL from an older xenstored. */
+int xs_reserve(struct xs_client *c, const char *path);
+
 /* A connection of domain `domid`, which has that domain's rights: a descriptor (blocking, the
  * caller closes it) that carries the bytes of the guest's ring. The domain is introduced. When
  * the last connection of a domain is closed, xenstored releases the domain. */

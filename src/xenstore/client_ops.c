@@ -256,6 +256,16 @@ int xs_release(struct xs_client *c, domid_t domid)
     return ask(c, XS_RELEASE, XS_NO_TX, id);
 }
 
+int xs_reserve(struct xs_client *c, const char *path)
+{
+    const struct xs_part parts[] = {
+        {XS_CONTROL_RESERVE, sizeof(XS_CONTROL_RESERVE)},
+        {path, strlen(path) + 1},
+    };
+
+    return xs_request(c, XS_CONTROL, XS_NO_TX, parts, ARRAY_SIZE(parts));
+}
+
 int xs_connect_domain(const char *socket_path, domid_t domid, struct err *err)
 {
     struct xs_client *c;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define UUID_LEN 36
@@ -50,16 +51,49 @@ static bool is_of_kind(const char *path, const char *top, domid_t id)
            (!kind_end[1 + len] || kind_end[1 + len] == '/');
 }
 
+static bool is_reserved(const struct store *s, const char *path)
+{
+    for (const struct conn *c = s->conns; c; c = c->next)
+        if (c->reserved && path_is_below(path, c->reserved))
+            return true;
+    return false;
+}
+
 bool confine_allows(const struct conn *c, const char *path)
 {
     char home[XS_HOME_MAX];
 
     if (!c->only)
         return true;
+    if (is_reserved(c->s, path))
+        return false;
     path_home(home, c->only);
     return path_is_below(path, home) || path_is_below(path, c->only_vm) ||
            is_of_kind(path, "/local/domain/0/backend", c->only) ||
            is_of_kind(path, "/local/domain/0/error/backend", c->only);
+}
+
+bool confine_allows_removal(const struct conn *c, const char *path)
+{
+    for (const struct conn *other = c->only ? c->s->conns : NULL; other; other = other->next)
+        if (other->reserved && path_is_below(other->reserved, path))
+            return false;
+    return true;
+}
+
+int confine_reserve(struct conn *c, const char *path)
+{
+    char abs[XS_PATH_SIZE], *copy = NULL;
+    int code = path[0] ? path_resolve(path, c->home, abs) : 0;
+
+    if (code)
+        return code;
+    if (path[0] && !(copy = strdup(abs)))
+        return ENOMEM;
+    free(c->reserved);
+    c->reserved = copy;
+    c->s->reservations++;
+    return 0;
 }
 
 bool confine_allows_domain(const struct conn *c, domid_t id)

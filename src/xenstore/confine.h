@@ -16,5 +16,10 @@ int confine_start(struct conn *c, domid_t id, const char *uuid);
 /* May it name this node, a whole path or a special watch? True for connections that are free: what
  * their domains may is said by rights.h. */
 bool confine_allows(const struct conn *c, const char *path);
+/* May it remove this node, with what is below? Besides the above. */
+bool confine_allows_removal(const struct conn *c, const char *path);
+/* As long as `c` is there, nobody who is confined can name this node and what is below it: `c`
+ * looks after it. Instead of the one before; "" is nothing. */
+int confine_reserve(struct conn *c, const char *path);
 /* May it speak of this domain? */
 bool confine_allows_domain(const struct conn *c, domid_t id);

@@ -47,6 +47,7 @@ void conn_free(struct conn *c)
         else
             domains_release(c->s, d);
     }
+    free(c->reserved);
     free(c->out);
     free(c);
 }

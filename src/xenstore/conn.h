@@ -19,6 +19,7 @@ struct conn {
     char home[XS_HOME_MAX];
     domid_t only;            /* of domain 0, but for this domain (confine.h); 0 = free */
     char only_vm[XS_VM_MAX]; /* what it has below /vm */
+    char *reserved;          /* nobody who is confined names what is below this; NULL = nothing */
     struct watch *watches;   /* oldest first */
     struct tx *txs;
     bool broken; /* to be closed: its domain is gone, or a tool violated the protocol */

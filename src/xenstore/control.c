@@ -46,6 +46,13 @@ static int control_confine(struct conn *c, char *const *args)
     return code ? code : reply_text(c, "OK");
 }
 
+static int control_reserve(struct conn *c, char *const *args)
+{
+    int code = confine_reserve(c, args[1]);
+
+    return code ? code : reply_text(c, "OK");
+}
+
 static int control_print(struct conn *c, char *const *args)
 {
     log_msg(LOG_INFO, "xenstore", "%.1000s", args[1]);
@@ -110,6 +117,7 @@ static const struct command commands[] = {
     {"quota", "", 0, control_quota},
     {XS_CONTROL_BIND, " <domid>", 1, control_bind},
     {XS_CONTROL_CONFINE, " <domid> <uuid>", 2, control_confine},
+    {XS_CONTROL_RESERVE, " <path>", 1, control_reserve},
 };
 
 static int control_help(struct conn *c, char *const *args)

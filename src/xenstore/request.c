@@ -175,6 +175,8 @@ static int op_rm(const struct request *q)
     char path[XS_PATH_SIZE];
     int code = first_path(q, path);
 
+    if (!code && !confine_allows_removal(q->c, path))
+        code = EACCES;
     return finish(q, code ? code : nodes_remove(&q->view, path));
 }
 
@@ -205,6 +207,7 @@ static int op_set_perms(const struct request *q)
     char path[XS_PATH_SIZE];
     int code = first_path_or_special(q, path);
 
+    perms[0].id = 0;
     for (unsigned int i = 0; i < count && !code; i++)
         code = -xs_perm_parse(q->args[1 + i], &perms[i]);
     /* The owner is who the node is counted for. */
@@ -266,14 +269,19 @@ static int op_tx_start(const struct request *q)
 static int op_tx_end(const struct request *q)
 {
     const char *how = q->args[0];
+    bool stale;
 
     if (!q->view.tx)
         return ENOENT;
     if (strcmp(how, "T") != 0 && strcmp(how, "F") != 0)
         return EINVAL;
-    if (how[0] == 'T')
+    /* What it did before something was reserved may be there: to be done again. */
+    stale = q->c->only && q->view.tx->reservations != q->c->s->reservations;
+    if (how[0] == 'T' && !stale)
         return finish(q, tx_commit(q->view.tx));
     tx_abort(q->view.tx);
+    if (how[0] == 'T')
+        return EAGAIN;
     reply_ok(q);
     return 0;
 }

@@ -42,6 +42,7 @@ struct store {
     struct tree tree;
     uint64_t generation;
     uint32_t last_tx;
+    uint64_t reservations; /* ever made (confine.h) */
     struct quota quota;
     struct xs_domain *domains; /* without domain 0 */
     struct conn *conns;

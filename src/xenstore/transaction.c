@@ -39,6 +39,7 @@ int tx_start(struct conn *c, uint32_t *ret)
     } while (!s->last_tx || tx_find(c, s->last_tx));
     tx->c = c;
     tx->id = s->last_tx;
+    tx->reservations = s->reservations;
     tree_copy(&tx->base, &s->tree, account, tx);
     tree_copy(&tx->tree, &s->tree, account, tx);
     tx->next = c->txs;

@@ -21,7 +21,8 @@ struct tx {
     struct tx *next;
     struct conn *c;
     uint32_t id;
-    struct tree base; /* as it was at the start */
+    uint64_t reservations; /* there had been when it began */
+    struct tree base;      /* as it was at the start */
     struct tree tree;
     struct tx_path *paths;
     unsigned int nr_paths, max_paths;

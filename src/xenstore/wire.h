@@ -14,6 +14,8 @@
 #define XS_CONTROL_BIND "xenolith-bind"
 /* That confines one of domain 0 to what is a domain's: "xenolith-confine|DOMID|UUID|". */
 #define XS_CONTROL_CONFINE "xenolith-confine"
+/* Until the connection closes, nodes below a path are kept from domains' processes. */
+#define XS_CONTROL_RESERVE "xenolith-reserve"
 
 struct xs_perm;
 

@@ -457,6 +457,48 @@ static void test_confined(void **state)
     got_ok();
 }
 
+/* What somebody else looks after is not the domain's while that is there. */
+static void test_reserved(void **state)
+{
+    uint32_t tx;
+
+    write_node(HOST, 0, "/local/domain/0/backend/vif/7/0/script", "s");
+    write_node(HOST, 0, "/local/domain/0/backend/vif/7/1/script", "s");
+    REQUEST(LATER, XS_CONTROL, "xenolith-confine\0007\0" UUID);
+    got_ok();
+    REQUEST(LATER, XS_CONTROL, "xenolith-reserve\0/local/domain/0/backend/vif/7");
+    got_error("EACCES");
+    REQUEST(THIRD, XS_CONTROL, "xenolith-reserve\0/local/domain/0/backend/vif/7/0");
+    got_error("EACCES");
+    REQUEST(LATER, XS_TRANSACTION_START, "");
+    tx = (uint32_t)strtoul(r.body, NULL, 10);
+    REQUEST_TX(LATER, XS_WRITE, tx, "/local/domain/0/backend/vif/7/0/early\0v");
+    got_ok();
+    REQUEST(HOST, XS_CONTROL, "xenolith-reserve\0backend/vif/7/0");
+    got_ok();
+    REQUEST_TX(LATER, XS_TRANSACTION_END, tx, "T");
+    got_error("EAGAIN");
+    REQUEST(HOST, XS_READ, "/local/domain/0/backend/vif/7/0/early");
+    got_error("ENOENT");
+    REQUEST(LATER, XS_READ, "/local/domain/0/backend/vif/7/0/script");
+    got_error("EACCES");
+    REQUEST(LATER, XS_WRITE, "/local/domain/0/backend/vif/7/0/x\0v");
+    got_error("EACCES");
+    REQUEST(LATER, XS_RM, "/local/domain/0/backend/vif/7/0");
+    got_error("EACCES");
+    REQUEST(LATER, XS_RM, "/local/domain/0/backend/vif/7");
+    got_error("EACCES");
+    REQUEST(LATER, XS_DIRECTORY, "/local/domain/0/backend/vif/7");
+    assert_int_equal(r.hdr.type, XS_DIRECTORY);
+    REQUEST(LATER, XS_WRITE, "/local/domain/0/backend/vif/7/1/x\0v");
+    got_ok();
+    write_node(HOST, 0, "/local/domain/0/backend/vif/7/0/x", "v");
+    REQUEST(HOST, XS_CONTROL, "xenolith-reserve\0");
+    got_ok();
+    REQUEST(LATER, XS_RM, "/local/domain/0/backend/vif/7");
+    got_ok();
+}
+
 /* One domain's process cannot use up all connections. */
 static void test_confined_count(void **state)
 {
@@ -622,6 +664,7 @@ int main(void)
         T(test_random),
         LATER_T(test_confined),
         LATER_T(test_confined_count),
+        LATER_T(test_reserved),
         LATER_T(test_confined_release),
         LATER_T(test_confined_bound),
     };
