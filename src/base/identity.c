@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/launcher.h"
+#include "base/proc.h"
 
 /* Users that nobody has, behind those of containers: one for each number of a process, so that who
  * has taken over one cannot reach into another. */
@@ -114,6 +115,34 @@ int identity_peer_service(const struct launcher_request *request, struct launche
     memcpy(reply->data, &cred.uid, sizeof(cred.uid));
     reply->size = sizeof(cred.uid);
     return 0;
+}
+
+int identity_user_service(const struct launcher_request *request, struct launcher_reply *reply)
+{
+    uid_t uid;
+    pid_t pid;
+    int rc;
+
+    if (request->size != sizeof(pid))
+        return -EINVAL;
+    memcpy(&pid, request->data, sizeof(pid));
+    rc = proc_user(pid, &uid);
+    if (rc < 0)
+        return rc;
+    memcpy(reply->data, &uid, sizeof(uid));
+    reply->size = sizeof(uid);
+    return 0;
+}
+
+uid_t identity_user(pid_t pid, uid_t seen)
+{
+    const struct launcher_request request = {&pid, sizeof(pid), NULL, 0};
+    struct launcher_reply reply;
+
+    if (is_other || !is_isolated || launcher_ask(identity_user_service, &request, &reply) < 0)
+        return seen;
+    memcpy(&seen, reply.data, sizeof(seen));
+    return seen;
 }
 
 int identity_peer(int fd, uid_t *ret_uid)

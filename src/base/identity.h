@@ -38,7 +38,13 @@ const char *identity_text(void);
  * owner nor root. */
 int identity_peer(int fd, uid_t *ret_uid) MUST_CHECK;
 
+/* Whose is a process, if it is there still? `seen`: what the kernel says of it, which in a user
+ * namespace of our own is the same of all. */
+uid_t identity_user(pid_t pid, uid_t seen);
+
 /* launcher_service: the user at a socket's other end, in the host's numbers. */
 struct launcher_request;
 struct launcher_reply;
 int identity_peer_service(const struct launcher_request *request, struct launcher_reply *reply);
+/* The same of a process. */
+int identity_user_service(const struct launcher_request *request, struct launcher_reply *reply);

@@ -96,6 +96,24 @@ int proc_usage(pid_t pid, struct proc_usage *ret)
     return 0;
 }
 
+int proc_user(pid_t pid, uid_t *ret)
+{
+    static const char key[] = "\nUid:";
+    char path[64], text[1024];
+    const char *line;
+    int rc;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    rc = read_text(path, text, sizeof(text));
+    if (rc < 0)
+        return rc;
+    line = strstr(text, key);
+    if (!line)
+        return -EPROTO;
+    *ret = (uid_t)strtoul(line + strlen(key), NULL, 10);
+    return 0;
+}
+
 uint64_t proc_start_time(pid_t pid)
 {
     unsigned long long start;

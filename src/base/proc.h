@@ -21,6 +21,8 @@ pid_t proc_pid(int pidfd);
 unsigned int proc_children(pid_t pid, pid_t *ret, unsigned int max);
 /* Is `thread` one of the process's threads? */
 bool proc_has_thread(pid_t pid, pid_t thread);
+/* Its real user. 0 or -errno. */
+int proc_user(pid_t pid, uid_t *ret);
 /* When it began, in ticks since the host did: with the number it names one process for good. 0: it
  * has gone. */
 uint64_t proc_start_time(pid_t pid);

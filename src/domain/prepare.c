@@ -37,7 +37,7 @@ static launcher_service *const services[] = {
     hostfile_service,         identity_peer_service, xs_connect_service,   kcache_service,
     console_log_service,      dump_core_service,     cputime_service,      shares_service,
     bootloader_clean_service, direct_service,        qemu_connect_service, hvm_files_service,
-    threads_service,
+    threads_service,          identity_user_service,
 };
 
 int prepare(struct process *p, struct err *err)

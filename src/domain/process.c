@@ -16,6 +16,7 @@
 
 #include "backend/console.h"
 #include "base/cleanup.h"
+#include "base/identity.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "builder/kcache.h"
@@ -79,7 +80,8 @@ static void on_signal(void *arg, uint32_t events)
         char who[64];
 
         snprintf(who, sizeof(who), "%s from process %u of user %u",
-                 si.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT", si.ssi_pid, si.ssi_uid);
+                 si.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT", si.ssi_pid,
+                 identity_user((pid_t)si.ssi_pid, si.ssi_uid));
         pthread_mutex_lock(&p->d.lock);
         process_destroy(p, who);
         pthread_mutex_unlock(&p->d.lock);
