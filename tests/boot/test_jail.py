@@ -17,17 +17,21 @@ import pytest
 from guestkit.machine import Machine
 
 
-def processes_of(name):
-    """pids of what has the domain's console log open: D alone."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+def open_files(pid):
+    """What a process has open, but what comes and goes meanwhile."""
+    found = set()
+    for link in glob.glob(f"/proc/{pid}/fd/*"):
         try:
-            fds = [os.readlink(fd) for fd in glob.glob(f"/proc/{pid}/fd/*")]
+            found.add(os.readlink(link))
         except OSError:
             continue
-        if any(fd.endswith(f"/console-{name}.log") for fd in fds):
-            found.append(int(pid))
     return found
+
+
+def processes_of(name):
+    """pids of what has the domain's console log open: D alone."""
+    return [int(pid) for pid in filter(str.isdigit, os.listdir("/proc"))
+            if any(path.endswith(f"/console-{name}.log") for path in open_files(pid))]
 
 
 def status_of(path):
@@ -43,8 +47,7 @@ def domain(xm, kernels):
         words = [word for word in machine.arguments() if word not in ("-c", "-q")]
         subprocess.run(words, check=True, stdin=subprocess.DEVNULL, timeout=60)
         pid, = processes_of(machine.name)
-        log, = {os.readlink(fd) for fd in glob.glob(f"/proc/{pid}/fd/*")
-                if os.readlink(fd).endswith(f"/{machine.name}.log")}
+        log, = {path for path in open_files(pid) if path.endswith(f"/{machine.name}.log")}
         yield machine.name, pid, log
 
 
@@ -126,8 +129,7 @@ def test_log_names_who_ended_it(xm, domain):
 
 def control_socket(pid):
     """Of the domain whose process that is: beside the lock that it holds."""
-    lock, = {os.readlink(fd) for fd in glob.glob(f"/proc/{pid}/fd/*")
-             if re.search(r"/[0-9]+[.]lock$", os.readlink(fd))}
+    lock, = {path for path in open_files(pid) if re.search(r"/[0-9]+[.]lock$", path)}
     return lock.removesuffix("lock") + "sock"
 
 
