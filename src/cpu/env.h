@@ -66,6 +66,14 @@ bool env_frame_is_writable(struct vcpu *v, mfn_t mfn);
  * page-table update know that no flush is due. cpu/pv has a weak default: 0 for all. */
 unsigned int env_pin_level(mfn_t mfn);
 
+/* What a frame that is not pinned was when somebody looked: a level-1 table in use, or in no use as
+ * a table. Finding out takes a walk through all tables, which an update of each entry cannot
+ * afford; it may be something else by now. A frame that was just unpinned counts as no table.
+ * cpu/pv has weak defaults that remember nothing. */
+enum looked { LOOKED_NEVER, LOOKED_LEVEL1, LOOKED_NO_TABLE };
+void env_note_looked(mfn_t mfn, enum looked what);
+enum looked env_looked(mfn_t mfn);
+
 /* Event channels of the domain as cpu/pv/evtchn.h wants them, or NULL: then they are the
  * domain process's alone and a poll is a yield. cpu/pv has a weak default: NULL. */
 struct evtchn_ctx;

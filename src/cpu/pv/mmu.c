@@ -97,9 +97,27 @@ static bool is_upper(const struct vcpu *v, unsigned int level, mfn_t table)
     return level ? level >= 2 : is_in_use(v, table, false);
 }
 
-static bool is_level1(const struct vcpu *v, unsigned int level, mfn_t table)
+/* The same for an update, of which there may be one for each entry: 1, 2 for all above, 0 for an
+ * ordinary page. What is found is remembered until the frame is pinned, or becomes a table by
+ * an update of an upper one. */
+static unsigned int find_level(const struct vcpu *v, mfn_t table)
 {
-    return level ? level == 1 : is_in_use(v, table, true);
+    switch (env_looked(table)) {
+    case LOOKED_LEVEL1:
+        return 1;
+    case LOOKED_NO_TABLE:
+        return 0;
+    case LOOKED_NEVER:
+        break;
+    }
+    if (is_in_use(v, table, false))
+        return 2;
+    if (is_in_use(v, table, true)) {
+        env_note_looked(table, LOOKED_LEVEL1);
+        return 1;
+    }
+    env_note_looked(table, LOOKED_NO_TABLE);
+    return 0;
 }
 
 /* May `val` be stored at byte `offset` of a table? Its level is as table_level() says. */
@@ -137,13 +155,11 @@ static uint64_t adjust_l1_entry(uint64_t val)
     return val & PTE_GUEST_KERNEL ? val : val | PTE_GLOBAL;
 }
 
-static uint64_t adjust_entry(const struct vcpu *v, unsigned int level, mfn_t table, uint64_t val)
+static uint64_t adjust_entry(unsigned int level, uint64_t val)
 {
-    if (!(val & PTE_PRESENT))
+    if (!(val & PTE_PRESENT) || level == 0) /* an ordinary page */
         return val;
-    if (is_upper(v, level, table))
-        return val | PTE_USER;
-    return is_level1(v, level, table) ? adjust_l1_entry(val) : val; /* an ordinary page */
+    return level == 1 ? adjust_l1_entry(val) : val | PTE_USER;
 }
 
 /* old = *e; *e = val, keeping A and D if asked to. Other vCPUs may set A and D meanwhile:
@@ -166,7 +182,7 @@ static int update_entry(struct vcpu *v, struct update_state *s, uint64_t ptr, ui
                         bool preserve_ad)
 {
     mfn_t table = ptr >> PAGE_SHIFT;
-    unsigned int offset = ptr & ~PAGE_MASK, level = table_level(v, table);
+    unsigned int offset = ptr & ~PAGE_MASK, level = table_level(v, table), found = level;
     uint8_t *frame = env_frame(table);
     uint64_t old;
     int rc;
@@ -176,9 +192,13 @@ static int update_entry(struct vcpu *v, struct update_state *s, uint64_t ptr, ui
     rc = check_entry(v, table, level, offset, val);
     if (rc)
         return rc;
-    val = adjust_entry(v, level, table, val);
+    if (!level && (val & PTE_PRESENT))
+        found = find_level(v, table);
+    val = adjust_entry(found, val);
     old = entry_store((uint64_t *)(frame + offset), val, preserve_ad);
     note_written(s, table);
+    if (found >= 2 && (val & PTE_PRESENT))
+        env_note_looked(PTE_TO_MFN(val), LOOKED_NEVER);
     /* Level 1 is the guest's to flush. An entry that was not present is in no TLB, which
      * spares most flushes of a growing address space. A page of unknown level may be an
      * upper table. */

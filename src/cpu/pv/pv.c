@@ -18,6 +18,15 @@ __attribute__((weak)) unsigned int env_pin_level(mfn_t mfn)
     return 0;
 }
 
+__attribute__((weak)) void env_note_looked(mfn_t mfn, enum looked what)
+{
+}
+
+__attribute__((weak)) enum looked env_looked(mfn_t mfn)
+{
+    return LOOKED_NEVER;
+}
+
 __attribute__((weak)) bool env_frame_is_writable(struct vcpu *v, mfn_t mfn)
 {
     return false;

@@ -186,6 +186,8 @@ struct dom_shared {
 
 /* Where shared_frames[] (vcpu/walk.h), 16 bits for each frame, follows in the same file. */
 #define FRAMES_WATCHERS 0xffu /* bit per vCPU that keeps something made from what is in it */
-#define FRAMES_LEVEL_SHIFT 12 /* level 1-4 that it is pinned at, 0 = not pinned */
+#define FRAMES_LEVEL_SHIFT                                                                         \
+    12 /* level 1-4 that it is pinned at, or FRAMES_LOOKED_AT + enum looked */
 #define FRAMES_LEVEL_MASK 0x7000u
+#define FRAMES_LOOKED_AT 4u
 #define SHARED_FRAMES_OFFSET ((sizeof(struct dom_shared) + PAGE_SIZE - 1) & PAGE_MASK)

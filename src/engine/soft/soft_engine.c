@@ -482,8 +482,11 @@ bool engine_vcpu_sleeps(const struct engine *e, unsigned int vcpu)
 
 void engine_pins_read(const struct engine *e, mfn_t first, uint8_t *levels, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        levels[i] = (e->frames[first + i] & FRAMES_LEVEL_MASK) >> FRAMES_LEVEL_SHIFT;
+    for (size_t i = 0; i < n; i++) {
+        unsigned int code = (e->frames[first + i] & FRAMES_LEVEL_MASK) >> FRAMES_LEVEL_SHIFT;
+
+        levels[i] = code > FRAMES_LOOKED_AT ? 0 : (uint8_t)code;
+    }
 }
 
 void engine_pins_write(struct engine *e, mfn_t first, const uint8_t *levels, size_t n)

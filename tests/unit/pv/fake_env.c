@@ -162,6 +162,7 @@ int env_write_kernel(struct vcpu *v, gva_t va, const void *buf, size_t size, str
 
 void *env_frame(mfn_t mfn)
 {
+    fake.frames_named++;
     return mfn < NR_FRAMES ? fake.ram[mfn] : NULL;
 }
 
@@ -214,6 +215,7 @@ void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin)
 {
     assert_true(mfn < NR_FRAMES);
     fake.pin_level[mfn] = pin ? level : 0;
+    fake.looked[mfn] = pin ? LOOKED_NEVER : LOOKED_NO_TABLE;
     if (pin)
         fake.pins++;
     else
@@ -223,6 +225,17 @@ void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin)
 unsigned int env_pin_level(mfn_t mfn)
 {
     return mfn < NR_FRAMES ? fake.pin_level[mfn] : 0;
+}
+
+void env_note_looked(mfn_t mfn, enum looked what)
+{
+    if (mfn < NR_FRAMES)
+        fake.looked[mfn] = what;
+}
+
+enum looked env_looked(mfn_t mfn)
+{
+    return mfn < NR_FRAMES ? fake.looked[mfn] : LOOKED_NEVER;
 }
 
 const struct evtchn_ctx *env_evtchn(void)

@@ -45,6 +45,8 @@ struct fake {
     uint8_t ram[NR_FRAMES][PAGE_SIZE] __attribute__((aligned(4096)));
     uint64_t m2p[NR_FRAMES];
     unsigned int pin_level[NR_FRAMES];
+    enum looked looked[NR_FRAMES];
+    unsigned int frames_named;       /* env_frame() calls */
     unsigned int written[NR_FRAMES]; /* env_frame_written() calls */
     unsigned int flushes, invlpgs, pins, unpins, relaxes, timer_raises, logs;
     gva_t last_invlpg;

@@ -150,6 +150,60 @@ static void test_long_lists_are_preempted(void **state)
     assert_int_equal(fake_continued, 12); /* after each 8 */
 }
 
+#define U 4ull
+#define G 0x100ull
+#define GUEST_KERNEL (1ull << 52)
+
+/* How many frames are looked at to update `count` entries of a table, one request each. */
+static unsigned int frames_for(maddr_t table, unsigned int count)
+{
+    unsigned int before = fake.frames_named;
+
+    for (unsigned int i = 0; i < count; i++) {
+        struct req r = {table + 8 * i, PTE(30, 3)};
+
+        assert_int_equal(mmu_update(&r, 1), 0);
+    }
+    return fake.frames_named - before;
+}
+
+/* What a table that is not pinned is, is looked for once, not for each of its entries: a kernel
+ * that forks updates thousands. */
+static void test_update_looks_once(void **state)
+{
+    const maddr_t tables[] = {PTE(FRAME_L1, 0x800), PTE(FRAME_DATA, 0)};
+
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        unsigned int first = frames_for(tables[i], 1), more = frames_for(tables[i], 64);
+
+        assert_true(more < 64 * first);
+        assert_true(frames_for(tables[i], 64) == more);
+    }
+    assert_int_equal(fake_word(KVA(FRAME_L1) + 0x800), PTE(30, 3) | U | GUEST_KERNEL);
+    assert_int_equal(fake_word(KVA(FRAME_DATA)), PTE(30, 3)); /* no table */
+}
+
+/* ... until an update of an upper table makes it one, or it is pinned. */
+static void test_update_looks_again(void **state)
+{
+    struct req use = {PTE(FRAME_L2, 0x100), PTE(FRAME_DATA, 3)};
+    struct req entry = {PTE(FRAME_DATA, 0), PTE(30, 7)};
+
+    assert_int_equal(mmu_update(&entry, 1), 0);
+    assert_int_equal(fake_word(KVA(FRAME_DATA)), PTE(30, 7));
+    assert_int_equal(mmu_update(&use, 1), 0);
+    assert_int_equal(fake_word(KVA(FRAME_L2) + 0x100), PTE(FRAME_DATA, 3) | U);
+    assert_int_equal(mmu_update(&entry, 1), 0);
+    assert_int_equal(fake_word(KVA(FRAME_DATA)), PTE(30, 7) | G);
+    use.val = 0;
+    assert_int_equal(mmu_update(&use, 1), 0);
+    assert_int_equal(mmuext(0, FRAME_DATA, 0), 0);
+    assert_int_equal(mmuext(4, FRAME_DATA, 0), 0);
+    entry.val = PTE(31, 7);
+    assert_int_equal(mmu_update(&entry, 1), 0);
+    assert_int_equal(fake_word(KVA(FRAME_DATA)), PTE(31, 7)); /* no table any more */
+}
+
 static void test_update_flushes_when_due(void **state)
 {
     maddr_t l2 = PTE(FRAME_L2, 0x100), l1 = PTE(FRAME_L1, 0x800);
@@ -442,6 +496,8 @@ int main(void)
         T(test_long_lists_are_preempted),
         T(test_update_flushes_when_due),
         T(test_update_refuses_xens_slots),
+        T(test_update_looks_once),
+        T(test_update_looks_again),
         T(test_update_large_pages),
         T(test_update_va_mapping),
         T(test_ext_roots_and_pins),

@@ -209,18 +209,36 @@ void env_set_user_cr3(struct vcpu *v, mfn_t root)
     soft_tlb_clear();
 }
 
+static unsigned int level_code(mfn_t mfn)
+{
+    return (__atomic_load_n(&shared_frames[mfn], __ATOMIC_RELAXED) & FRAMES_LEVEL_MASK) >>
+           FRAMES_LEVEL_SHIFT;
+}
+
+/* `weak`: not of a frame that is pinned, perhaps by another vCPU just now. */
+static void set_level_code(mfn_t mfn, unsigned int code, bool weak)
+{
+    uint16_t was = __atomic_load_n(&shared_frames[mfn], __ATOMIC_RELAXED), by;
+    unsigned int level;
+
+    do {
+        level = (was & FRAMES_LEVEL_MASK) >> FRAMES_LEVEL_SHIFT;
+        if (weak && level > 0 && level <= FRAMES_LOOKED_AT)
+            return;
+        by = (uint16_t)((was & ~FRAMES_LEVEL_MASK) | code << FRAMES_LEVEL_SHIFT);
+    } while (!__atomic_compare_exchange_n(&shared_frames[mfn], &was, by, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+}
+
 void env_pin_table(struct vcpu *v, mfn_t mfn, unsigned int level, bool pin)
 {
     if (mfn >= shared->nr_frames)
         return;
     ptwr_forget();
-    __atomic_fetch_and(&shared_frames[mfn], (uint16_t)~FRAMES_LEVEL_MASK, __ATOMIC_RELAXED);
     if (pin && level == 4 && v->cr3_user != INVALID_MFN)
         low_wish_inherit(mfn, v->cr3_user);
-    if (pin) {
-        __atomic_fetch_or(&shared_frames[mfn], (uint16_t)((level & 7) << FRAMES_LEVEL_SHIFT),
-                          __ATOMIC_RELAXED);
-    } else {
+    set_level_code(mfn, pin ? level : FRAMES_LOOKED_AT + LOOKED_NO_TABLE, false);
+    if (!pin) {
         low_wish_release(mfn);
         program_release(mfn);
         peers_release(mfn);
@@ -244,9 +262,22 @@ bool env_frame_is_writable(struct vcpu *v, mfn_t mfn)
 
 unsigned int env_pin_level(mfn_t mfn)
 {
-    if (mfn >= shared->nr_frames)
-        return 0;
-    return (shared_frames[mfn] & FRAMES_LEVEL_MASK) >> FRAMES_LEVEL_SHIFT;
+    unsigned int code = mfn < shared->nr_frames ? level_code(mfn) : 0;
+
+    return code > FRAMES_LOOKED_AT ? 0 : code;
+}
+
+void env_note_looked(mfn_t mfn, enum looked what)
+{
+    if (mfn < shared->nr_frames)
+        set_level_code(mfn, what == LOOKED_NEVER ? 0 : FRAMES_LOOKED_AT + what, true);
+}
+
+enum looked env_looked(mfn_t mfn)
+{
+    unsigned int code = mfn < shared->nr_frames ? level_code(mfn) : 0;
+
+    return code > FRAMES_LOOKED_AT ? code - FRAMES_LOOKED_AT : LOOKED_NEVER;
 }
 
 static void yield(void)
