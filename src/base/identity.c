@@ -112,8 +112,7 @@ int identity_peer_service(const struct launcher_request *request, struct launche
         return -EINVAL;
     if (getsockopt(request->fds[0], SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
         return -errno;
-    memcpy(reply->data, &cred.uid, sizeof(cred.uid));
-    reply->size = sizeof(cred.uid);
+    launcher_answer(reply, &cred.uid, sizeof(cred.uid));
     return 0;
 }
 
@@ -129,8 +128,7 @@ int identity_user_service(const struct launcher_request *request, struct launche
     rc = proc_user(pid, &uid);
     if (rc < 0)
         return rc;
-    memcpy(reply->data, &uid, sizeof(uid));
-    reply->size = sizeof(uid);
+    launcher_answer(reply, &uid, sizeof(uid));
     return 0;
 }
 

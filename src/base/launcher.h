@@ -74,6 +74,8 @@ void launcher_kill(int pidfd, int sig);
 /* Wait for the end of what launcher_spawn() started and close the descriptor. */
 void launcher_reap(int pidfd);
 
+/* In a service: answer these bytes, at most LAUNCHER_DATA_MAX. */
+void launcher_answer(struct launcher_reply *reply, const void *data, size_t size);
 /* In a service: the process that made the launcher; the own one where there is none. */
 pid_t launcher_owner(void);
 /* In a service: is that the pidfd of what the launcher started? */

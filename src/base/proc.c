@@ -30,17 +30,49 @@ static int read_text(const char *path, char *buf, size_t size)
     return 0;
 }
 
+/* The first number of the line that begins with `key`, which has its line feed. 0 or -errno. */
+static int read_number(const char *path, const char *key, long *ret)
+{
+    char text[1024];
+    const char *line;
+    int rc = read_text(path, text, sizeof(text));
+
+    if (rc < 0)
+        return rc;
+    line = strstr(text, key);
+    if (!line)
+        return -EPROTO;
+    *ret = strtol(line + strlen(key), NULL, 10);
+    return 0;
+}
+
+#define STAT_MAX 1024
+
+/* What /proc has of a process or thread behind its name, which may be anything: from the third
+ * field on. *ret is in `text`. 0 or -errno. */
+static int read_stat(pid_t pid, char text[static STAT_MAX], const char **ret)
+{
+    char path[64];
+    int rc;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    rc = read_text(path, text, STAT_MAX);
+    if (rc < 0)
+        return rc;
+    *ret = strrchr(text, ')');
+    if (!*ret)
+        return -EPROTO;
+    ++*ret;
+    return 0;
+}
+
 pid_t proc_pid(int pidfd)
 {
-    static const char key[] = "\nPid:";
-    char path[64], text[512];
-    const char *line;
+    char path[64];
+    long pid;
 
     snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-    if (read_text(path, text, sizeof(text)) < 0)
-        return -1;
-    line = strstr(text, key);
-    return line ? (pid_t)strtol(line + strlen(key), NULL, 10) : -1;
+    return read_number(path, "\nPid:", &pid) < 0 ? -1 : (pid_t)pid;
 }
 
 unsigned int proc_children(pid_t pid, pid_t *ret, unsigned int max)
@@ -75,18 +107,14 @@ int proc_usage(pid_t pid, struct proc_usage *ret)
     const uint64_t tick = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
     unsigned long utime, stime;
     long cutime, cstime;
-    char path[64], text[1024];
-    const char *after_name;
-    int rc;
+    char text[STAT_MAX];
+    const char *fields;
+    int rc = read_stat(pid, text, &fields);
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    rc = read_text(path, text, sizeof(text));
     if (rc < 0)
         return rc;
-    after_name = strrchr(text, ')');
-    /* Fields 14 to 17, 19 and 39; the one behind the name is the third. */
-    if (!after_name ||
-        sscanf(after_name + 1,
+    /* Fields 14 to 17, 19 and 39. */
+    if (sscanf(fields,
                " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %d %*d %*d %*u "
                "%*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
                &utime, &stime, &cutime, &cstime, &ret->nice, &ret->cpu) != 6)
@@ -98,37 +126,30 @@ int proc_usage(pid_t pid, struct proc_usage *ret)
 
 int proc_user(pid_t pid, uid_t *ret)
 {
-    static const char key[] = "\nUid:";
-    char path[64], text[1024];
-    const char *line;
+    char path[64];
+    long uid;
     int rc;
 
     snprintf(path, sizeof(path), "/proc/%d/status", pid);
-    rc = read_text(path, text, sizeof(text));
-    if (rc < 0)
-        return rc;
-    line = strstr(text, key);
-    if (!line)
-        return -EPROTO;
-    *ret = (uid_t)strtoul(line + strlen(key), NULL, 10);
-    return 0;
+    rc = read_number(path, "\nUid:", &uid);
+    if (rc == 0)
+        *ret = (uid_t)uid;
+    return rc;
 }
 
 uint64_t proc_start_time(pid_t pid)
 {
     unsigned long long start;
-    char path[64], text[1024];
-    const char *after_name;
+    char text[STAT_MAX];
+    const char *fields;
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    if (read_text(path, text, sizeof(text)) < 0)
+    if (read_stat(pid, text, &fields) < 0)
         return 0;
-    after_name = strrchr(text, ')');
     /* Field 22. */
-    if (!after_name || sscanf(after_name + 1,
-                              " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-                              "%*d %*d %*d %llu",
-                              &start) != 1)
+    if (sscanf(fields,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+               "%*d %*d %*d %llu",
+               &start) != 1)
         return 0;
     return start;
 }

@@ -33,8 +33,7 @@ int cputime_service(const struct launcher_request *request, struct launcher_repl
 {
     const uint64_t ns = tree_ns(launcher_owner(), 0);
 
-    memcpy(reply->data, &ns, sizeof(ns));
-    reply->size = sizeof(ns);
+    launcher_answer(reply, &ns, sizeof(ns));
     return 0;
 }
 

@@ -189,11 +189,9 @@ int shares_service(const struct launcher_request *request, struct launcher_reply
     snprintf(name, sizeof(name), "%u-%d", r.domid, (int)launcher_owner());
     rc = shares_set(&shares, name, r.weight, r.cap, &err);
     if (rc < 0) {
-        reply->size = strlen(err.msg) + 1;
-        memcpy(reply->data, err.msg, reply->size);
+        launcher_answer(reply, err.msg, strlen(err.msg) + 1);
     } else {
-        reply->size = sizeof(shares);
-        memcpy(reply->data, &shares, sizeof(shares));
+        launcher_answer(reply, &shares, sizeof(shares));
     }
     return rc;
 }

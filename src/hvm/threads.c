@@ -31,8 +31,7 @@ int threads_service(const struct launcher_request *request, struct launcher_repl
     rc = proc_usage(r.thread, &usage);
     if (rc < 0)
         return rc;
-    memcpy(reply->data, &usage, sizeof(usage));
-    reply->size = sizeof(usage);
+    launcher_answer(reply, &usage, sizeof(usage));
     return 0;
 }
 

@@ -168,8 +168,7 @@ int xs_connect_service(const struct launcher_request *request, struct launcher_r
     reply->fd = open_socket(fixed.path[0] ? fixed.path : asked, &err);
     rc = reply->fd < 0 ? reply->fd : fixed.path[0] ? confine(&reply->fd, &err) : 0;
     if (rc < 0) {
-        reply->size = strlen(err.msg) + 1;
-        memcpy(reply->data, err.msg, reply->size);
+        launcher_answer(reply, err.msg, strlen(err.msg) + 1);
     }
     return rc;
 }

@@ -77,8 +77,7 @@ int placement_time_service(const struct launcher_request *request, struct launch
     memset(&times, 0, sizeof(times));
     times.ns = usage.ns;
     times.cpu = usage.cpu;
-    memcpy(reply->data, &times, sizeof(times));
-    reply->size = sizeof(times);
+    launcher_answer(reply, &times, sizeof(times));
     return 0;
 }
 
